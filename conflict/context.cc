@@ -1,0 +1,119 @@
+#include "conflict/context.h"
+
+#include <algorithm>
+
+namespace entente {
+namespace {
+
+constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+int digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '-') return 62;
+  if (c == '_') return 63;
+  return -1;
+}
+
+std::string to_base64url(std::string_view bytes) {
+  std::string text;
+  text.reserve((bytes.size() * 4 + 2) / 3);
+  uint32_t bits = 0;
+  int held = 0;
+  for (const char c : bytes) {
+    bits = bits << 8 | static_cast<uint8_t>(c);
+    for (held += 8; held >= 6; held -= 6) text.push_back(kAlphabet[bits >> (held - 6) & 63]);
+  }
+  if (held > 0) text.push_back(kAlphabet[bits << (6 - held) & 63]);
+  return text;
+}
+
+// Refuses every spelling but the one that to_base64url() gives.
+bool from_base64url(std::string_view text, std::string& bytes) {
+  uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text) {
+    const int d = digit(c);
+    if (d < 0) return false;
+    bits = bits << 6 | static_cast<uint32_t>(d);
+    if ((held += 6) >= 8) bytes.push_back(static_cast<char>(bits >> (held -= 8)));
+  }
+  return held < 6 && (bits & ((1u << held) - 1)) == 0;
+}
+
+constexpr uint8_t kSession = 's', kContext = 'c';
+constexpr size_t kTokenMax = 64 * 1024;
+
+// The bytes of a token after its kind.
+Result<std::string> token_bytes(std::string_view token, uint8_t kind, const char* what) {
+  std::string bytes;
+  if (token.size() > kTokenMax || !from_base64url(token, bytes) || bytes.empty() ||
+      static_cast<uint8_t>(bytes[0]) != kind) {
+    return fail(Code::kInvalid, std::string("this is not a ") + what);
+  }
+  return bytes.substr(1);
+}
+
+}  // namespace
+
+bool RowContext::covers(const Dot& d) const {
+  return seen.covers(d) || std::find(also.begin(), also.end(), d) != also.end();
+}
+
+VersionVector RowContext::ceiling() const {
+  VersionVector vv = seen;
+  for (const auto& d : also) vv.advance(d.origin, d.seq);
+  return vv;
+}
+
+void RowContext::add(const Dot& d) {
+  if (covers(d)) return;
+  if (seen.at(d.origin) + 1 == d.seq) {
+    seen.advance(d.origin, d.seq);
+  } else {
+    also.push_back(d);
+  }
+}
+
+std::string session_token(const VersionVector& seen) {
+  ByteWriter out;
+  out.u8(kSession);
+  encode(out, seen);
+  return to_base64url(out.view());
+}
+
+Result<VersionVector> parse_session_token(std::string_view token) {
+  auto bytes = token_bytes(token, kSession, "session token");
+  if (!bytes) return tl::unexpected(bytes.error());
+  ByteReader in(*bytes);
+  auto seen = decode_version_vector(in);
+  if (!seen || !in.done()) return fail(Code::kInvalid, "this is not a session token");
+  return seen;
+}
+
+std::string context_token(const RowContext& context) {
+  ByteWriter out;
+  out.u8(kContext);
+  encode(out, context.seen);
+  for (const auto& d : context.also) out.origin(d.origin), out.varint(d.seq);
+  return to_base64url(out.view());
+}
+
+Result<RowContext> parse_context_token(std::string_view token) {
+  auto bytes = token_bytes(token, kContext, "row context");
+  if (!bytes) return tl::unexpected(bytes.error());
+  ByteReader in(*bytes);
+  RowContext context;
+  auto seen = decode_version_vector(in);
+  if (!seen) return fail(Code::kInvalid, "this is not a row context");
+  context.seen = std::move(*seen);
+  while (in.ok() && in.left() > 0) {
+    const Origin o = in.origin();
+    context.add({o, in.varint()});
+  }
+  if (!in.ok()) return fail(Code::kInvalid, "this is not a row context");
+  return context;
+}
+
+}  // namespace entente

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conflict/version_vector.h"
+
+namespace entente {
+
+// What a reader had seen of one row: everything under `seen`, and single dots beyond it. A read
+// gives a plain vector; a write that presented a context has seen that and its own dot, which need
+// not be contiguous with it.
+struct RowContext {
+  VersionVector seen;
+  std::vector<Dot> also;  // none covered by seen
+
+  bool covers(const Dot& d) const;
+  // The smallest vector over all of it: what a gateway must have applied to admit the context, and
+  // what the change carries; what the vector covers beyond the context is listed as kept.
+  VersionVector ceiling() const;
+  void add(const Dot& d);
+};
+
+// What clients carry: url-safe base64. A session token says "I have seen this much", a row context
+// "my write replaces what I saw of that row". They are neither secrets nor interchangeable.
+std::string session_token(const VersionVector& seen);
+Result<VersionVector> parse_session_token(std::string_view token);
+std::string context_token(const RowContext& context);
+Result<RowContext> parse_context_token(std::string_view token);
+
+}  // namespace entente

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+
+#include "conflict/hlc.h"
+
+namespace entente {
+
+// An incarnation: one life of a datacenter's database, a random 128-bit id. The name of the
+// datacenter is only a label on it. All zeros is no origin.
+struct Origin {
+  std::array<uint8_t, 16> id{};
+  friend bool operator==(const Origin&, const Origin&) = default;
+  friend auto operator<=>(const Origin&, const Origin&) = default;
+};
+
+std::string to_hex(const Origin& o);
+
+// One transaction's identity. seq counts 1, 2, 3 … without gaps; 0 is none.
+struct Dot {
+  Origin origin;
+  uint64_t seq = 0;
+  friend bool operator==(const Dot&, const Dot&) = default;
+  friend auto operator<=>(const Dot&, const Dot&) = default;
+};
+
+// `<32 hex digits>:<seq>`, as the API shows it.
+std::string to_string(const Dot& d);
+
+// What a write is stamped with. Ordered by (HLC, origin, seq): a total order that extends
+// causality, because a causally later write always has a larger HLC.
+struct Version {
+  Hlc hlc;
+  Dot dot;
+  friend bool operator==(const Version&, const Version&) = default;
+  friend auto operator<=>(const Version&, const Version&) = default;
+};
+
+}  // namespace entente

@@ -1,0 +1,282 @@
+#include "conflict/transaction.h"
+
+#include <xxhash.h>
+
+#include <cstring>
+
+namespace entente {
+namespace {
+
+constexpr uint8_t kHeadDeclares = 1;
+
+constexpr uint8_t kPut = 0, kErase = 1, kSchema = 2;  // plain changes: kPut and kErase
+
+constexpr uint8_t kInserted = 1, kOwnContext = 2, kKept = 4, kBase = 8;
+
+// A change's shape: its table and the names of the columns it carries, in one run of bytes, so that
+// the changes of one statement repeat it byte for byte.
+void append_shape(ByteWriter& out, const RowChange& c) {
+  ByteWriter shape;
+  shape.string(c.table);
+  for (const auto& [name, value] : c.columns) shape.string(name);
+  out.string(shape.view());
+}
+
+void append_row_change(ByteWriter& out, const RowChange& c) {
+  out.u8(c.erase ? kErase : kPut);
+  append_shape(out, c);
+  out.string(c.key);
+  out.u8(static_cast<uint8_t>((c.inserted ? kInserted : 0) | (c.context ? kOwnContext : 0) |
+                              (c.kept.empty() ? 0 : kKept) | (c.base.empty() ? 0 : kBase)));
+  for (const auto& [name, value] : c.columns) out.value(value);
+  if (c.context) encode(out, *c.context);
+  if (!c.kept.empty()) {
+    out.varint(c.kept.size());
+    for (const auto& d : c.kept) out.origin(d.origin), out.varint(d.seq);
+  }
+  if (!c.base.empty()) {
+    out.varint(c.base.size());
+    for (const auto& [name, value] : c.base) out.string(name), out.value(value);
+  }
+}
+
+Result<Change> read_row_change(ByteReader& in, bool erase) {
+  RowChange c;
+  c.erase = erase;
+  ByteReader shape(in.string());
+  c.table = shape.string();
+  std::vector<std::string_view> names;
+  while (shape.ok() && shape.left() > 0) names.push_back(shape.string());
+  c.key = in.string();
+  const uint8_t flags = in.u8();
+  c.inserted = flags & kInserted;
+  bool twice = false;
+  for (const auto name : names) twice |= !c.columns.emplace(name, in.value()).second;
+  if (flags & kOwnContext) {
+    auto context = decode_version_vector(in);
+    if (!context) return tl::unexpected(context.error());
+    c.context = std::move(*context);
+  }
+  if (flags & kKept) {
+    const size_t n = in.count(17);
+    for (size_t i = 0; i < n && in.ok(); ++i) {
+      const Origin o = in.origin();
+      c.kept.push_back({o, in.varint()});
+    }
+  }
+  if (flags & kBase) {
+    const size_t n = in.count(2);
+    for (size_t i = 0; i < n && in.ok(); ++i) {
+      const auto name = in.string();
+      twice |= !c.base.emplace(name, in.value()).second;
+    }
+  }
+  if (!in.ok() || !shape.ok() || c.table.empty() || twice || (erase && !names.empty()) ||
+      flags > 15) {
+    return fail(Code::kInvalid, "a row change is malformed");
+  }
+  return c;
+}
+
+void skip_value(ByteReader& in) {
+  const std::string_view rest = in.rest();
+  const uint8_t tag = rest.empty() ? kTagNull : static_cast<uint8_t>(rest[0]);
+  if (tag != kTagText && tag != kTagBlob) {
+    in.value();
+    return;
+  }
+  in.u8();
+  in.string();
+}
+
+Result<Change> read_schema_change(ByteReader& in) {
+  SchemaChange c;
+  c.epoch = in.varint();
+  c.sql = in.string();
+  const size_t n = in.count(2);
+  for (size_t i = 0; i < n && in.ok(); ++i) {
+    auto table = decode_table(in);
+    if (!table) return tl::unexpected(table.error());
+    c.tables.push_back(std::move(*table));
+  }
+  if (!in.ok()) return fail(Code::kInvalid, "a schema change is malformed");
+  return c;
+}
+
+}  // namespace
+
+void append_change(ByteWriter& changes, const Change& change) {
+  if (const auto* row = std::get_if<RowChange>(&change)) return append_row_change(changes, *row);
+  const auto& schema = std::get<SchemaChange>(change);
+  changes.u8(kSchema);
+  changes.varint(schema.epoch);
+  changes.string(schema.sql);
+  changes.varint(schema.tables.size());
+  for (const auto& t : schema.tables) encode(changes, t);
+}
+
+void append_change(ByteWriter& changes, const PlainRowChange& change) {
+  changes.u8(change.erase ? kErase : kPut);
+  changes.string(change.shape);
+  changes.string(change.key);
+  changes.u8(change.inserted ? kInserted : 0);
+  changes.raw(change.values);
+}
+
+std::optional<PlainRowChange> next_plain_change(ByteReader& in) {
+  ByteReader at = in;
+  PlainRowChange c;
+  const uint8_t kind = at.u8();
+  c.erase = kind == kErase;
+  c.shape = at.string();
+  c.key = at.string();
+  const uint8_t flags = at.u8();
+  c.inserted = flags & kInserted;
+  ByteReader shape(c.shape);
+  if (kind > kErase || flags > kInserted || shape.string().empty()) return std::nullopt;
+  const std::string_view rest = at.rest();
+  while (shape.ok() && shape.left() > 0) {
+    shape.string();
+    skip_value(at);
+  }
+  if (!at.ok() || !shape.ok()) return std::nullopt;
+  c.values = rest.substr(0, rest.size() - at.left());
+  in = at;
+  return c;
+}
+
+std::string seal_record(const Transaction& head, size_t change_count, std::string_view changes,
+                        const StreamState& before) {
+  ByteWriter out;
+  seal_record(out, head, change_count, changes, before);
+  return out.take();
+}
+
+void seal_record(ByteWriter& out, const Transaction& head, size_t change_count,
+                 std::string_view changes, const StreamState& before) {
+  out.u8(head.declares_dc.empty() ? 0 : kHeadDeclares);
+  out.u64(head.hlc.bits);
+  out.varint(head.epoch);
+  VersionVector news;  // the origin's own entry is always seq - 1: never written
+  for (const auto& d : head.context) {
+    if (d.origin != head.dot.origin && before.context.at(d.origin) != d.seq) {
+      news.set(d.origin, d.seq);
+    }
+  }
+  encode(out, news);
+  if (!head.declares_dc.empty()) out.string(head.declares_dc);
+  out.varint(change_count);
+  out.raw(changes);
+}
+
+std::string encode_record(const Transaction& t, const StreamState& before) {
+  ByteWriter changes;
+  for (const auto& change : t.changes) append_change(changes, change);
+  return seal_record(t, t.changes.size(), changes.view(), before);
+}
+
+Result<RecordHead> decode_head(const Origin& origin, std::string_view record,
+                               const StreamState& before) {
+  ByteReader in(record);
+  RecordHead head;
+  const uint8_t flags = in.u8();
+  head.hlc.bits = in.u64();
+  head.epoch = in.varint();
+  auto news = decode_version_vector(in);
+  if (!news) return tl::unexpected(news.error());
+  if (flags & kHeadDeclares) head.declares_dc = in.string();
+  head.change_count = in.count(1);
+  head.changes = in.rest();
+  if (!in.ok() || flags > 1) return fail(Code::kInvalid, "a record's head is malformed");
+  if (head.hlc <= before.hlc) return fail(Code::kInvalid, "a record's stamp goes backwards");
+  if ((before.seq == 0) == head.declares_dc.empty()) {
+    return fail(Code::kInvalid,
+                "the first record of an origin, and no other, names its datacenter");
+  }
+  head.context = before.context;
+  for (const auto& d : *news) {
+    if (d.origin == origin || d.seq <= head.context.at(d.origin)) {
+      return fail(Code::kInvalid, "a record's context goes backwards");
+    }
+    head.context.set(d.origin, d.seq);
+  }
+  head.context.set(origin, before.seq);
+  return head;
+}
+
+Result<Change> decode_change(ByteReader& in) {
+  switch (in.u8()) {
+    case kPut:
+      return read_row_change(in, false);
+    case kErase:
+      return read_row_change(in, true);
+    case kSchema:
+      return read_schema_change(in);
+    default:
+      return fail(Code::kInvalid, "a change of unknown kind");
+  }
+}
+
+bool admissible(const Change& change, const VersionVector& transaction_context) {
+  const auto* row = std::get_if<RowChange>(&change);
+  return row == nullptr || !row->context || transaction_context.covers(*row->context);
+}
+
+Result<Transaction> decode_record(const Origin& origin, std::string_view record,
+                                  const StreamState& before) {
+  auto head = decode_head(origin, record, before);
+  if (!head) return tl::unexpected(head.error());
+  Transaction t{{origin, before.seq + 1}, head->hlc, std::move(head->context), head->epoch,
+                head->declares_dc,        {}};
+  ByteReader in(head->changes);
+  for (size_t i = 0; i < head->change_count; ++i) {
+    auto change = decode_change(in);
+    if (!change) return tl::unexpected(change.error());
+    if (!admissible(*change, t.context)) {
+      return fail(Code::kInvalid, "a row change has seen more than its transaction");
+    }
+    t.changes.push_back(std::move(*change));
+  }
+  if (!in.done()) return fail(Code::kInvalid, "a record has bytes after its last change");
+  return t;
+}
+
+std::array<uint8_t, 16> chain_after(const std::array<uint8_t, 16>& before,
+                                    std::string_view record) {
+  std::array<char, 1024> small;
+  std::string large;
+  char* chained = small.data();
+  const size_t size = before.size() + record.size();
+  if (size > small.size()) {
+    large.resize(size);
+    chained = large.data();
+  }
+  std::memcpy(chained, before.data(), before.size());
+  std::memcpy(chained + before.size(), record.data(), record.size());
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(chained, size));
+  std::array<uint8_t, 16> after;
+  std::memcpy(after.data(), canonical.digest, after.size());
+  return after;
+}
+
+StreamState advance(const StreamState& before, const RecordHead& head, std::string_view record) {
+  return {before.seq + 1, head.hlc, head.context, chain_after(before.chain, record)};
+}
+
+Result<Run> slice_after(const Run& run, uint64_t after) {
+  if (run.first == 0 || run.last() < run.first) return fail(Code::kInvalid, "a run without seqs");
+  ByteReader in(run.records);
+  std::string_view kept = run.records;
+  for (uint64_t i = 0; i < run.count; ++i) {
+    if (run.first + i == after + 1) kept = in.rest();
+    in.string();
+    if (!in.ok()) return fail(Code::kInvalid, "a run is cut short");
+  }
+  if (!in.done()) return fail(Code::kInvalid, "a run has bytes after its last record");
+  if (after < run.first) return run;
+  if (after >= run.last()) return Run{run.origin, run.last() + 1, 0, {}};
+  return Run{run.origin, after + 1, run.last() - after, std::string(kept)};
+}
+
+}  // namespace entente

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "conflict/dot.h"
+#include "conflict/key.h"
+#include "conflict/result.h"
+#include "conflict/schema.h"
+#include "conflict/value.h"
+#include "conflict/version_vector.h"
+
+namespace entente {
+
+// What happened to one row.
+struct RowChange {
+  std::string table;
+  Key key;
+  bool erase = false;
+  bool inserted = false;                 // the row did not exist at its origin before
+  Row columns;                           // a put: what it wrote; an erase: empty
+  Row base;                              // old values, for the columns whose policy asks for them
+  std::optional<VersionVector> context;  // what the writer had seen of this row; absent: the
+                                         // transaction's context
+  std::vector<Dot> kept;                 // siblings in the context that this write does not replace
+};
+
+// A schema change, as the schema leader ran it.
+struct SchemaChange {
+  uint64_t epoch = 0;            // 1 for the first; each adds one
+  std::string sql;               // SQLite's dialect
+  std::vector<TableDef> tables;  // the tables it created or altered, as they are afterwards
+};
+
+using Change = std::variant<RowChange, SchemaChange>;
+
+// The unit of replication: committed at one origin, applied whole everywhere, after everything in
+// its context.
+struct Transaction {
+  Dot dot;
+  Hlc hlc;
+  VersionVector context;    // what its origin had applied when it committed; context.at(own
+                            // origin) == dot.seq - 1
+  uint64_t epoch = 0;       // of the schema it was made under
+  std::string declares_dc;  // seq 1 only: the datacenter whose life this origin is
+  std::vector<Change> changes;
+};
+
+// Where an origin's stream stands after some record: what the next record is relative to.
+struct StreamState {
+  uint64_t seq = 0;
+  Hlc hlc;
+  VersionVector context;
+  std::array<uint8_t, 16> chain{};  // XXH3-128 over (the previous chain, the record): hash chain
+};
+
+// A record is a transaction in bytes: the same bytes in every log, on every link, for ever. It
+// does not repeat what the stream already said: origin and seq, and the context as the difference
+// to the previous record's. conflict/README.md lists it byte by byte.
+//
+// Split in two so that a capture hook can append changes as they happen: append_change() to a
+// ByteWriter, then seal_record() puts the head before them.
+void append_change(ByteWriter& changes, const Change& change);
+std::string seal_record(const Transaction& head, size_t change_count, std::string_view changes,
+                        const StreamState& before);
+void seal_record(ByteWriter& out, const Transaction& head, size_t change_count,
+                 std::string_view changes, const StreamState& before);
+std::string encode_record(const Transaction& t, const StreamState& before);
+
+// A row change without a context of its own, kept siblings or base, as bytes: what a capture hook
+// has at hand, and what an adapter can bind without building values. The views point elsewhere.
+struct PlainRowChange {
+  bool erase = false;
+  bool inserted = false;
+  std::string_view shape;  // the table and the columns' names in ascending order, each a `string`
+  std::string_view key;
+  std::string_view values;  // of the shape's columns, encoded, one after the other
+};
+void append_change(ByteWriter& changes, const PlainRowChange& change);
+// Reads the next change if it is plain; otherwise leaves `in` where it was, for decode_change().
+std::optional<PlainRowChange> next_plain_change(ByteReader& in);
+
+// The head alone, without looking at the changes: enough to tell whether it may be applied.
+struct RecordHead {
+  Hlc hlc;
+  VersionVector context;
+  uint64_t epoch = 0;
+  std::string declares_dc;
+  size_t change_count = 0;
+  std::string_view changes;  // into the record
+};
+Result<RecordHead> decode_head(const Origin& origin, std::string_view record,
+                               const StreamState& before);
+Result<Change> decode_change(ByteReader& in);
+// A row context must lie within its transaction's, or replicas that apply in other orders diverge.
+// decode_record() checks it; who decodes changes one by one must too.
+bool admissible(const Change& change, const VersionVector& transaction_context);
+Result<Transaction> decode_record(const Origin& origin, std::string_view record,
+                                  const StreamState& before);
+
+// The hash chain after `record`: XXH3-128 over the chain before it and its bytes.
+std::array<uint8_t, 16> chain_after(const std::array<uint8_t, 16>& before, std::string_view record);
+
+// The stream's state after `record`, whose head was decoded with `before`.
+StreamState advance(const StreamState& before, const RecordHead& head, std::string_view record);
+
+// A run: consecutive records of one origin, as logs store and links carry them: each record a
+// `string` of codec.h, one after the other.
+struct Run {
+  Origin origin;
+  uint64_t first = 0;  // seq of the first record
+  uint64_t count = 0;  // > 0
+  std::string records;
+  uint64_t last() const { return first + count - 1; }
+};
+
+// The part of `run` after seq `after`; count 0 when nothing is left. Fails if the bytes are not
+// `count` whole records.
+Result<Run> slice_after(const Run& run, uint64_t after);
+
+}  // namespace entente
