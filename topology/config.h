@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "conflict/policy.h"
+#include "topology/limits.h"
+
+namespace entente {
+
+struct Endpoint {
+  std::string host;
+  uint16_t port = 0;  // 0: the system assigns one
+  bool tls = false;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+struct Datacenter {
+  std::string name;
+  Endpoint peers;                        // where other gateways connect
+  Endpoint clients;                      // where applications connect
+  int priority = 0;                      // higher wins under policy `priority`
+  std::string database_kind = "sqlite";  // sqlite | memory
+  std::string database_path;             // absent in the file: <data>/<dc>.db
+};
+
+enum class TopologyKind { kCircle, kStar, kAllToAll, kLinks };
+
+struct TopologySpec {
+  TopologyKind kind = TopologyKind::kAllToAll;
+  std::vector<std::string> order;                          // circle
+  bool both_ways = false;                                  // circle: changes travel both ways round
+  std::string hub;                                         // star
+  std::string backup_hub;                                  // star, optional
+  std::vector<std::pair<std::string, std::string>> links;  // links
+  bool reroute = true;
+  std::chrono::milliseconds failover_after{3'000};
+};
+
+// One file for the whole cluster, the same at every gateway. Made by load_config(), which checks
+// everything: a Config that exists is consistent.
+struct Config {
+  std::string cluster;
+  TopologySpec topology;
+  std::vector<Datacenter> datacenters;  // in the file's order
+  ConflictRules rules;
+  bool insecure = false;
+  std::string schema_path;    // resolved against the file's folder; "" none
+  std::string schema_leader;  // a datacenter; the first unless the file says otherwise
+  std::chrono::milliseconds max_clock_drift{10'000};
+  Limits limits;
+
+  const Datacenter* find(std::string_view dc) const;
+};
+
+}  // namespace entente

@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <map>
+
+#include "topology/scalars.h"
+#include "topology/sections.h"
+
+namespace entente {
+namespace {
+
+constexpr int64_t kHighestPriority = 1'000'000;
+
+// Which endpoint took an address first: (host, port) -> "`peers` of frankfurt".
+using Taken = std::map<std::pair<std::string, uint16_t>, std::string>;
+
+enum class Scheme { kForbidden, kWebSocket };
+
+// Takes a scheme off `text`; absent and reported if it is none that fits.
+std::optional<std::string> without_scheme(const Word& word, Scheme scheme, Problems& problems) {
+  const size_t split = word.text.find("://");
+  if (split == std::string::npos) return word.text;
+  const std::string name = word.text.substr(0, split);
+  const std::string rest = word.text.substr(split + 3);
+  if (scheme == Scheme::kForbidden) {
+    problems.add(word.place,
+                 "applications speak HTTP here: leave " + in_quotes(name + "://") + " out",
+                 parse_endpoint(rest) ? rest : "");
+    return std::nullopt;
+  }
+  if (name == "ws") return rest;
+  const auto endpoint = parse_endpoint(rest);
+  problems.add(word.place,
+               name == "wss"
+                   ? "this version has no TLS: links between gateways are ws:// on loopback"
+                   : in_quotes(name) + " is not a scheme for links between gateways",
+               endpoint && is_loopback(endpoint->host) ? "ws://" + rest : "");
+  return std::nullopt;
+}
+
+std::optional<Endpoint> read_endpoint(const Word& word, Scheme scheme, Problems& problems) {
+  const auto text = without_scheme(word, scheme, problems);
+  if (!text) return std::nullopt;
+  auto endpoint = parse_endpoint(*text);
+  if (!endpoint) {
+    problems.add(word.place, endpoint.error().text);
+    return std::nullopt;
+  }
+  if (!is_loopback(endpoint->host)) {
+    problems.add(word.place, in_quotes(endpoint->host) +
+                                 " is not on loopback, and this version serves loopback "
+                                 "only: use 127.0.0.1, [::1] or localhost");
+    return std::nullopt;
+  }
+  return *endpoint;
+}
+
+void take_address(const Endpoint& endpoint, const Word& word, const std::string& owner,
+                  Taken& taken, Problems& problems) {
+  if (endpoint.port == 0) return;
+  const std::string host = endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host;
+  const auto [first, is_new] = taken.try_emplace({host, endpoint.port}, owner);
+  if (is_new) return;
+  problems.add(word.place, "port " + std::to_string(endpoint.port) + " on " + host +
+                               " is taken already by " + first->second);
+}
+
+Endpoint read_address(Fields& fields, const std::string& key, Scheme scheme, const std::string& dc,
+                      Taken& taken, Problems& problems) {
+  const auto word = fields.word(key);
+  const auto endpoint = word ? read_endpoint(*word, scheme, problems) : std::nullopt;
+  if (!endpoint) return {};
+  take_address(*endpoint, *word, "`" + key + "` of " + dc, taken, problems);
+  return *endpoint;
+}
+
+void read_database(Fields& parent, const std::filesystem::path& folder, Datacenter& datacenter,
+                   Problems& problems) {
+  Fields fields = section(parent, "database", problems);
+  if (const auto kind = fields.word("kind")) {
+    if (kind->text == "postgres") {
+      problems.add(kind->place,
+                   "databases of kind `postgres` are not in this version: it has "
+                   "sqlite and memory");
+    } else if (const auto chosen = fields.pick<std::string>(
+                   "kind", *kind, {{"sqlite", "sqlite"}, {"memory", "memory"}})) {
+      datacenter.database_kind = *chosen;
+    }
+  }
+  if (datacenter.database_kind == "memory") {
+    fields.refuse("path", "a database of kind memory has no `path`");
+  }
+  if (const auto path = fields.word("path")) {
+    datacenter.database_path = (folder / path->text).lexically_normal().string();
+  }
+  fields.finish();
+}
+
+Datacenter read_datacenter(const Entry& entry, const std::filesystem::path& folder, Taken& taken,
+                           Problems& problems) {
+  if (const auto name = parse_name(entry.key); !name) problems.add(entry.place, name.error().text);
+  Datacenter out;
+  out.name = entry.key;
+  Fields fields(entry.value, "datacenter " + in_quotes(entry.key), entry.place, problems);
+  fields.require("peers", "peers: ws://127.0.0.1:7400");
+  fields.require("clients", "clients: 127.0.0.1:8080");
+  out.peers = read_address(fields, "peers", Scheme::kWebSocket, out.name, taken, problems);
+  out.clients = read_address(fields, "clients", Scheme::kForbidden, out.name, taken, problems);
+  out.priority =
+      static_cast<int>(fields.integer("priority", -kHighestPriority, kHighestPriority).value_or(0));
+  read_database(fields, folder, out, problems);
+  fields.finish();
+  return out;
+}
+
+}  // namespace
+
+DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& folder,
+                                    Problems& problems) {
+  DatacentersSection out;
+  file.require("datacenters", "datacenters: {tokyo: {…}}");
+  const Node* node = file.find("datacenters");
+  if (!node) return out;
+  const Place place = file.place("datacenters");
+  const Fields reports_what_is_no_mapping(*node, "`datacenters`", place, problems);
+  const bool readable = node->kind == Node::Kind::kMap || node->kind == Node::Kind::kNothing;
+  if (readable && node->entries.empty()) {
+    problems.add(place, "`datacenters` lists none: at least one is needed");
+  }
+  if (node->entries.size() > kDatacenters) {
+    problems.add(node->entries[kDatacenters].place,
+                 "more than " + std::to_string(kDatacenters) + " datacenters");
+    return out;
+  }
+  Taken taken;
+  for (const auto& entry : node->entries) {
+    out.names.push_back(entry.key);
+    out.list.push_back(read_datacenter(entry, folder, taken, problems));
+  }
+  return out;
+}
+
+bool refers_to_datacenter(const Word& word, std::span<const std::string> datacenters,
+                          Problems& problems) {
+  if (datacenters.empty()) return true;
+  if (std::find(datacenters.begin(), datacenters.end(), word.text) != datacenters.end()) {
+    return true;
+  }
+  problems.add(word.place, in_quotes(word.text) + " is not a datacenter of this file",
+               problems.full() ? "" : nearest(word.text, datacenters));
+  return false;
+}
+
+}  // namespace entente

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace entente {
+
+// Every limit, with its default. In the file under `limits:`, by these names, with units
+// (`16MiB`, `5s`) where they have one.
+struct Limits {
+  // Clients.
+  size_t connections = 4096;                         // open client connections
+  size_t header_bytes = 16 << 10;                    // one request's head
+  size_t body_bytes = 16 << 20;                      // one request's body
+  size_t queued_writes = 8192;                       // waiting for the writer; past it 503 busy
+  size_t queued_reads = 8192;                        // waiting for a reader; past it 503 busy
+  std::chrono::milliseconds header_timeout{10'000};  // from the first byte to the end of the head
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{60'000};   // between requests
+  std::chrono::milliseconds write_timeout{30'000};  // a client that does not read its answer
+  std::chrono::milliseconds session_wait{2'000};    // for a session token or context to be reached
+  std::chrono::milliseconds transaction_timeout{5'000};  // an interactive transaction
+  std::chrono::milliseconds stream_timeout{10'000};      // an idle SQL stream
+  size_t streams = 4096;                                 // open SQL streams
+
+  // The database.
+  size_t group_transactions = 256;  // commit together at most
+  size_t readers = 2;               // reading connections
+  size_t sql_bytes = 1 << 20;
+  size_t result_bytes = 64 << 20;
+  std::chrono::milliseconds statement_time{10'000};
+  size_t transaction_bytes = 64 << 20;
+  size_t conflict_log_rows = 1'000'000;
+
+  // Links.
+  size_t frame_bytes = 80 << 20;      // one frame, compressed or not
+  size_t batch_bytes = 256 << 10;     // changes sent together, before compression
+  size_t link_window = 8 << 20;       // unapplied changes in flight on one link
+  size_t hold_back_bytes = 32 << 20;  // changes that wait for others' changes
+  size_t apply_bytes = 4 << 20;       // handed to the writer and not yet durable
+  std::chrono::milliseconds heartbeat{1'000};
+  std::chrono::milliseconds link_timeout{5'000};  // nothing heard: the link is cut
+  std::chrono::milliseconds reconnect_max{2'000};
+};
+
+}  // namespace entente

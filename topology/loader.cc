@@ -1,0 +1,105 @@
+#include "topology/loader.h"
+
+#include "topology/scalars.h"
+#include "topology/sections.h"
+#include "topology/variables.h"
+#include "topology/yaml_reader.h"
+
+namespace entente {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kLoopbackOnly =
+    "this version serves loopback only, without TLS and tokens";
+
+std::string read_cluster(Fields& file, Problems& problems) {
+  file.require("cluster", "cluster: shop");
+  const auto word = file.word("cluster");
+  if (!word) return "";
+  const auto name = parse_name(word->text);
+  if (!name) problems.add(word->place, name.error().text);
+  return word->text;
+}
+
+bool read_security(Fields& file, Problems& problems) {
+  const Place place = file.place("security");
+  Fields fields = section(file, "security", problems);
+  for (const std::string key : {"tls", "tokens"}) {
+    fields.refuse(key, in_quotes(key) + " cannot be used: " + std::string(kLoopbackOnly) +
+                           "; write `insecure: true` instead");
+  }
+  const bool given = fields.has("insecure");
+  const auto insecure = fields.flag("insecure");
+  if (!given || insecure == false) {
+    problems.add(given ? fields.place("insecure") : place,
+                 std::string(kLoopbackOnly) + ": say so with `security: {insecure: true}`");
+  }
+  fields.finish();
+  return insecure.value_or(false);
+}
+
+std::string read_schema_leader(Fields& file, std::span<const std::string> datacenters,
+                               Problems& problems) {
+  const auto leader = file.word("schema_leader");
+  if (leader && refers_to_datacenter(*leader, datacenters, problems)) return leader->text;
+  return datacenters.empty() ? "" : datacenters[0];
+}
+
+std::chrono::milliseconds read_clock(Fields& file, std::chrono::milliseconds otherwise,
+                                     Problems& problems) {
+  Fields fields = section(file, "clock", problems);
+  const auto drift = fields.duration("max_drift", 100ms, 24h);
+  fields.finish();
+  return drift.value_or(otherwise);
+}
+
+Config read_config(const Node& root, const std::filesystem::path& folder, Problems& problems) {
+  Config config;
+  Fields file(root, "the file", root.place, problems);
+  config.cluster = read_cluster(file, problems);
+  auto datacenters = read_datacenters(file, folder, problems);
+  config.datacenters = std::move(datacenters.list);
+  config.topology = read_topology(file, datacenters.names, problems);
+  config.rules = read_conflicts(file, problems);
+  for (const auto& dc : config.datacenters) config.rules.priorities[dc.name] = dc.priority;
+  config.insecure = read_security(file, problems);
+  if (const auto schema = file.word("schema")) {
+    config.schema_path = (folder / schema->text).lexically_normal().string();
+  }
+  config.schema_leader = read_schema_leader(file, datacenters.names, problems);
+  config.max_clock_drift = read_clock(file, config.max_clock_drift, problems);
+  config.limits = read_limits(file, problems);
+  file.refuse("handlers",
+              "`handlers` are not in this version: it has the policies lww, priority "
+              "and siblings");
+  file.finish();
+  return config;
+}
+
+}  // namespace
+
+Fields section(Fields& parent, const std::string& key, Problems& problems) {
+  static const Node kNothing;
+  const Node* node = parent.find(key);
+  return Fields(node ? *node : kNothing, in_quotes(key), parent.place(key), problems);
+}
+
+Loaded load_config(std::string_view yaml, const std::filesystem::path& folder,
+                   const Environment& environment) {
+  Problems problems;
+  std::optional<Config> config;
+  auto root = read_yaml(yaml, problems);
+  if (root && root->kind == Node::Kind::kNothing) {
+    problems.add({}, "the file is empty");
+  } else if (root && root->kind != Node::Kind::kMap) {
+    problems.add(root->place, "a topology file is a mapping of keys to values");
+  } else if (root) {
+    expand_variables(*root, environment, problems);
+    config = read_config(*root, folder, problems);
+  }
+  if (!problems.empty()) return {std::nullopt, problems.take()};
+  return {std::move(config), {}};
+}
+
+}  // namespace entente

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "topology/config.h"
+#include "topology/fields.h"
+
+namespace entente {
+
+// The sections of the file, each read from the top-level mapping. What is wrong is reported; what
+// is returned then is only good for checking the rest.
+
+struct DatacentersSection {
+  std::vector<Datacenter> list;
+  std::vector<std::string> names;  // of all that the file lists; empty: do not check references
+};
+
+// Most datacenters in one file.
+constexpr size_t kDatacenters = 64;
+
+DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& folder,
+                                    Problems& problems);
+
+TopologySpec read_topology(Fields& file, std::span<const std::string> datacenters,
+                           Problems& problems);
+
+// `conflicts` and `tables`; without the priorities, which stand with the datacenters.
+ConflictRules read_conflicts(Fields& file, Problems& problems);
+
+Limits read_limits(Fields& file, Problems& problems);
+
+// True if `word` is one of the datacenters; otherwise reported. Always true when there are none.
+bool refers_to_datacenter(const Word& word, std::span<const std::string> datacenters,
+                          Problems& problems);
+
+// The mapping below `key`, or an empty one.
+Fields section(Fields& parent, const std::string& key, Problems& problems);
+
+}  // namespace entente
