@@ -1,0 +1,227 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "conflict/context.h"
+#include "conflict/policy.h"
+#include "conflict/result.h"
+#include "conflict/row_state.h"
+#include "conflict/transaction.h"
+
+namespace entente {
+
+// ---- What a client asks ------------------------------------------------------------------------
+
+// One SQL statement. Arguments: by position, or by name with or without its `:`, `@` or `$`.
+struct Statement {
+  std::string sql;
+  std::vector<Value> args;
+  std::vector<std::pair<std::string, Value>> named;
+  bool want_rows = true;
+  // A promise that saves a savepoint: it is the only thing its transaction does, and the
+  // transaction succeeds if it does.
+  bool alone = false;
+};
+
+struct StatementResult {
+  struct Column {
+    std::string name;
+    std::optional<std::string> decltype_;
+  };
+  std::vector<Column> columns;
+  std::vector<std::vector<Value>> rows;
+  uint64_t affected = 0;
+  std::optional<int64_t> last_insert_rowid;
+};
+
+// One row write of the row API.
+struct RowRequest {
+  enum class Kind { kPut, kPatch, kErase };
+  Kind kind = Kind::kPut;
+  std::string table;
+  std::vector<Value> key;  // in primary-key order
+  Row columns;             // put: those not named take their default; patch: those to change
+  std::optional<RowContext> context;    // absent: the table's `blind` rule
+  std::optional<std::string> if_match;  // the ETag the row must have here
+  bool if_none_match = false;           // the row must not exist here
+  std::optional<Dot> pick;              // put: take the columns of this sibling instead
+};
+
+// What a row write did. `context` covers what its writer has now seen of the row; it is complete
+// once the transaction's dot is added (Committed).
+struct RowOutcome {
+  RowContext context;
+  bool open_conflict = false;  // siblings remain that somebody must decide about
+  bool had_conflict = false;   // it replaced, or is kept beside, several values
+};
+
+// The door to one client transaction, open while it runs.
+class WriteSession {
+ public:
+  virtual ~WriteSession() = default;
+  virtual Result<StatementResult> execute(const Statement& statement) = 0;
+  virtual Result<RowOutcome> write(const RowRequest& request) = 0;
+  // Creates a table (at the schema leader) from its definition.
+  virtual Result<void> define(const TableDef& table) = 0;
+};
+
+// Runs the statements of one transaction; an error rolls all of it back. It may be long (an
+// interactive client): then it is a group of its own.
+using ClientTransaction = std::function<Result<void>(WriteSession&)>;
+
+struct Committed {
+  std::optional<Dot> dot;  // absent: it changed nothing
+  Hlc hlc;
+  VersionVector applied;  // this database's vector right after it
+};
+
+// ---- What comes out ----------------------------------------------------------------------------
+
+// A position in the local log: apply order. Positions grow; they mean nothing elsewhere.
+using LogPosition = uint64_t;
+
+struct LogChunk {
+  LogPosition position = 0;
+  Run run;
+};
+
+struct CommittedGroup {
+  std::vector<Result<Committed>> results;  // one per client transaction, in order
+  std::optional<LogChunk> chunk;           // what was logged; absent if nothing changed
+};
+
+// One value of a row, as `?siblings=all` and the conflict log list it.
+struct RowVersion {
+  Version version;
+  std::string dc;
+  std::optional<Row> row;  // without the key columns; absent: deleted
+};
+
+struct RowRead {
+  std::optional<Row> row;  // what SQL shows, key columns included; absent: no such row
+  RowContext context;
+  std::string etag;     // of the set of values here; "" for a row that never was
+  size_t siblings = 0;  // values that differ; 1 in the usual case
+  enum class Conflict { kNone, kResolved, kOpen } conflict = Conflict::kNone;
+  PolicyKind policy = PolicyKind::kLww;
+  std::vector<RowVersion> values;  // only when asked for
+};
+
+struct ConflictEntry {
+  uint64_t id = 0;  // grows; local
+  std::string table;
+  Key key;
+  std::string group;  // the register: "" the row, or a column
+  PolicyKind policy = PolicyKind::kLww;
+  bool open = false;
+  std::string kind;  // "update-update", "update-delete", "delete-update", … loser first; or
+                     // "constraint": the row is valid but this database refuses to show it
+  RowVersion winner;
+  std::vector<RowVersion> losers;  // resolved: one; open: all that SQL does not show
+  uint64_t detected_ms = 0;        // Unix, this gateway's clock
+};
+
+struct ConflictQuery {
+  enum class State { kAny, kOpen, kResolved } state = State::kAny;
+  std::string table;  // "" all
+  std::optional<Key> key;
+  uint64_t after_id = 0;
+  size_t limit = 100;
+};
+
+// ---- The database ------------------------------------------------------------------------------
+
+// What a database knows when it is opened.
+struct DatabaseState {
+  Origin self;
+  std::map<Origin, StreamState> streams;  // one per origin; their seqs are the applied vector
+  std::map<Origin, std::string> labels;   // origin -> datacenter
+  LogPosition log_head = 0;
+  uint64_t epoch = 0;
+  Hlc hlc;
+};
+
+// A reading connection. One thread at a time. Between begin() and end() everything is read from one
+// snapshot; outside, each call from one of its own.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual Result<void> begin() = 0;
+  virtual void end() = 0;
+  // What the snapshot contains.
+  virtual Result<VersionVector> applied() = 0;
+  // kRefused for a statement that writes.
+  virtual Result<StatementResult> execute(const Statement& statement) = 0;
+  virtual Result<RowRead> row(std::string_view table, std::span<const Value> key,
+                              bool all_siblings) = 0;
+  virtual Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) = 0;
+  // Every row of a table by canonical key, as users see it. For tests, demos and verification.
+  virtual Result<std::map<Key, Row>> table(std::string_view table) = 0;
+  virtual Result<std::vector<TableDef>> tables() = 0;
+  virtual Result<std::optional<TableDef>> find_table(std::string_view table) = 0;
+};
+
+// One datacenter's database, as its gateway sees it.
+//
+// Threads:     commit(), apply() and trim_log() from one thread, the writer; the rest from any.
+// Durability:  when commit() or apply() returns, its effect survives power loss.
+// Idempotence: applying a transaction whose dot is covered changes nothing and succeeds.
+// Order:       transactions enter the log in the order they become visible, which is causal.
+// Errors:      kBusy (retry), kExhausted (disk full: nothing was changed, reads go on), kCorrupt
+//              (stop this gateway), kInvalid (bytes that are not a record: nothing was changed).
+class Database {
+ public:
+  virtual ~Database() = default;
+
+  virtual DatabaseState state() const = 0;
+
+  // Runs each client transaction in its own savepoint, stamps and logs those that succeed, then
+  // commits the group durably. A failing transaction never rolls back its neighbours. An error for
+  // the whole: nothing of the group was committed.
+  virtual Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
+                                        uint64_t wall_ms) = 0;
+
+  // Applies transactions of other origins, all durable at once or none. REQUIRES: in this order
+  // each is causally ready. Returns what was logged, in log order.
+  virtual Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms) = 0;
+
+  virtual Result<std::unique_ptr<Reader>> reader() = 0;
+
+  // Chunks after `position`, oldest first, at least one if there is any, then up to max_bytes.
+  virtual Result<std::vector<LogChunk>> read_log(LogPosition position, size_t max_bytes) = 0;
+  // The position after which the log holds (origin, seq) and all later ones of that origin;
+  // kNotFound if the log was trimmed past it. The head if there is none yet.
+  virtual Result<LogPosition> position_before(const Origin& origin, uint64_t seq) = 0;
+  // The hash chain of an origin at seq, if the log still reaches it.
+  virtual Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin& origin,
+                                                                  uint64_t seq) = 0;
+  // Forgets log chunks that `stable` covers whole, oldest first, up to the first it does not.
+  virtual Result<void> trim_log(const VersionVector& stable) = 0;
+};
+
+// What every adapter is told when it opens a database.
+struct DatabaseOptions {
+  std::string dc;       // whose database this is; declared in the first record
+  Origin fresh_origin;  // random: becomes self if the database is new
+  ConflictRules rules;
+  bool schema_leader = true;  // schema changes are accepted here
+  std::string schema_leader_name;
+  uint64_t wall_ms = 0;                    // now, for the declaration of a new origin
+  size_t conflict_log_rows = 1'000'000;    // oldest resolved conflicts go first
+  size_t transaction_bytes = 64ull << 20;  // one transaction's record
+  size_t result_bytes = 64ull << 20;       // one statement's result
+  uint64_t statement_ms = 10'000;          // one statement's run time
+  size_t sql_bytes = 1ull << 20;           // one statement's text
+};
+
+}  // namespace entente

@@ -1,0 +1,295 @@
+#include "adapters/memory/memory_database.h"
+
+#include <algorithm>
+
+#include "adapters/memory/memory_disk.h"
+#include "adapters/memory/memory_reader.h"
+#include "adapters/memory/memory_session.h"
+#include "adapters/memory/row_view.h"
+
+namespace entente {
+namespace {
+
+// A transaction that is decoded and may be applied, and its record.
+struct Incoming {
+  Transaction transaction;
+  StreamState after;
+};
+
+class MemoryDatabase final : public Database {
+ public:
+  MemoryDatabase(std::shared_ptr<MemoryDisk> disk, const DatabaseOptions& options)
+      : disk_(std::move(disk)), options_(options), ranks_(options.rules.priorities) {
+    for (const auto& [origin, dc] : disk_->contents.labels) ranks_.declare(origin, dc);
+    if (disk_->self == Origin{}) declare();
+  }
+
+  DatabaseState state() const override {
+    const std::lock_guard held(disk_->lock);
+    return {
+        disk_->self, disk_->contents.streams, disk_->contents.labels, disk_->log_head, disk_->epoch,
+        disk_->hlc};
+  }
+
+  Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
+                                uint64_t wall_ms) override {
+    CommittedGroup out;
+    Run run;
+    for (const auto& transaction : group) out.results.push_back(run_one(transaction, wall_ms, run));
+    if (run.count > 0) {
+      const std::lock_guard held(disk_->lock);
+      out.chunk = log(std::move(run));
+    }
+    return out;
+  }
+
+  Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms) override {
+    std::vector<Run> fresh;
+    auto incoming = decode(runs, fresh);
+    if (!incoming) return tl::unexpected(incoming.error());
+    const std::lock_guard held(disk_->lock);
+    for (const auto& in : *incoming) apply_remote(in, wall_ms);
+    std::vector<LogChunk> chunks;
+    for (auto& run : fresh) chunks.push_back(log(std::move(run)));
+    return chunks;
+  }
+
+  Result<std::unique_ptr<Reader>> reader() override {
+    return std::make_unique<MemoryReader>(disk_, options_.rules);
+  }
+
+  Result<std::vector<LogChunk>> read_log(LogPosition position, size_t max_bytes) override {
+    const std::lock_guard held(disk_->lock);
+    std::vector<LogChunk> out;
+    size_t bytes = 0;
+    auto it =
+        std::upper_bound(disk_->log.begin(), disk_->log.end(), position,
+                         [](LogPosition p, const LogChunk& chunk) { return p < chunk.position; });
+    for (; it != disk_->log.end(); ++it) {
+      bytes += it->run.records.size();
+      if (!out.empty() && bytes > max_bytes) break;
+      out.push_back(*it);
+    }
+    return out;
+  }
+
+  Result<LogPosition> position_before(const Origin& origin, uint64_t seq) override {
+    const std::lock_guard held(disk_->lock);
+    const auto floor = disk_->floors.find(origin);
+    if (floor != disk_->floors.end() && seq <= floor->second) {
+      return fail(Code::kNotFound, "the log was trimmed past " + to_string(Dot{origin, seq}),
+                  "trimmed");
+    }
+    for (const auto& chunk : disk_->log) {
+      if (chunk.run.origin == origin && chunk.run.last() >= seq) return chunk.position - 1;
+    }
+    return disk_->log_head;
+  }
+
+  Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin& origin,
+                                                          uint64_t seq) override {
+    const std::lock_guard held(disk_->lock);
+    if (seq == 0) return MemoryDisk::Chain{};
+    const auto chains = disk_->chains.find(origin);
+    if (chains == disk_->chains.end()) return std::nullopt;
+    const auto chain = chains->second.find(seq);
+    if (chain == chains->second.end()) return std::nullopt;
+    return chain->second;
+  }
+
+  Result<void> trim_log(const VersionVector& stable) override {
+    const std::lock_guard held(disk_->lock);
+    while (!disk_->log.empty()) {
+      const Run& run = disk_->log.front().run;
+      if (!stable.covers(Dot{run.origin, run.last()})) break;
+      disk_->floors[run.origin] = run.last();
+      auto& chains = disk_->chains[run.origin];
+      chains.erase(chains.begin(), chains.lower_bound(run.last()));
+      disk_->log.pop_front();
+    }
+    return {};
+  }
+
+ private:
+  // The first record of a new database says whose it is.
+  void declare() {
+    disk_->self = options_.fresh_origin;
+    const Dot dot{disk_->self, 1};
+    HlcClock clock(disk_->hlc);
+    Run run;
+    Transaction t{dot, clock.tick(options_.wall_ms), {}, 0, options_.dc, {}};
+    append(t, run);
+    log(std::move(run));
+  }
+
+  Result<Committed> run_one(const ClientTransaction& transaction, uint64_t wall_ms, Run& run) {
+    HlcClock clock(disk_->hlc);
+    const uint64_t seq = disk_->stream(disk_->self).seq + 1;
+    const Version version{clock.tick(wall_ms), {disk_->self, seq}};
+    MemorySession session(*disk_, options_, ranks_, version);
+    if (auto ok = transaction(session); !ok) return tl::unexpected(ok.error());
+
+    Transaction t{version.dot, version.hlc, disk_->applied(), disk_->epoch, {}, session.changes()};
+    if (!t.changes.empty()) {
+      const size_t bytes = encode_record(t, disk_->stream(disk_->self)).size();
+      if (bytes > options_.transaction_bytes) {
+        return fail(Code::kTooLarge,
+                    "the transaction takes " + std::to_string(bytes) + " bytes; the limit is " +
+                        std::to_string(options_.transaction_bytes) + " (transaction_bytes)",
+                    "transaction_bytes");
+      }
+    }
+    return publish(t, session, wall_ms, run);
+  }
+
+  Committed publish(const Transaction& t, const MemorySession& session, uint64_t wall_ms,
+                    Run& run) {
+    const std::lock_guard held(disk_->lock);
+    for (const auto& change : session.schema_changes()) take(change);
+    for (const auto& [name, row] : session.touched()) {
+      if (row.erased_nothing) continue;
+      disk_->contents.rows[name.first][name.second] = row.now;
+      note(row.change, row.losses, wall_ms);
+    }
+    if (t.changes.empty()) return {std::nullopt, disk_->hlc, disk_->applied()};
+    append(t, run);
+    return {t.dot, t.hlc, disk_->applied()};
+  }
+
+  // Encodes a transaction of our own behind the others of its group.
+  void append(const Transaction& t, Run& run) {
+    const StreamState before = disk_->stream(t.dot.origin);
+    const std::string record = encode_record(t, before);
+    if (run.count++ == 0) run.origin = t.dot.origin, run.first = t.dot.seq;
+    ByteWriter out;
+    out.string(record);
+    run.records += out.view();
+    enter(t, advance(before, {t.hlc, t.context, t.epoch, t.declares_dc, 0, {}}, record));
+  }
+
+  // What every transaction does beside its changes.
+  void enter(const Transaction& t, const StreamState& after) {
+    disk_->contents.streams[t.dot.origin] = after;
+    disk_->chains[t.dot.origin][t.dot.seq] = after.chain;
+    HlcClock clock(disk_->hlc);
+    clock.observe(t.hlc);
+    disk_->hlc = clock.last();
+    if (t.declares_dc.empty()) return;
+    disk_->contents.labels[t.dot.origin] = t.declares_dc;
+    ranks_.declare(t.dot.origin, t.declares_dc);
+  }
+
+  LogChunk log(Run run) {
+    disk_->log.push_back({++disk_->log_head, std::move(run)});
+    return disk_->log.back();
+  }
+
+  // Decodes what is not applied yet; `fresh` are the runs of it. Changes nothing.
+  Result<std::vector<Incoming>> decode(std::span<const Run> runs, std::vector<Run>& fresh) const {
+    std::vector<Incoming> out;
+    std::map<Origin, StreamState> streams;
+    for (const auto& run : runs) {
+      StreamState& stream =
+          streams.try_emplace(run.origin, disk_->stream(run.origin)).first->second;
+      auto rest = slice_after(run, stream.seq);
+      if (!rest) return tl::unexpected(rest.error());
+      if (rest->count == 0) continue;
+      if (rest->first != stream.seq + 1) {
+        return fail(Code::kInvalid,
+                    "there is a gap before " + to_string(Dot{run.origin, run.first}));
+      }
+      ByteReader in(rest->records);
+      for (uint64_t i = 0; i < rest->count; ++i) {
+        const auto record = in.string();
+        auto t = decode_record(run.origin, record, stream);
+        if (!t) return tl::unexpected(t.error());
+        stream = advance(stream, {t->hlc, t->context, t->epoch, t->declares_dc, 0, {}}, record);
+        out.push_back({std::move(*t), stream});
+      }
+      fresh.push_back(std::move(*rest));
+    }
+    return out;
+  }
+
+  void apply_remote(const Incoming& in, uint64_t wall_ms) {
+    const Transaction& t = in.transaction;
+    enter(t, in.after);
+    for (const auto& change : t.changes) {
+      if (const auto* schema = std::get_if<SchemaChange>(&change)) {
+        take(*schema);
+        continue;
+      }
+      const auto& row = std::get<RowChange>(change);
+      RowState& state = disk_->contents.rows[row.table][row.key];
+      note(row, entente::apply(state, layout(row.table), row, {t.hlc, t.dot}, t.context, ranks_),
+           wall_ms);
+    }
+  }
+
+  void take(const SchemaChange& change) {
+    disk_->epoch = std::max(disk_->epoch, change.epoch);
+    for (const auto& table : change.tables) {
+      disk_->contents.tables[table.name] = table;
+      layouts_.erase(table.name);
+    }
+  }
+
+  // The layout of a table; of one nobody defined: everything is the row.
+  const Layout& layout(const std::string& table) {
+    const auto it = layouts_.find(table);
+    if (it != layouts_.end()) return it->second;
+    return layouts_.emplace(table, Layout(definition(table), options_.rules.of(table)))
+        .first->second;
+  }
+
+  TableDef definition(const std::string& table) const {
+    const auto it = disk_->contents.tables.find(table);
+    return it == disk_->contents.tables.end() ? TableDef{table, {}} : it->second;
+  }
+
+  // Keeps the conflict log: what lost by this change, and which registers now wait for a decision.
+  void note(const RowChange& change, const std::vector<Loss>& losses, uint64_t wall_ms) {
+    auto& contents = disk_->contents;
+    for (const auto& loss : losses) {
+      const auto version = [&](const Sibling& s) {
+        return RowVersion{s.version, std::string(ranks_.dc(s.version.dot.origin)), s.row};
+      };
+      contents.resolved.push_back({++disk_->last_conflict,
+                                   change.table,
+                                   change.key,
+                                   loss.group,
+                                   loss.policy,
+                                   false,
+                                   conflict_kind(loss.loser.row, loss.winner.row),
+                                   version(loss.winner),
+                                   {version(loss.loser)},
+                                   wall_ms});
+    }
+    while (contents.resolved.size() > options_.conflict_log_rows) contents.resolved.pop_front();
+
+    const RowState& state = contents.rows[change.table][change.key];
+    const auto open = open_groups(state, layout(change.table), ranks_);
+    for (const auto& group : layout(change.table).groups) {
+      const MemoryDisk::RegisterName name{change.table, change.key, group.name};
+      if (std::find(open.begin(), open.end(), group.name) == open.end()) {
+        contents.open.erase(name);
+      } else if (!contents.open.contains(name)) {
+        contents.open[name] = {++disk_->last_conflict, wall_ms};
+      }
+    }
+  }
+
+  const std::shared_ptr<MemoryDisk> disk_;
+  const DatabaseOptions options_;
+  Ranks ranks_;
+  std::map<std::string, Layout> layouts_;
+};
+
+}  // namespace
+
+std::unique_ptr<Database> open_memory(std::shared_ptr<MemoryDisk> disk,
+                                      const DatabaseOptions& options) {
+  return std::make_unique<MemoryDatabase>(std::move(disk), options);
+}
+
+}  // namespace entente

@@ -1,0 +1,166 @@
+#include "adapters/memory/memory_reader.h"
+
+#include <algorithm>
+
+#include "adapters/memory/row_view.h"
+
+namespace entente {
+namespace {
+
+using Contents = MemoryDisk::Contents;
+
+const RowState kNever;
+
+Ranks ranks_of(const Contents& contents, const ConflictRules& rules) {
+  Ranks ranks(rules.priorities);
+  for (const auto& [origin, dc] : contents.labels) ranks.declare(origin, dc);
+  return ranks;
+}
+
+tl::unexpected<Error> no_table(std::string_view table) {
+  return fail(Code::kNotFound, "there is no table " + std::string(table), "unknown_table");
+}
+
+bool wanted(const ConflictQuery& query, const std::string& table, const Key& key, uint64_t id) {
+  return id > query.after_id && (query.table.empty() || query.table == table) &&
+         (!query.key || *query.key == key);
+}
+
+// An open conflict as the log lists it, made from the row's state.
+std::optional<ConflictEntry> open_entry(const Contents& contents, const ConflictRules& rules,
+                                        const Ranks& ranks, const MemoryDisk::RegisterName& name,
+                                        const MemoryDisk::OpenMark& mark) {
+  const auto& [table, key, group] = name;
+  const auto def = contents.tables.find(table);
+  if (def == contents.tables.end()) return std::nullopt;
+  const Layout layout(def->second, rules.of(table));
+  const RowState& state = contents.rows.at(table).at(key);
+  const Register& r = state.registers.at(group);
+  const RowView view(def->second, layout, state, ranks);
+
+  ConflictEntry entry;
+  entry.id = mark.id;
+  entry.table = table;
+  entry.key = key;
+  entry.group = group;
+  entry.policy = PolicyKind::kSiblings;
+  entry.open = true;
+  entry.detected_ms = mark.detected_ms;
+  const Sibling& winner = r.siblings[judge(r, entry.policy, ranks).winner];
+  entry.winner = view.version(winner);
+  for (const auto& s : r.siblings) {
+    if (!same_content(s, winner)) entry.losers.push_back(view.version(s));
+  }
+  entry.kind = conflict_kind(entry.losers.front().row, entry.winner.row);
+  return entry;
+}
+
+}  // namespace
+
+Result<void> MemoryReader::begin() {
+  const std::lock_guard held(disk_->lock);
+  snapshot_ = disk_->contents;
+  return {};
+}
+
+Result<VersionVector> MemoryReader::applied() {
+  return with([](const Contents& c) { return entente::applied(c); });
+}
+
+Result<StatementResult> MemoryReader::execute(const Statement&) {
+  return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
+}
+
+Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value> key,
+                                  bool all_siblings) {
+  return with([&](const Contents& c) -> Result<RowRead> {
+    const auto def = c.tables.find(table);
+    if (def == c.tables.end()) return no_table(table);
+    const auto canonical = canonical_key(def->second, key);
+    if (!canonical) return tl::unexpected(canonical.error());
+    const TableRules& rules = rules_.of(table);
+    const Layout layout(def->second, rules);
+    const Ranks ranks = ranks_of(c, rules_);
+    const RowState* state = &kNever;
+    if (const auto rows = c.rows.find(table); rows != c.rows.end()) {
+      if (const auto it = rows->second.find(*canonical); it != rows->second.end()) {
+        state = &it->second;
+      }
+    }
+    const RowView view(def->second, layout, *state, ranks);
+    RowRead out;
+    out.row = view.whole(*canonical);
+    out.context.seen = entente::applied(c);
+    out.etag = view.etag();
+    out.conflict = view.conflict();
+    const bool logged = std::any_of(c.resolved.begin(), c.resolved.end(), [&](const auto& entry) {
+      return entry.table == table && entry.key == *canonical;
+    });
+    if (logged && out.conflict == RowRead::Conflict::kNone) {
+      out.conflict = RowRead::Conflict::kResolved;
+    }
+    out.policy = rules.policy;
+    auto values = view.values();
+    out.siblings = values.size();
+    if (all_siblings) out.values = std::move(values);
+    return out;
+  });
+}
+
+Result<std::vector<ConflictEntry>> MemoryReader::conflicts(const ConflictQuery& query) {
+  return with([&](const Contents& c) -> Result<std::vector<ConflictEntry>> {
+    std::vector<ConflictEntry> out;
+    const Ranks ranks = ranks_of(c, rules_);
+    if (query.state != ConflictQuery::State::kOpen) {
+      for (const auto& entry : c.resolved) {
+        if (wanted(query, entry.table, entry.key, entry.id)) out.push_back(entry);
+      }
+    }
+    if (query.state != ConflictQuery::State::kResolved) {
+      for (const auto& [name, mark] : c.open) {
+        if (!wanted(query, std::get<0>(name), std::get<1>(name), mark.id)) continue;
+        if (auto entry = open_entry(c, rules_, ranks, name, mark)) out.push_back(std::move(*entry));
+      }
+    }
+    std::sort(out.begin(), out.end(),
+              [](const ConflictEntry& a, const ConflictEntry& b) { return a.id < b.id; });
+    if (out.size() > query.limit) out.resize(query.limit);
+    return out;
+  });
+}
+
+Result<std::map<Key, Row>> MemoryReader::table(std::string_view table) {
+  return with([&](const Contents& c) -> Result<std::map<Key, Row>> {
+    const auto def = c.tables.find(table);
+    if (def == c.tables.end()) return no_table(table);
+    std::map<Key, Row> out;
+    const auto rows = c.rows.find(table);
+    if (rows == c.rows.end()) return out;
+    const Layout layout(def->second, rules_.of(table));
+    const Ranks ranks = ranks_of(c, rules_);
+    for (const auto& [key, state] : rows->second) {
+      if (auto row = RowView(def->second, layout, state, ranks).whole(key)) {
+        out.emplace(key, std::move(*row));
+      }
+    }
+    return out;
+  });
+}
+
+Result<std::vector<TableDef>> MemoryReader::tables() {
+  return with([](const Contents& c) -> Result<std::vector<TableDef>> {
+    std::vector<TableDef> out;
+    for (const auto& [name, def] : c.tables) out.push_back(def);
+    return out;
+  });
+}
+
+Result<std::optional<TableDef>> MemoryReader::find_table(std::string_view table) {
+  return with([&](const Contents& c) -> Result<std::optional<TableDef>> {
+    const auto it = c.tables.find(table);
+    if (it == c.tables.end()) return std::nullopt;
+    return it->second;
+  });
+}
+
+}  // namespace entente

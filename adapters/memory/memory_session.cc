@@ -1,0 +1,316 @@
+#include "adapters/memory/memory_session.h"
+
+#include <algorithm>
+#include <set>
+
+namespace entente {
+namespace {
+
+const RowState kNever;
+
+bool contains(const std::vector<Dot>& dots, const Dot& d) {
+  return std::find(dots.begin(), dots.end(), d) != dots.end();
+}
+
+bool replaces(const VersionVector& context, const std::vector<Dot>& kept, const Dot& d) {
+  return context.covers(d) && !contains(kept, d);
+}
+
+std::string create_statement(const TableDef& table) {
+  const auto quoted = [](const std::string& name) { return "\"" + name + "\""; };
+  std::string sql = "CREATE TABLE " + quoted(table.name) + " (";
+  for (const auto& c : table.columns) {
+    sql += quoted(c.name) + (c.type.empty() ? "" : " " + c.type);
+    if (c.collation == Collation::kNocase) sql += " COLLATE NOCASE";
+    if (c.collation == Collation::kRtrim) sql += " COLLATE RTRIM";
+    sql += c.not_null ? " NOT NULL, " : ", ";
+  }
+  sql += "PRIMARY KEY (";
+  for (const auto* c : table.key()) sql += quoted(c->name) + ", ";
+  sql.resize(sql.size() - 2);
+  return sql + "))";
+}
+
+tl::unexpected<Error> precondition(const char* what) {
+  return fail(Code::kPrecondition, what, "precondition");
+}
+
+}  // namespace
+
+MemorySession::MemorySession(const MemoryDisk& disk, const DatabaseOptions& options,
+                             const Ranks& ranks, const Version& version)
+    : disk_(disk), options_(options), ranks_(ranks), version_(version), applied_(disk.applied()) {}
+
+Result<StatementResult> MemorySession::execute(const Statement&) {
+  return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
+}
+
+Result<void> MemorySession::define(const TableDef& table) {
+  if (!options_.schema_leader) {
+    return fail(Code::kRefused,
+                "schema changes are accepted at datacenter " + options_.schema_leader_name,
+                "schema_leader");
+  }
+  if (table.key().empty()) {
+    return fail(Code::kRefused, "table " + table.name + " has no primary key: it cannot replicate",
+                "no_primary_key");
+  }
+  if (this->table(table.name) != nullptr) {
+    return fail(Code::kSql, "table " + table.name + " already exists", "table_exists");
+  }
+  const uint64_t epoch = disk_.epoch + schema_changes_.size() + 1;
+  created_.emplace(table.name, table);
+  schema_changes_.push_back({epoch, create_statement(table), {table}});
+  return {};
+}
+
+Result<RowOutcome> MemorySession::write(const RowRequest& request) {
+  auto target = find(request);
+  if (!target) return tl::unexpected(target.error());
+  const RowName name{request.table, target->key};
+  const RowState before = current(name);
+  const RowView view(target->table, target->layout, before, ranks_);
+  if (auto ok = check(request, view); !ok) return tl::unexpected(ok.error());
+  auto seen = seen_by(request, before, *target);
+  if (!seen) return tl::unexpected(seen.error());
+  auto columns = columns_of(request, *target, view);
+  if (!columns) return tl::unexpected(columns.error());
+
+  const bool nothing_to_erase =
+      !*columns && !view.shown() && !(request.context && view.values().size() > 1);
+  if (nothing_to_erase) {
+    return RowOutcome{request.context.value_or(RowContext{applied_, {}}),
+                      open_conflict(before, target->layout, ranks_), false};
+  }
+  Touched& row = touch(name);
+  const Seen as_seen = *seen;
+  merge(row, *target, std::move(*seen), std::move(*columns));
+  return outcome(request, as_seen, before, row, target->layout);
+}
+
+Result<MemorySession::Target> MemorySession::find(const RowRequest& request) const {
+  const TableDef* def = table(request.table);
+  if (def == nullptr)
+    return fail(Code::kNotFound, "there is no table " + request.table, "unknown_table");
+  auto key = canonical_key(*def, request.key);
+  if (!key) return tl::unexpected(key.error());
+  Target target{*def, Layout(*def, options_.rules.of(request.table)), request.key, std::move(*key)};
+  const auto columns = def->key();
+  for (size_t i = 0; i < columns.size(); ++i) {
+    target.spelling[i] = apply_affinity(columns[i]->affinity, std::move(target.spelling[i]));
+  }
+  return target;
+}
+
+const TableDef* MemorySession::table(std::string_view name) const {
+  for (const auto* tables : {&created_, &disk_.contents.tables}) {
+    const auto it = tables->find(name);
+    if (it != tables->end()) return &it->second;
+  }
+  return nullptr;
+}
+
+const RowState& MemorySession::current(const RowName& name) const {
+  const auto it = touched_.find(name);
+  if (it != touched_.end()) return it->second.now;
+  const RowState* stored = disk_.find(name.first, name.second);
+  return stored == nullptr ? kNever : *stored;
+}
+
+Result<void> MemorySession::check(const RowRequest& request, const RowView& row) const {
+  if (request.if_match && *request.if_match != row.etag()) {
+    return precondition("the row is not what If-Match says: read it again");
+  }
+  if (request.if_none_match && row.shown()) return precondition("the row exists already");
+  return {};
+}
+
+Result<MemorySession::Seen> MemorySession::seen_by(const RowRequest& request, const RowState& row,
+                                                   const Target& target) const {
+  if (!request.context) {
+    switch (options_.rules.of(request.table).blind) {
+      case Blind::kSupersede:
+        return Seen{std::nullopt, hidden_siblings(row, target.layout, ranks_)};
+      case Blind::kSibling:
+        return Seen{VersionVector{}, {}};
+      case Blind::kRequire:
+        break;
+    }
+    return fail(Code::kContextNeeded,
+                "table " + request.table + " takes writes with a context only: read the row first",
+                "context_needed");
+  }
+  Seen seen{request.context->ceiling(), {}};
+  if (!applied_.covers(*seen.context)) {
+    return fail(Code::kNotReached, "this gateway has not applied all that the context has seen",
+                "context_not_reached");
+  }
+  for (const auto& d : RowView(target.table, target.layout, row, ranks_).dots()) {
+    if (seen.context->covers(d) && !request.context->covers(d)) seen.kept.push_back(d);
+  }
+  return seen;
+}
+
+Result<std::optional<Row>> MemorySession::columns_of(const RowRequest& request,
+                                                     const Target& target,
+                                                     const RowView& row) const {
+  if (request.kind == RowRequest::Kind::kErase) return std::optional<Row>();
+  if (request.pick) return row.picked(*request.pick);
+  auto written = stored(request.columns, target);
+  if (!written) return tl::unexpected(written.error());
+
+  const auto shown = row.shown();
+  const auto key_columns = target.table.key();
+  std::set<std::string_view> groups{""};  // those the write touches
+  if (request.kind == RowRequest::Kind::kPatch) {
+    if (!shown) return fail(Code::kNotFound, "there is no such row to change", "no_row");
+    for (const auto* c : key_columns) {
+      if (const auto it = shown->find(c->name); it != shown->end()) written->insert(*it);
+    }
+    for (const auto& [name, value] : request.columns) {
+      groups.insert(target.layout.group_of(name).name);
+    }
+  } else if (spelled_otherwise(target.spelling, target.key)) {
+    for (size_t i = 0; i < key_columns.size(); ++i) {
+      written->emplace(key_columns[i]->name, target.spelling[i]);
+    }
+  }
+  for (const auto& group : target.layout.groups) {
+    if (request.kind == RowRequest::Kind::kPatch && !groups.contains(group.name)) continue;
+    for (const auto& name : group.columns) {
+      const bool keep = request.kind == RowRequest::Kind::kPatch && shown->contains(name);
+      written->emplace(name, keep ? shown->at(name) : Value{});
+    }
+  }
+  for (const auto& c : target.table.columns) {
+    const auto it = written->find(c.name);
+    if (c.not_null && it != written->end() && std::holds_alternative<Null>(it->second)) {
+      return fail(Code::kConstraint, "column " + c.name + " of " + request.table + " is NOT NULL",
+                  "not_null");
+    }
+  }
+  return std::move(*written);
+}
+
+Result<Row> MemorySession::stored(const Row& columns, const Target& target) const {
+  Row out;
+  for (const auto& [name, value] : columns) {
+    const ColumnDef* column = target.table.find(name);
+    if (column == nullptr) {
+      return fail(Code::kInvalid, "table " + target.table.name + " has no column " + name,
+                  "unknown_column");
+    }
+    Value v = apply_affinity(column->affinity, value);
+    if (column->key_part == 0) {
+      out.emplace(name, std::move(v));
+    } else if (!identical(v, target.spelling[column->key_part - 1])) {
+      return fail(Code::kInvalid, "column " + name + " is part of the key and cannot be changed",
+                  "key_column");
+    }
+  }
+  return out;
+}
+
+MemorySession::Touched& MemorySession::touch(const RowName& name) {
+  const auto it = touched_.find(name);
+  if (it != touched_.end()) return it->second;
+  order_.push_back(name);
+  Touched row;
+  if (const RowState* stored = disk_.find(name.first, name.second)) row.before = *stored;
+  row.now = row.before;
+  row.change.table = name.first;
+  row.change.key = name.second;
+  row.erased_nothing = true;
+  return touched_.emplace(name, std::move(row)).first->second;
+}
+
+const VersionVector& MemorySession::effective(const std::optional<VersionVector>& context) const {
+  return context ? *context : applied_;
+}
+
+// The siblings that neither the change so far nor this write replaces, though one has seen them.
+std::vector<Dot> MemorySession::kept_by_both(const Touched& row, const Seen& seen) const {
+  VersionVector both = effective(row.change.context);
+  both.join(effective(seen.context));
+  std::vector<Dot> kept;
+  for (const auto& [group, r] : row.before.registers) {
+    for (const auto& s : r.siblings) {
+      const Dot& d = s.version.dot;
+      if (both.covers(d) && !contains(kept, d) &&
+          !replaces(effective(row.change.context), row.change.kept, d) &&
+          !replaces(effective(seen.context), seen.kept, d)) {
+        kept.push_back(d);
+      }
+    }
+  }
+  return kept;
+}
+
+void MemorySession::merge(Touched& row, const Target& target, Seen seen,
+                          std::optional<Row> columns) {
+  const bool local_only = !options_.rules.of(target.table.name).replicate;
+  const bool was_there = visible(row.before, target.layout, ranks_).has_value();
+  if (row.erased_nothing) {
+    row.change.context = std::move(seen.context);
+    row.change.kept = std::move(seen.kept);
+  } else {
+    row.change.kept = kept_by_both(row, seen);
+    if (row.change.context && seen.context) {
+      row.change.context->join(*seen.context);
+    } else {
+      row.change.context.reset();
+    }
+  }
+  row.change.erase = !columns;
+  row.change.inserted = columns && !was_there;
+  if (columns) {
+    Row earlier = row.change.columns;
+    if (local_only) earlier = visible(row.now, target.layout, ranks_).value_or(Row{});
+    columns->merge(earlier);
+    row.change.columns = std::move(*columns);
+  } else {
+    row.change.columns.clear();
+  }
+  row.now = local_only ? RowState{} : row.before;
+  row.losses = entente::apply(row.now, target.layout, row.change, version_, applied_, ranks_);
+  const bool made_and_erased = !columns && !was_there && row.before.registers.empty();
+  row.erased_nothing = made_and_erased;
+  if (made_and_erased) row.now = row.before, row.losses.clear();
+}
+
+// What the writer has seen of the row now, without the transaction's own dot.
+RowOutcome MemorySession::outcome(const RowRequest& request, const Seen& seen,
+                                  const RowState& before, const Touched& row,
+                                  const Layout& layout) const {
+  RowOutcome out;
+  const TableDef& def = *table(request.table);
+  out.open_conflict = open_conflict(row.now, layout, ranks_);
+  out.had_conflict = RowView(def, layout, before, ranks_).values().size() > 1 ||
+                     RowView(def, layout, row.now, ranks_).values().size() > 1;
+  if (request.context) {
+    out.context = *request.context;
+    return out;
+  }
+  // Without a context it has seen what SQL showed: everything but the values it keeps.
+  out.context.seen = effective(seen.context);
+  for (const auto& d : seen.kept) {
+    if (out.context.seen.covers(d)) out.context.seen.set(d.origin, d.seq - 1);
+  }
+  for (const auto& d : RowView(def, layout, before, ranks_).dots()) {
+    if (effective(seen.context).covers(d) && !contains(seen.kept, d) && d != version_.dot) {
+      out.context.add(d);
+    }
+  }
+  return out;
+}
+
+std::vector<Change> MemorySession::changes() const {
+  std::vector<Change> out(schema_changes_.begin(), schema_changes_.end());
+  for (const auto& name : order_) {
+    const Touched& row = touched_.at(name);
+    if (!row.erased_nothing && options_.rules.of(name.first).replicate) out.push_back(row.change);
+  }
+  return out;
+}
+
+}  // namespace entente

@@ -1,0 +1,142 @@
+#include "adapters/memory/row_view.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace entente {
+namespace {
+
+// The siblings of a register that say something else than the winner.
+std::vector<const Sibling*> others(const Register& r, const Sibling& winner) {
+  std::vector<const Sibling*> out;
+  for (const auto& s : r.siblings) {
+    if (!same_content(s, winner)) out.push_back(&s);
+  }
+  return out;
+}
+
+std::string hex64(uint64_t v) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text.push_back(kDigits[v >> shift & 15]);
+  return text;
+}
+
+}  // namespace
+
+std::string conflict_kind(const std::optional<Row>& loser, const std::optional<Row>& winner) {
+  return std::string(loser ? "update" : "delete") + (winner ? "-update" : "-delete");
+}
+
+std::optional<Row> RowView::shown() const { return visible(state_, layout_, ranks_); }
+
+std::optional<Row> RowView::whole(const Key& key) const {
+  auto row = shown();
+  if (!row) return std::nullopt;
+  const auto parts = key_parts(key);
+  const auto key_columns = table_.key();
+  for (size_t i = 0; parts && i < key_columns.size() && i < parts->size(); ++i) {
+    row->emplace(key_columns[i]->name, (*parts)[i]);
+  }
+  Row out;
+  for (const auto& column : table_.columns) {
+    const auto it = row->find(column.name);
+    out.emplace(column.name, it == row->end() ? Value{} : it->second);
+  }
+  return out;
+}
+
+std::string RowView::etag() const {
+  ByteWriter out;
+  for (const auto& [group, r] : state_.registers) {
+    std::vector<Dot> dots;
+    for (const auto& s : r.siblings) dots.push_back(s.version.dot);
+    std::sort(dots.begin(), dots.end());
+    for (const auto& d : dots) out.string(group), out.origin(d.origin), out.varint(d.seq);
+  }
+  return out.size() == 0 ? "" : hex64(XXH3_64bits(out.view().data(), out.size()));
+}
+
+Row RowView::columns_written_by(const Dot& dot) const {
+  Row out;
+  for (const auto& [group, r] : state_.registers) {
+    for (const auto& s : r.siblings) {
+      if (s.version.dot == dot && s.row) out.insert(s.row->begin(), s.row->end());
+    }
+  }
+  return out;
+}
+
+Row RowView::shown_columns() const {
+  Row out;
+  for (const auto& group : layout_.groups) {
+    const auto it = state_.registers.find(group.name);
+    if (it == state_.registers.end() || it->second.siblings.empty()) continue;
+    const Sibling& s = it->second.siblings[judge(it->second, group.policy, ranks_).winner];
+    if (s.row) out.insert(s.row->begin(), s.row->end());
+  }
+  return out;
+}
+
+Result<std::optional<Row>> RowView::picked(const Dot& dot) const {
+  const auto all = dots();
+  if (!std::binary_search(all.begin(), all.end(), dot)) {
+    return fail(Code::kNotFound, "this row has no value " + to_string(dot) + " here",
+                "no_such_value");
+  }
+  const auto existence = state_.registers.find("");
+  if (existence != state_.registers.end()) {
+    for (const auto& s : existence->second.siblings) {
+      if (s.version.dot == dot && !s.row) return std::optional<Row>();
+    }
+  }
+  Row row = columns_written_by(dot);
+  row.merge(shown_columns());
+  return row;
+}
+
+std::vector<RowVersion> RowView::values() const {
+  if (state_.registers.empty()) return {};
+  std::map<Dot, Version> differing;
+  Version newest, newest_contested;
+  for (const auto& group : layout_.groups) {
+    const auto it = state_.registers.find(group.name);
+    if (it == state_.registers.end() || it->second.siblings.empty()) continue;
+    const Sibling& winner = it->second.siblings[judge(it->second, group.policy, ranks_).winner];
+    const auto rest = others(it->second, winner);
+    for (const auto* s : rest) differing.emplace(s->version.dot, s->version);
+    newest = std::max(newest, winner.version);
+    if (!rest.empty()) newest_contested = std::max(newest_contested, winner.version);
+  }
+  // Where values differ, the one that SQL shows goes by the name of a winner over the others.
+  const Version& name = differing.empty() ? newest : newest_contested;
+  std::vector<RowVersion> out{{name, std::string(ranks_.dc(name.dot.origin)), shown()}};
+  for (const auto& [dot, v] : differing) {
+    out.push_back({v, std::string(ranks_.dc(dot.origin)), picked(dot).value_or(std::nullopt)});
+  }
+  return out;
+}
+
+RowRead::Conflict RowView::conflict() const {
+  if (open_conflict(state_, layout_, ranks_)) return RowRead::Conflict::kOpen;
+  return values().size() > 1 ? RowRead::Conflict::kResolved : RowRead::Conflict::kNone;
+}
+
+std::vector<Dot> RowView::dots() const {
+  std::set<Dot> dots;
+  for (const auto& [group, r] : state_.registers) {
+    for (const auto& s : r.siblings) dots.insert(s.version.dot);
+  }
+  return {dots.begin(), dots.end()};
+}
+
+RowVersion RowView::version(const Sibling& sibling) const {
+  RowVersion out{sibling.version, std::string(ranks_.dc(sibling.version.dot.origin)), sibling.row};
+  if (out.row) out.row->merge(columns_written_by(sibling.version.dot));
+  return out;
+}
+
+}  // namespace entente

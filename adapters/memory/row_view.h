@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/database.h"
+
+namespace entente {
+
+// The kind of a conflict as its log names it, the loser first; absent: it erased the row.
+std::string conflict_kind(const std::optional<Row>& loser, const std::optional<Row>& winner);
+
+// What users are shown of a row's state. Pure.
+class RowView {
+ public:
+  // The arguments outlive the view.
+  RowView(const TableDef& table, const Layout& layout, const RowState& state, const Ranks& ranks)
+      : table_(table), layout_(layout), state_(state), ranks_(ranks) {}
+
+  // The row that SQL shows, with the columns of the table that are not in its key, and those of the
+  // key if they are spelled otherwise than its canonical bytes.
+  std::optional<Row> shown() const;
+  // The same with every column of the table.
+  std::optional<Row> whole(const Key& key) const;
+  // Names the set of values; "" for a row that never was.
+  std::string etag() const;
+  // The values that differ, the one that SQL shows first.
+  std::vector<RowVersion> values() const;
+  RowRead::Conflict conflict() const;
+  // The row as it would be if this sibling were chosen; absent: it erased the row. kNotFound if the
+  // row has no such sibling.
+  Result<std::optional<Row>> picked(const Dot& dot) const;
+  std::vector<Dot> dots() const;  // of every sibling, sorted
+
+  // The version of one sibling, with the columns that the same write put in other registers.
+  RowVersion version(const Sibling& sibling) const;
+
+ private:
+  Row shown_columns() const;  // the winners' columns, whether or not the row exists
+  Row columns_written_by(const Dot& dot) const;
+
+  const TableDef& table_;
+  const Layout& layout_;
+  const RowState& state_;
+  const Ranks& ranks_;
+};
+
+}  // namespace entente

@@ -1,0 +1,361 @@
+#include "adapters/sqlite/applier.h"
+
+#include <algorithm>
+
+namespace entente::sqlite {
+namespace {
+
+constexpr size_t kRetriedPerTable = 256;
+constexpr size_t kPlansMax = 4096;
+
+// Undoes what was not committed.
+class Rollback {
+ public:
+  explicit Rollback(Connection& db) : db_(db) {}
+  ~Rollback() { db_.rollback(); }
+  Rollback(const Rollback&) = delete;
+  Rollback& operator=(const Rollback&) = delete;
+
+ private:
+  Connection& db_;
+};
+
+bool all_covered(const World& world, const Table& t, const RowMeta& meta,
+                 const std::vector<size_t>& groups, const VersionVector& context) {
+  if (!covered(world, meta.row, context)) return false;
+  return std::all_of(groups.begin(), groups.end(), [&](size_t g) {
+    const Stamp* stamp = g == 0 ? &meta.row : meta.of(t.group_ids[g]);
+    return stamp == nullptr || covered(world, *stamp, context);
+  });
+}
+
+}  // namespace
+
+Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseOptions& options)
+    : db_(db),
+      state_(state),
+      log_(db, options.conflict_log_rows),
+      rows_(db, &log_, &state.extras),
+      storage_(db, options.rules),
+      sql_(db, guard, options, Guard::Mode::kWrite) {}
+
+Result<void> Applier::run(Stmt& stmt, const char* sql) {
+  if (!stmt) {
+    auto made = db_.prepare(sql);
+    if (!made) return tl::unexpected(made.error());
+    stmt = std::move(*made);
+  }
+  return stmt.run();
+}
+
+Result<std::vector<LogChunk>> Applier::apply(std::span<const Run> runs, uint64_t wall_ms) {
+  wall_ms_ = wall_ms;
+  changed_schema_ = false;
+  to_retry_.clear();
+  advanced_.clear();
+  rows_.tidy();
+  if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
+  const Rollback rollback(db_);
+  std::vector<LogChunk> chunks;
+  for (const auto& r : runs) {
+    if (auto done = apply_run(r, chunks); !done) return tl::unexpected(done.error());
+  }
+  auto done = retry(to_retry_).and_then([&] { return finish(); });
+  if (!done) return tl::unexpected(done.error());
+  return chunks;
+}
+
+Result<void> Applier::finish() {
+  if (auto done = rows_.flush(); !done) return done;
+  for (const auto& origin : advanced_) {
+    if (auto done = storage_.save_stream(state_.streams.at(origin)); !done) return done;
+  }
+  if (auto done = storage_.save(state_); !done) return done;
+  return run(commit_, "COMMIT");
+}
+
+Result<void> Applier::apply_run(const Run& run, std::vector<LogChunk>& chunks) {
+  auto fresh = slice_after(run, state_.applied.at(run.origin));
+  if (!fresh) return tl::unexpected(fresh.error());
+  if (fresh->count == 0) return {};
+  if (fresh->first != state_.applied.at(run.origin) + 1) {
+    return fail(Code::kInvalid, "transactions of " + to_hex(run.origin) + " are missing before " +
+                                    std::to_string(fresh->first));
+  }
+  ByteReader in(fresh->records);
+  auto stream = stream_of(run.origin, ByteReader(fresh->records).string());
+  if (!stream) return tl::unexpected(stream.error());
+  const auto chain_before = (*stream)->state.chain;
+  for (uint64_t i = 0; i < fresh->count; ++i) {
+    if (auto done = apply_record(run.origin, in.string()); !done) return done;
+  }
+  if (std::find(advanced_.begin(), advanced_.end(), run.origin) == advanced_.end()) {
+    advanced_.push_back(run.origin);
+  }
+  LogChunk chunk{++state_.log_head, std::move(*fresh)};
+  auto logged = storage_.append_log(chunk.position, (*stream)->id, chunk.run, chain_before);
+  if (!logged) return logged;
+  chunks.push_back(std::move(chunk));
+  return {};
+}
+
+Result<Stream*> Applier::stream_of(const Origin& origin, std::string_view first_record) {
+  if (origin == state_.self || origin == Origin{}) {
+    return fail(Code::kFork,
+                "a peer sent transactions in this database's own name that it never made");
+  }
+  if (const auto it = state_.streams.find(origin); it != state_.streams.end()) return &it->second;
+  auto head = decode_head(origin, first_record, {});
+  if (!head) return tl::unexpected(head.error());
+  if (auto done = storage_.add_origin(state_, origin, head->declares_dc); !done) {
+    return tl::unexpected(done.error());
+  }
+  return &state_.streams.at(origin);
+}
+
+Result<void> Applier::apply_record(const Origin& origin, std::string_view bytes) {
+  StreamState& stream = state_.streams.at(origin).state;
+  auto head = decode_head(origin, bytes, stream);
+  if (!head) return tl::unexpected(head.error());
+  if (!state_.applied.covers(head->context)) {
+    return fail(Code::kInvalid,
+                "a transaction of " + to_hex(origin) + " came before one that it depends on");
+  }
+  Record record{{head->hlc, {origin, stream.seq + 1}}, {}, head->context};
+  record.stamp = stamp_of(*state_.world, record.version);
+  if (auto done = apply_changes(*head, record); !done) return done;
+  stream = advance(stream, *head, bytes);
+  state_.applied.advance(origin, stream.seq);
+  state_.clock.observe(head->hlc);
+  return {};
+}
+
+Result<void> Applier::apply_changes(const RecordHead& head, const Record& record) {
+  ByteReader in(head.changes);
+  for (size_t i = 0; i < head.change_count; ++i) {
+    Result<void> done;
+    if (const auto plain = next_plain_change(in)) {
+      done = apply_plain(*plain, record);
+    } else {
+      auto change = decode_change(in);
+      if (!change) return tl::unexpected(change.error());
+      if (!admissible(*change, record.context)) {
+        return fail(Code::kInvalid, "a change has seen more of its row than its transaction has");
+      }
+      if (const auto* schema = std::get_if<SchemaChange>(&*change)) {
+        done = apply_schema(*schema);
+      } else {
+        done = apply_slow(std::get<RowChange>(std::move(*change)), record);
+      }
+    }
+    if (!done) return done;
+  }
+  if (!in.done()) return fail(Code::kInvalid, "a record has bytes after its last change");
+  return {};
+}
+
+Result<Applier::Plan*> Applier::plan_of(std::string_view shape) {
+  if (last_plan_ != nullptr && last_shape_ == shape) return last_plan_;
+  if (plans_.size() > kPlansMax) plans_.clear();
+  const auto [it, fresh] = plans_.try_emplace(std::string(shape));
+  last_shape_ = shape;
+  last_plan_ = &it->second;
+  if (!fresh) return last_plan_;
+  Plan& plan = it->second;
+  ByteReader in(shape);
+  const Table* t = plan.table = state_.world->find(in.string());
+  plan.simple = t != nullptr;
+  while (in.ok() && in.left() > 0) {
+    const std::string_view name = in.string();
+    const Column* c = t != nullptr ? t->find(name) : nullptr;
+    plan.columns.push_back(c != nullptr ? static_cast<size_t>(c - t->columns.data()) : kUnknown);
+    plan.simple &= c != nullptr && c->key_part == 0;
+    if (c != nullptr &&
+        std::find(plan.groups.begin(), plan.groups.end(), c->group) == plan.groups.end()) {
+      plan.groups.push_back(c->group);
+    }
+  }
+  if (!plan.simple) return last_plan_;
+  plan.whole = plan.columns.size() == t->by_name.size();
+  std::vector<size_t> inserted = plan.columns;
+  inserted.insert(inserted.end(), t->key.begin(), t->key.end());
+  auto insert = db_.prepare(t->insert_sql(inserted));
+  if (!insert) return tl::unexpected(insert.error());
+  plan.insert = std::move(*insert);
+  if (plan.columns.empty()) return last_plan_;
+  auto update = db_.prepare(t->update_sql(plan.columns));
+  if (!update) return tl::unexpected(update.error());
+  plan.update = std::move(*update);
+  return last_plan_;
+}
+
+void Applier::touched(const Table& t) {
+  const auto extras = state_.extras.find(t.id);
+  if (extras == state_.extras.end() || extras->second.quarantined == 0) return;
+  if (std::find(to_retry_.begin(), to_retry_.end(), &t) == to_retry_.end()) to_retry_.push_back(&t);
+}
+
+Result<void> Applier::apply_plain(const PlainRowChange& change, const Record& record) {
+  auto plan = plan_of(change.shape);
+  if (!plan) return tl::unexpected(plan.error());
+  if ((*plan)->table == nullptr) return {};  // a table that this file does not have
+  if ((*plan)->simple && !slow_only_) {
+    auto done = try_fast(**plan, change, record);
+    if (!done) return tl::unexpected(done.error());
+    if (*done) return {};
+  }
+  ByteWriter bytes;
+  append_change(bytes, change);
+  ByteReader in(bytes.view());
+  auto whole = decode_change(in);
+  if (!whole) return tl::unexpected(whole.error());
+  return apply_slow(std::get<RowChange>(std::move(*whole)), record);
+}
+
+// The usual case: the change has seen all there is of the row, or the row is new. False: it is not
+// that case, and nothing was done.
+Result<bool> Applier::try_fast(Plan& plan, const PlainRowChange& change, const Record& record) {
+  const Table& t = *plan.table;
+  auto known = rows_.meta(t, change.key);
+  if (!known) return tl::unexpected(known.error());
+  if (!*known) {
+    if (change.erase || !plan.whole) return false;
+    auto done = put_fast(plan, change, false);
+    if (!done || !*done) return done;
+    return rows_.put_stamp_later(t, change.key, record.stamp).map([] { return true; });
+  }
+  RowMeta& meta = **known;
+  if (!meta.simple() || !all_covered(*state_.world, t, meta, plan.groups, record.context)) {
+    return false;
+  }
+  if (change.erase) {
+    meta.rest = t.one_register() ? record.stamp : meta.rest;
+    auto done = erase_fast(plan, change, meta);
+    if (!done || !*done) return done;
+    meta.row = record.stamp;
+    meta.tombstone = true;
+  } else {
+    if (meta.tombstone && !plan.whole) return false;
+    auto done = put_fast(plan, change, !meta.tombstone);
+    if (!done || !*done) return done;
+    if (plan.whole) {
+      meta.put_all(record.stamp);
+    } else {
+      meta.put(t, plan.groups, record.stamp);
+    }
+  }
+  touched(t);
+  return rows_.put_meta(t, change.key, meta).map([] { return true; });
+}
+
+// False: a constraint refuses it, or the row is not as its version says; the general path decides.
+Result<bool> Applier::put_fast(Plan& plan, const PlainRowChange& change, bool exists) {
+  if (exists && plan.columns.empty()) return true;
+  Stmt& stmt = exists ? plan.update : plan.insert;
+  ByteReader values(change.values);
+  int at = 0;
+  for (size_t i = 0; i < plan.columns.size(); ++i) {
+    if (!bind_encoded(stmt, ++at, values)) {
+      return fail(Code::kInvalid, "a row change holds a malformed value");
+    }
+  }
+  bind_key(stmt, at + 1, change.key);
+  auto done = stmt.run();
+  if (!done) {
+    if (done.error().code == Code::kConstraint) return false;
+    return tl::unexpected(done.error());
+  }
+  return sqlite3_changes64(db_.get()) == 1;
+}
+
+// Keeps what the columns' registers must not forget, and deletes the row.
+Result<bool> Applier::erase_fast(Plan& plan, const PlainRowChange& change, RowMeta& meta) {
+  const Table& t = *plan.table;
+  if (meta.tombstone) return true;
+  if (!t.one_register()) {
+    auto shown = rows_.shown(t, change.key);
+    if (!shown) return tl::unexpected(shown.error());
+    if (!*shown) return false;
+    for (const size_t i : t.by_name) {
+      if (t.columns[i].group == 0) continue;
+      meta.retained.emplace_back(t.columns[i].id, (**shown)[t.columns[i].name]);
+    }
+  }
+  return rows_.delete_row(t, change.key).map([] { return true; });
+}
+
+Result<void> Applier::apply_slow(RowChange change, const Record& record) {
+  const World& world = *state_.world;
+  const Table* t = world.find(change.table);
+  if (t == nullptr) return {};
+  const auto parts = key_parts(change.key);
+  if (!parts || parts->size() != t->key.size()) {
+    return fail(Code::kInvalid, "a row change of table " + t->def.name + " has no usable key");
+  }
+  std::erase_if(change.columns, [&](const auto& c) { return t->find(c.first) == nullptr; });
+  auto loaded = rows_.load(world, *t, change.key);
+  if (!loaded) return tl::unexpected(loaded.error());
+  const auto losses =
+      entente::apply(loaded->state, t->layout, change, record.version, record.context, world.ranks);
+  if (auto done = log_.add(world, *t, change.key, losses, wall_ms_); !done) return done;
+  auto done = rows_.store(world, *t, change.key, loaded->state, *loaded, wall_ms_);
+  touched(*t);
+  return done;
+}
+
+// A schema change that fails here must not stop the stream: what it made is missing, and the rows
+// for it are left out.
+Result<void> Applier::apply_schema(const SchemaChange& change) {
+  const StatementKind kind = kind_of(words_of(change.sql));
+  if (kind == StatementKind::kCreateTable || kind == StatementKind::kCreateIndex) {
+    auto done = sql_.run_schema(change.sql);
+    if (!done && (done.error().code == Code::kCorrupt || done.error().code == Code::kExhausted)) {
+      return done;
+    }
+  }
+  for (const auto& def : change.tables) {
+    if (state_.world->find(def.name) != nullptr || is_reserved(def.name)) continue;
+    auto added = storage_.add_table(state_, def.name);
+    if (added) continue;
+    const Code code = added.error().code;
+    if (code != Code::kNotFound && code != Code::kRefused) return tl::unexpected(added.error());
+  }
+  if (auto done = storage_.refresh_fussy(state_); !done) return done;
+  state_.epoch = std::max(state_.epoch, change.epoch);
+  changed_schema_ = true;
+  plans_.clear();
+  last_plan_ = nullptr;
+  return {};
+}
+
+Result<void> Applier::retry(const std::vector<const Table*>& tables) {
+  for (const Table* t : tables) {
+    auto keys = log_.quarantined(*t, kRetriedPerTable);
+    if (!keys) return tl::unexpected(keys.error());
+    for (const auto& key : *keys) {
+      auto loaded = rows_.load(*state_.world, *t, key);
+      if (!loaded) return tl::unexpected(loaded.error());
+      auto done = rows_.store(*state_.world, *t, key, loaded->state, *loaded, wall_ms_);
+      if (!done) return done;
+    }
+  }
+  return {};
+}
+
+Result<void> Applier::retry_quarantined(const std::vector<const Table*>& tables, uint64_t wall_ms) {
+  wall_ms_ = wall_ms;
+  if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
+  const Rollback rollback(db_);
+  return retry(tables).and_then([&] { return rows_.flush(); }).and_then([&] {
+    return run(commit_, "COMMIT");
+  });
+}
+
+Result<void> Applier::trim_log(LogPosition up_to) {
+  auto q = rows_.plan("DELETE FROM _entente_log WHERE position <= ?1");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind(1, up_to);
+  return (*q)->run();
+}
+
+}  // namespace entente::sqlite

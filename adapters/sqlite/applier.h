@@ -1,0 +1,85 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/storage.h"
+
+namespace entente::sqlite {
+
+// Applies other origins' transactions on the apply connection, which checks no foreign keys and
+// fires no triggers: all of a call in one transaction of the file.
+//
+// Threads: the writer's. Errors: the file is as it was; `state` is not: the caller reloads it.
+class Applier {
+ public:
+  Applier(Connection& db, Guard& guard, FileState& state, const DatabaseOptions& options);
+
+  Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms);
+  // Tries to show quarantined rows of these tables, in a transaction of its own.
+  Result<void> retry_quarantined(const std::vector<const Table*>& tables, uint64_t wall_ms);
+  Result<void> trim_log(LogPosition up_to);
+  void take_slow_path_only() { slow_only_ = true; }
+  // After a failure, and when the schema changed on the other connection.
+  void forget_plans() { plans_.clear(), rows_.forget(), last_plan_ = nullptr; }
+  // True if the last call changed the schema.
+  bool changed_schema() const { return changed_schema_; }
+
+ private:
+  // What a change's shape means here, found once.
+  struct Plan {
+    const Table* table = nullptr;
+    std::vector<size_t> columns;  // of the table, as the values come; kUnknown: not here
+    std::vector<size_t> groups;   // that a put of this shape touches
+    bool simple = false;          // all columns known, none of the key
+    bool whole = false;           // every register is touched, by every column
+    Stmt insert, update;
+  };
+  static constexpr size_t kUnknown = SIZE_MAX;
+
+  // One record on its way.
+  struct Record {
+    Version version;
+    Stamp stamp;
+    const VersionVector& context;
+  };
+
+  Result<void> apply_run(const Run& run, std::vector<LogChunk>& chunks);
+  Result<void> apply_record(const Origin& origin, std::string_view record);
+  Result<Stream*> stream_of(const Origin& origin, std::string_view first_record);
+  Result<void> apply_changes(const RecordHead& head, const Record& record);
+  Result<void> apply_plain(const PlainRowChange& change, const Record& record);
+  Result<bool> try_fast(Plan& plan, const PlainRowChange& change, const Record& record);
+  Result<bool> put_fast(Plan& plan, const PlainRowChange& change, bool exists);
+  Result<bool> erase_fast(Plan& plan, const PlainRowChange& change, RowMeta& meta);
+  Result<void> apply_slow(RowChange change, const Record& record);
+  Result<void> apply_schema(const SchemaChange& change);
+  Result<Plan*> plan_of(std::string_view shape);
+  void touched(const Table& t);
+  Result<void> retry(const std::vector<const Table*>& tables);
+  Result<void> finish();
+  Result<void> run(Stmt& stmt, const char* sql);
+
+  Connection& db_;
+  FileState& state_;
+  ConflictLog log_;
+  RowStore rows_;
+  Storage storage_;
+  ClientSql sql_;
+  Stmt begin_, commit_;
+  std::unordered_map<std::string, Plan> plans_;
+  std::string last_shape_;
+  Plan* last_plan_ = nullptr;
+  std::vector<const Table*> to_retry_;
+  std::vector<Origin> advanced_;
+  uint64_t wall_ms_ = 0;
+  bool changed_schema_ = false;
+  bool slow_only_ = false;
+};
+
+}  // namespace entente::sqlite

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "adapters/sqlite/catalog.h"
+#include "conflict/codec.h"
+#include "conflict/transaction.h"
+
+namespace entente::sqlite {
+
+// What the row API says of a write beyond what the preupdate hook sees.
+struct RowIntent {
+  const Table* table = nullptr;
+  Key key;
+  bool erase = false;
+  std::vector<size_t> columns;           // a put writes these even if they do not change
+  std::optional<VersionVector> context;  // ceiling of the client's context; absent: plain SQL's
+  std::vector<Dot> kept;
+};
+
+// Captures what one transaction does to rows, by SQLite's preupdate hook: each row image as the
+// encoded values of its columns, in one buffer, so that nothing is allocated per value, and equal
+// values are equal bytes.
+//
+// Threads: the connection's. Use: start(), statements between begin_statement() and, if they
+// failed and SQLite undid them, undo_statement(); then rows().
+class Capture {
+ public:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  // The net effect on one row.
+  struct Change {
+    const Table* table = nullptr;
+    uint32_t key_at = 0, key_size = 0;
+    uint32_t before = kNone, after = kNone;  // images; kNone: no such row
+    const RowIntent* intent = nullptr;       // of the last row request for it
+    bool plain = false;                      // plain SQL wrote it (too)
+  };
+
+  void attach(sqlite3* db) { db_ = db; }
+  void on() { sqlite3_preupdate_hook(db_, &Capture::hook, this); }
+  void off() { sqlite3_preupdate_hook(db_, nullptr, nullptr); }
+
+  void start(const World& world, size_t bytes_max);
+  void begin_statement();
+  void undo_statement();
+  // Why the statement that just ran must not stand; empty if it may.
+  Result<void> check() const;
+  // Whether what follows is done for a row request, not by plain SQL.
+  void for_request(bool on) { for_request_ = on; }
+  void world_changed(const World& world) { world_ = &world, last_table_ = nullptr; }
+  // What the row API adds; also for an erase of a row that is not there.
+  void note(RowIntent intent);
+  bool touched(const Table& table, std::string_view key) const;
+  bool empty() const { return changes_.empty(); }
+
+  // Net changes, in the order in which rows were first touched; no-ops are gone. Call once.
+  const std::vector<Change>& rows();
+
+  std::string_view key(const Change& c) const {
+    return std::string_view(bytes_).substr(c.key_at, c.key_size);
+  }
+  // The encoded value of a column in an image.
+  std::string_view value(uint32_t image, size_t column) const {
+    const uint32_t from = ends_[image + column], to = ends_[image + column + 1];
+    return std::string_view(bytes_).substr(from, to - from);
+  }
+  bool spelled_otherwise(const Change& c) const;
+
+ private:
+  static void hook(void* self, sqlite3* db, int op, const char* schema, const char* table,
+                   sqlite3_int64 old_rowid, sqlite3_int64 new_rowid);
+  void seen(int op, const char* table, int64_t old_rowid, int64_t new_rowid);
+  const Table* table_named(const char* name);
+  uint32_t read_image(const Table& t, bool after);
+  bool write_key(const Table& t, uint32_t image, int64_t rowid, Change& c);
+  void add(Change c);
+  void refuse(Error why);
+  bool same_key(const Change& a, const Change& b) const;
+  void fold(Change& into, const Change& next) const;
+  bool is_nothing(const Change& c) const;
+
+  sqlite3* db_ = nullptr;
+  const World* world_ = nullptr;
+  const Table* last_table_ = nullptr;
+  size_t bytes_max_ = 0;
+  bool for_request_ = false;
+  std::string bytes_;            // keys and values
+  std::vector<uint32_t> ends_;   // image i, column c: bytes_[ends_[i + c], ends_[i + c + 1])
+  std::vector<Change> changes_;  // one per event until rows() folds them
+  std::deque<RowIntent> intents_;
+  std::optional<Error> refusal_;
+  size_t mark_changes_ = 0, mark_ends_ = 0, mark_bytes_ = 0;
+};
+
+// Appends a value as ByteWriter::value would.
+void append_value(std::string& out, sqlite3_value* v, Affinity affinity);
+
+}  // namespace entente::sqlite

@@ -1,0 +1,340 @@
+#include "adapters/sqlite/catalog.h"
+
+#include <algorithm>
+
+#include "adapters/sqlite/sql_text.h"
+#include "conflict/codec.h"
+
+namespace entente::sqlite {
+namespace {
+
+const char* name_of(Collation c) {
+  switch (c) {
+    case Collation::kNocase:
+      return "NOCASE";
+    case Collation::kRtrim:
+      return "RTRIM";
+    case Collation::kBinary:
+      break;
+  }
+  return "BINARY";
+}
+
+const char* name_of(Affinity a) {
+  switch (a) {
+    case Affinity::kText:
+      return "TEXT";
+    case Affinity::kNumeric:
+      return "NUMERIC";
+    case Affinity::kInteger:
+      return "INTEGER";
+    case Affinity::kReal:
+      return "REAL";
+    case Affinity::kBlob:
+      break;
+  }
+  return "BLOB";
+}
+
+Result<Collation> collation_of(const std::string& table, std::string_view name) {
+  const std::string folded = lower(name);
+  if (folded == "binary" || folded.empty()) return Collation::kBinary;
+  if (folded == "nocase") return Collation::kNocase;
+  if (folded == "rtrim") return Collation::kRtrim;
+  return fail(Code::kRefused,
+              "table " + table + " uses collation " + std::string(name) +
+                  ", which other datacenters do not have: use BINARY, NOCASE or RTRIM",
+              "collation");
+}
+
+struct Shape {
+  bool ordinary = false, without_rowid = false, strict = false;
+};
+
+Result<Shape> read_shape(Connection& db, const std::string& name) {
+  auto q = db.prepare("SELECT type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{name});
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row) return fail(Code::kNotFound, "there is no table " + name, "unknown_table");
+  return Shape{q->bytes(0) == "table", q->integer(1) != 0, q->integer(2) != 0};
+}
+
+// The collations of the key's columns, by the index that enforces it; empty for a rowid key.
+Result<std::map<std::string, std::string>> key_collations(Connection& db, const std::string& name) {
+  auto q = db.prepare(
+      "SELECT x.name, x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x "
+      "WHERE l.origin = 'pk' AND x.key = 1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{name});
+  std::map<std::string, std::string> out;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) out.emplace(q->bytes(0), q->bytes(1));
+  if (!row) return tl::unexpected(row.error());
+  return out;
+}
+
+Result<Collation> declared_collation(Connection& db, const std::string& table,
+                                     const std::string& column) {
+  const char* collation = nullptr;
+  sqlite3_table_column_metadata(db.get(), "main", table.c_str(), column.c_str(), nullptr,
+                                &collation, nullptr, nullptr, nullptr);
+  return collation_of(table, collation != nullptr ? collation : "");
+}
+
+tl::unexpected<Error> without_key(const std::string& name) {
+  return fail(Code::kRefused,
+              "table " + name +
+                  " has no primary key, so its rows cannot be told apart in other datacenters: "
+                  "declare one, for instance `id INTEGER PRIMARY KEY`",
+              "no_primary_key");
+}
+
+// Columns that values are stored in or computed for: name, type, not null, key part, hidden.
+Result<TableDef> read_columns(Connection& db, const std::string& name, const Shape& shape,
+                              const std::map<std::string, std::string>& key) {
+  auto q = db.prepare("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1)");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{name});
+  TableDef def{name, {}};
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    if (q->integer(4) != 0) continue;  // generated
+    ColumnDef c;
+    c.name = q->bytes(0);
+    if (c.name.empty() || c.name == "*") {  // they name a row's own registers (Layout)
+      return fail(Code::kRefused,
+                  "table " + name + " has a column named \"" + c.name + "\": give it another name",
+                  "column_name");
+    }
+    c.type = q->bytes(1);
+    c.affinity = shape.strict && lower(c.type) == "any" ? Affinity::kBlob : affinity_of(c.type);
+    c.not_null = q->integer(2) != 0;
+    c.key_part = static_cast<uint16_t>(q->integer(3));
+    const auto own = key.find(c.name);
+    auto collation = c.key_part > 0 && own != key.end() ? collation_of(name, own->second)
+                                                        : declared_collation(db, name, c.name);
+    if (!collation) return tl::unexpected(collation.error());
+    c.collation = *collation;
+    def.columns.push_back(std::move(c));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return def;
+}
+
+std::string join(const std::vector<std::string>& parts, const char* separator) {
+  std::string out;
+  for (const auto& part : parts) out += (out.empty() ? "" : separator) + part;
+  return out;
+}
+
+// "k" COLLATE x = ?n AND …, numbered from `first`.
+std::string key_condition(const Table& t, size_t first) {
+  std::vector<std::string> parts;
+  for (const size_t i : t.key) {
+    const ColumnDef& c = t.def.columns[i];
+    const std::string collate =
+        t.rowid_key ? std::string() : std::string(" COLLATE ") + name_of(c.collation);
+    parts.push_back(quote_name(c.name) + collate + " = ?" + std::to_string(first++));
+  }
+  return join(parts, " AND ");
+}
+
+void write_sql(Table& t) {
+  const std::string versions = "_entente_v_" + std::to_string(t.id);
+  std::vector<std::string> keys, marks, names;
+  for (size_t i = 0; i < t.key.size(); ++i) {
+    const std::string k = t.rowid_key ? "k" : "k" + std::to_string(i + 1);
+    keys.push_back(k + " = ?" + std::to_string(i + 1));
+    marks.push_back("?" + std::to_string(i + 1));
+  }
+  const std::string where = " WHERE " + join(keys, " AND ");
+  const size_t n = t.key.size();
+  for (size_t i = 1; i <= 4; ++i) marks.push_back("?" + std::to_string(n + i));
+  t.read_version = "SELECT o, s, h, x FROM " + versions + where;
+  t.put_version = "INSERT OR REPLACE INTO " + versions + " VALUES (" + join(marks, ", ") + ")";
+  std::string tuple;
+  for (size_t i = 0; i < n + 3; ++i) tuple += "?, ";
+  tuple = "(" + tuple + "NULL)";
+  t.put_versions = "INSERT OR REPLACE INTO " + versions + " VALUES " +
+                   join(std::vector<std::string>(kVersionsAtOnce, tuple), ", ");
+  std::vector<size_t> all;
+  for (size_t i = 0; i < t.columns.size(); ++i) {
+    names.push_back(quote_name(t.columns[i].name));
+    all.push_back(i);
+  }
+  t.read_row = "SELECT " + join(names, ", ") + " FROM " + quote_name(t.def.name) + " WHERE " +
+               key_condition(t, 1);
+  t.delete_row = "DELETE FROM " + quote_name(t.def.name) + " WHERE " + key_condition(t, 1);
+  t.insert_row = t.insert_sql(all);
+}
+
+uint32_t group_id(const Table& t, const std::string& group) {
+  const Column* c = t.find(group);
+  return c == nullptr ? kRestGroupId : c->id + 1;
+}
+
+// Numbers its columns as the preupdate hook does: by storage, where virtual columns have no place.
+Result<void> number_columns(Connection& db, Table& t, bool without_rowid) {
+  auto q = db.prepare("SELECT name, hidden FROM pragma_table_xinfo(?1)");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{t.def.name});
+  int index = 0;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    for (auto& c : t.columns) {
+      if (c.name == q->bytes(0)) c.hook_index = index;
+    }
+    constexpr int64_t kVirtual = 2;
+    if (without_rowid || q->integer(1) != kVirtual) ++index;
+  }
+  if (!row) return tl::unexpected(row.error());
+  return {};
+}
+
+}  // namespace
+
+const Column* Table::find(std::string_view column) const {
+  const auto it = std::find_if(columns.begin(), columns.end(),
+                               [&](const Column& c) { return c.name == column; });
+  return it == columns.end() ? nullptr : &*it;
+}
+
+std::string Table::update_sql(const std::vector<size_t>& which) const {
+  std::vector<std::string> parts;
+  for (const size_t i : which) {
+    parts.push_back(quote_name(columns[i].name) + " = ?" + std::to_string(parts.size() + 1));
+  }
+  return "UPDATE " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
+         key_condition(*this, which.size() + 1);
+}
+
+std::string Table::insert_sql(const std::vector<size_t>& which) const {
+  std::vector<std::string> names, marks;
+  for (const size_t i : which) {
+    names.push_back(quote_name(columns[i].name));
+    marks.push_back("?" + std::to_string(names.size()));
+  }
+  return "INSERT INTO " + quote_name(def.name) + " (" + join(names, ", ") + ") VALUES (" +
+         join(marks, ", ") + ")";
+}
+
+std::string Table::upsert_sql(const std::vector<size_t>& which) const {
+  std::vector<std::string> target, sets;
+  for (const size_t i : key) {
+    const ColumnDef& c = def.columns[i];
+    target.push_back(quote_name(c.name) +
+                     (rowid_key ? "" : std::string(" COLLATE ") + name_of(c.collation)));
+  }
+  for (const size_t i : by_name.empty() ? key : by_name) {
+    sets.push_back(quote_name(columns[i].name) + " = excluded." + quote_name(columns[i].name));
+  }
+  return insert_sql(which) + " ON CONFLICT (" + join(target, ", ") + ") DO UPDATE SET " +
+         join(sets, ", ");
+}
+
+const Table* World::find(std::string_view name) const {
+  const auto it = tables.find(lower(name));
+  return it == tables.end() ? nullptr : it->second.get();
+}
+
+const Table* World::by_id(int64_t id) const {
+  for (const auto& [name, table] : tables) {
+    if (table->id == id) return table.get();
+  }
+  return nullptr;
+}
+
+Result<TableDef> read_definition(Connection& db, const std::string& name) {
+  const auto shape = read_shape(db, name);
+  if (!shape) return tl::unexpected(shape.error());
+  if (!shape->ordinary) {
+    return fail(Code::kRefused, name + " is not an ordinary table", "not_a_table");
+  }
+  const auto key = key_collations(db, name);
+  if (!key) return tl::unexpected(key.error());
+  auto def = read_columns(db, name, *shape, *key);
+  if (def && def->key().empty()) return without_key(name);
+  return def;
+}
+
+std::string create_sql(const TableDef& def) {
+  std::vector<std::string> parts, keys;
+  for (const auto& c : def.columns) {
+    std::string part = quote_name(c.name);
+    if (!c.type.empty()) part += " " + c.type;
+    if (c.not_null) part += " NOT NULL";
+    if (c.collation != Collation::kBinary) part += std::string(" COLLATE ") + name_of(c.collation);
+    parts.push_back(std::move(part));
+  }
+  for (const auto* c : def.key()) keys.push_back(quote_name(c->name));
+  parts.push_back("PRIMARY KEY (" + join(keys, ", ") + ")");
+  return "CREATE TABLE " + quote_name(def.name) + " (" + join(parts, ", ") + ")";
+}
+
+Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, const TableDef& def,
+                                                const std::vector<std::string>& column_ids,
+                                                const ConflictRules& rules) {
+  const auto shape = read_shape(db, def.name);
+  if (!shape) return tl::unexpected(shape.error());
+  const auto key_index = key_collations(db, def.name);
+  if (!key_index) return tl::unexpected(key_index.error());
+  auto t = std::make_shared<Table>();
+  t->id = id;
+  t->def = def;
+  t->rules = rules.of(def.name);
+  t->layout = Layout(def, t->rules);
+  t->rowid_key = !shape->without_rowid && key_index->empty();
+  t->plain_key = true;
+  for (const auto& c : def.columns) {
+    Column column{c.name, 0, 0, c.affinity, c.key_part, 0};
+    const auto at = std::find(column_ids.begin(), column_ids.end(), c.name);
+    column.id = static_cast<uint32_t>(at - column_ids.begin());
+    const std::string& group = t->layout.group_of(c.name).name;
+    for (size_t g = 0; g < t->layout.groups.size() && c.key_part == 0; ++g) {
+      if (t->layout.groups[g].name == group) column.group = g;
+    }
+    if (c.key_part > 0) {
+      t->nullable_key |= !t->rowid_key && !shape->without_rowid && !c.not_null;
+      t->plain_key &= c.collation == Collation::kBinary;
+    } else {
+      t->by_name.push_back(t->columns.size());
+    }
+    t->columns.push_back(std::move(column));
+  }
+  for (const auto* c : def.key()) {
+    t->key.push_back(static_cast<size_t>(c - def.columns.data()));
+  }
+  std::sort(t->by_name.begin(), t->by_name.end(),
+            [&](size_t a, size_t b) { return t->columns[a].name < t->columns[b].name; });
+  for (const auto& g : t->layout.groups) t->group_ids.push_back(group_id(*t, g.name));
+  ByteWriter full;
+  full.string(def.name);
+  for (const size_t i : t->by_name) full.string(t->columns[i].name);
+  t->full_shape = full.take();
+  if (auto done = number_columns(db, *t, shape->without_rowid); !done) {
+    return tl::unexpected(done.error());
+  }
+  write_sql(*t);
+  return t;
+}
+
+std::string create_versions_sql(const Table& t) {
+  const std::string name = "_entente_v_" + std::to_string(t.id);
+  constexpr const char* kVersion =
+      "o INTEGER NOT NULL, s INTEGER NOT NULL, h INTEGER NOT NULL, x BLOB";
+  if (t.rowid_key) {
+    return "CREATE TABLE " + name + " (k INTEGER PRIMARY KEY, " + kVersion + ")";
+  }
+  std::vector<std::string> columns, keys;
+  for (const size_t i : t.key) {
+    const ColumnDef& c = t.def.columns[i];
+    keys.push_back("k" + std::to_string(keys.size() + 1));
+    columns.push_back(keys.back() + " " + name_of(c.affinity) + " COLLATE " + name_of(c.collation));
+  }
+  return "CREATE TABLE " + name + " (" + join(columns, ", ") + ", " + kVersion + ", PRIMARY KEY (" +
+         join(keys, ", ") + ")) WITHOUT ROWID";
+}
+
+}  // namespace entente::sqlite

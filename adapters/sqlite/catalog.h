@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "adapters/sqlite/connection.h"
+#include "conflict/policy.h"
+#include "conflict/schema.h"
+
+namespace entente::sqlite {
+
+// A column of a table that replication knows.
+struct Column {
+  std::string name;
+  uint32_t id = 0;     // local, never reused in its table
+  int hook_index = 0;  // what the preupdate hook calls it
+  Affinity affinity = Affinity::kBlob;
+  uint16_t key_part = 0;
+  size_t group = 0;  // index into layout.groups; 0 for key columns
+};
+
+// A table as this file holds it, with the SQL that the gateway runs on it. Immutable.
+struct Table {
+  int64_t id = 0;  // local
+  TableDef def;
+  Layout layout;
+  TableRules rules;
+  bool rowid_key = false;           // its key is the rowid: one INTEGER PRIMARY KEY column
+  bool nullable_key = false;        // SQLite would let NULL into its key
+  bool plain_key = false;           // stored key values are canonical unless they are doubles
+  std::vector<Column> columns;      // as in def
+  std::vector<size_t> key;          // indices into columns, in key order
+  std::vector<size_t> by_name;      // non-key columns, ordered by name: as changes carry them
+  std::vector<uint32_t> group_ids;  // by index into layout.groups: how version rows name them
+  std::string full_shape;           // a change's shape with all non-key columns
+
+  std::string read_version, put_version;
+  std::string put_versions;  // of kVersionsAtOnce rows, without extras
+  std::string read_row, insert_row, delete_row;
+
+  bool one_register() const { return layout.groups.size() == 1; }
+  const Column* find(std::string_view column) const;
+  // "UPDATE … SET the columns = ?1 … WHERE key = ?n+1 …", and INSERT of key and columns.
+  std::string update_sql(const std::vector<size_t>& which) const;
+  std::string insert_sql(const std::vector<size_t>& which) const;
+  // INSERT of these columns, or, if the row is there, an update to the same, with every other
+  // column at its default.
+  std::string upsert_sql(const std::vector<size_t>& which) const;
+};
+
+// How version rows name the group of remaining columns; the others are column id + 1.
+inline constexpr uint32_t kRestGroupId = 0;
+
+inline constexpr size_t kVersionsAtOnce = 25;
+
+// What is known of the file besides its rows. Immutable once published; a change makes a new one.
+struct World {
+  std::unordered_map<std::string, std::shared_ptr<const Table>> tables;  // by lower-case name
+  std::vector<Origin> origins{Origin{}};                                 // by local id; 0: none
+  std::map<Origin, int64_t> origin_ids{{Origin{}, 0}};
+  Ranks ranks;
+  bool fussy =
+      false;  // some schema text says DEFERRED, FAIL or TRIGGER: a statement that succeeded
+              // may have to be undone, or one that failed may leave something behind
+
+  const Table* find(std::string_view name) const;
+  const Table* by_id(int64_t id) const;
+};
+
+// The definition of a table in this file. kNotFound; kRefused if it has no usable primary key, with
+// what to do about it.
+Result<TableDef> read_definition(Connection& db, const std::string& name);
+
+// SQL that makes a table of this definition.
+std::string create_sql(const TableDef& def);
+
+Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, const TableDef& def,
+                                                const std::vector<std::string>& column_ids,
+                                                const ConflictRules& rules);
+// The table that keeps its rows' versions.
+std::string create_versions_sql(const Table& table);
+
+}  // namespace entente::sqlite

@@ -1,0 +1,214 @@
+#include "adapters/sqlite/client_sql.h"
+
+#include <algorithm>
+
+namespace entente::sqlite {
+namespace {
+
+tl::unexpected<Error> bad_arguments(std::string why) {
+  return fail(Code::kInvalid, std::move(why), "ARGS_INVALID");
+}
+
+size_t size_of(const Value& v) {
+  if (const auto* text = std::get_if<std::string>(&v)) return text->size() + 16;
+  if (const auto* blob = std::get_if<Blob>(&v)) return blob->bytes.size() + 16;
+  return 16;
+}
+
+// The parameter that a name means: with its own sign, or the first of `:`, `@`, `$` that fits.
+int parameter(sqlite3_stmt* stmt, const std::string& name) {
+  if (const int at = sqlite3_bind_parameter_index(stmt, name.c_str()); at > 0) return at;
+  for (const char* sign : {":", "@", "$"}) {
+    if (const int at = sqlite3_bind_parameter_index(stmt, (sign + name).c_str()); at > 0) return at;
+  }
+  return 0;
+}
+
+void describe_columns(sqlite3_stmt* stmt, StatementResult& result) {
+  const int n = sqlite3_column_count(stmt);
+  for (int i = 0; i < n; ++i) {
+    const char* name = sqlite3_column_name(stmt, i);
+    const char* type = sqlite3_column_decltype(stmt, i);
+    result.columns.push_back({name != nullptr ? name : "",
+                              type != nullptr ? std::optional<std::string>(type) : std::nullopt});
+  }
+}
+
+}  // namespace
+
+Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
+  if (const auto it = by_text_.find(sql); it != by_text_.end()) {
+    latest_.splice(latest_.begin(), latest_, it->second);
+    return &latest_.front();
+  }
+  auto compiled = compile(sql);
+  if (!compiled) return tl::unexpected(compiled.error());
+  latest_.push_front(std::move(*compiled));
+  by_text_.emplace(latest_.front().sql, latest_.begin());
+  if (latest_.size() > kCached) {
+    by_text_.erase(latest_.back().sql);
+    latest_.pop_back();
+  }
+  return &latest_.front();
+}
+
+void ClientSql::clear() {
+  by_text_.clear();
+  latest_.clear();
+}
+
+Result<ClientStatement> ClientSql::compile(std::string_view sql) {
+  if (sql.size() > options_.sql_bytes) {
+    return fail(Code::kTooLarge,
+                "the statement has " + std::to_string(sql.size()) +
+                    " bytes; the limit (sql_bytes) is " + std::to_string(options_.sql_bytes),
+                "SQL_TOO_LARGE");
+  }
+  if (sql.find('\0') != std::string_view::npos) {
+    return fail(Code::kSql, "the statement contains a NUL character", "SQL_INPUT_ERROR");
+  }
+  ClientStatement compiled;
+  compiled.sql = sql;
+  const auto words = words_of(sql);
+  compiled.kind = kind_of(words);
+  if (compiled.kind == StatementKind::kEmpty) {
+    return fail(Code::kSql, "there is no statement in this SQL text", "SQL_NO_STATEMENT");
+  }
+  if (rolls_back(words)) {
+    return fail(Code::kRefused,
+                "ON CONFLICT ROLLBACK would undo other clients' transactions that commit in the "
+                "same group: use ABORT, which is the default",
+                "on_conflict_rollback");
+  }
+  if (compiled.kind != StatementKind::kOther) return compiled;
+  compiled.may_fail_halfway = contains(words, "FAIL");
+  auto stmt = compile_one(sql, mode_);
+  if (!stmt) return tl::unexpected(stmt.error());
+  compiled.stmt = std::move(*stmt);
+  compiled.reads_only = sqlite3_stmt_readonly(compiled.stmt.get()) != 0;
+  compiled.written = guard_.written();
+  return compiled;
+}
+
+Result<Stmt> ClientSql::compile_one(std::string_view sql, Guard::Mode mode) {
+  const Guarded guarded(guard_, mode);
+  sqlite3_stmt* handle = nullptr;
+  const char* tail = nullptr;
+  const int code = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &handle, &tail);
+  if (code != SQLITE_OK) return tl::unexpected(error(code));
+  Stmt stmt(handle);
+  const std::string_view rest = sql.substr(static_cast<size_t>(tail - sql.data()));
+  if (kind_of(words_of(rest)) != StatementKind::kEmpty) {
+    return fail(Code::kSql, "this SQL text holds more than one statement: send them one by one",
+                "SQL_MANY_STATEMENTS");
+  }
+  return stmt;
+}
+
+Error ClientSql::error(int code) {
+  if (!guard_.refusal().empty()) {
+    return Error{Code::kRefused, guard_.refusal(), "SQLITE_AUTH"};
+  }
+  Error e = error_of(db_.get(), code);
+  if (e.code == Code::kTimeout) {
+    e.text = "the statement ran longer than " + std::to_string(options_.statement_ms) +
+             " ms (statement_time) and was stopped";
+  }
+  return e;
+}
+
+Result<void> ClientSql::bind(Stmt& stmt, const Statement& statement) {
+  const auto wanted = static_cast<size_t>(sqlite3_bind_parameter_count(stmt.get()));
+  if (!statement.args.empty() && !statement.named.empty()) {
+    return fail(Code::kInvalid, "give arguments by position or by name, not both",
+                "ARGS_BOTH_POSITIONAL_AND_NAMED");
+  }
+  if (statement.named.empty()) {
+    if (statement.args.size() != wanted) {
+      return bad_arguments("the statement takes " + std::to_string(wanted) + " arguments, not " +
+                           std::to_string(statement.args.size()));
+    }
+    for (size_t i = 0; i < wanted; ++i) stmt.bind(static_cast<int>(i) + 1, statement.args[i]);
+    return {};
+  }
+  std::vector<bool> given(wanted, false);
+  for (const auto& [name, value] : statement.named) {
+    const int at = parameter(stmt.get(), name);
+    if (at == 0) return bad_arguments("the statement has no parameter named " + name);
+    stmt.bind(at, value);
+    given[static_cast<size_t>(at) - 1] = true;
+  }
+  return bind_unnamed(stmt, statement, given);
+}
+
+// `?1` has no name that a client could give; it means the first of the named arguments.
+Result<void> ClientSql::bind_unnamed(Stmt& stmt, const Statement& statement,
+                                     const std::vector<bool>& given) {
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (given[i]) continue;
+    const int at = static_cast<int>(i) + 1;
+    const char* name = sqlite3_bind_parameter_name(stmt.get(), at);
+    if ((name != nullptr && name[0] != '?') || i >= statement.named.size()) {
+      return bad_arguments("parameter " + std::string(name != nullptr ? name : std::to_string(at)) +
+                           " of the statement has no argument");
+    }
+    stmt.bind(at, statement.named[i].second);
+  }
+  return {};
+}
+
+Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statement& statement) {
+  Stmt& stmt = compiled.stmt;
+  StatementResult result;
+  if (auto bound = bind(stmt, statement); !bound) return tl::unexpected(bound.error());
+  if (statement.want_rows) describe_columns(stmt.get(), result);
+  const int64_t changes_before = sqlite3_total_changes64(db_.get());
+  Result<void> done;
+  {
+    const Guarded guarded(guard_, mode_);
+    done = collect(stmt, statement.want_rows, result);
+  }
+  sqlite3_reset(stmt.get());
+  if (!done) return tl::unexpected(done.error());
+  if (!compiled.reads_only) {
+    result.affected = static_cast<uint64_t>(sqlite3_total_changes64(db_.get()) - changes_before);
+    result.last_insert_rowid = sqlite3_last_insert_rowid(db_.get());
+  }
+  return result;
+}
+
+Result<void> ClientSql::collect(Stmt& stmt, bool want_rows, StatementResult& result) {
+  size_t bytes = 0;
+  const int columns = sqlite3_column_count(stmt.get());
+  while (true) {
+    const int code = sqlite3_step(stmt.get());
+    if (code == SQLITE_DONE) return {};
+    if (code != SQLITE_ROW) return tl::unexpected(error(sqlite3_extended_errcode(db_.get())));
+    if (!want_rows) continue;
+    auto& row = result.rows.emplace_back();
+    row.reserve(static_cast<size_t>(columns));
+    for (int i = 0; i < columns; ++i) {
+      row.push_back(stmt.value(i));
+      bytes += size_of(row.back());
+    }
+    if (bytes > options_.result_bytes) {
+      return fail(Code::kTooLarge,
+                  "the result is larger than " + std::to_string(options_.result_bytes) +
+                      " bytes (result_bytes): ask for fewer rows with LIMIT",
+                  "RESPONSE_TOO_LARGE");
+    }
+  }
+}
+
+Result<void> ClientSql::run_schema(std::string_view sql) {
+  auto stmt = compile_one(sql, Guard::Mode::kSchema);
+  if (!stmt) return tl::unexpected(stmt.error());
+  const Guarded guarded(guard_, Guard::Mode::kSchema);
+  if (sqlite3_step(stmt->get()) != SQLITE_DONE) {
+    return tl::unexpected(error(sqlite3_extended_errcode(db_.get())));
+  }
+  return {};
+}
+
+}  // namespace entente::sqlite

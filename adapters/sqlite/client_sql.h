@@ -1,0 +1,58 @@
+#pragma once
+
+#include <list>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/connection.h"
+#include "adapters/sqlite/guard.h"
+#include "adapters/sqlite/sql_text.h"
+
+namespace entente::sqlite {
+
+// One client statement, compiled.
+struct ClientStatement {
+  std::string sql;
+  StatementKind kind = StatementKind::kOther;
+  Stmt stmt;  // absent unless kind is kOther
+  bool reads_only = false;
+  bool may_fail_halfway = false;     // says FAIL somewhere
+  std::vector<std::string> written;  // tables
+};
+
+// Compiles and runs clients' SQL on one connection, behind its guard. Keeps the latest statements
+// compiled, by their text. Schema statements and transaction control are recognised, not compiled.
+class ClientSql {
+ public:
+  ClientSql(Connection& db, Guard& guard, const DatabaseOptions& options, Guard::Mode mode)
+      : db_(db), guard_(guard), options_(options), mode_(mode) {}
+
+  // Valid until the next call of prepare() or clear().
+  Result<ClientStatement*> prepare(std::string_view sql);
+  Result<StatementResult> run(ClientStatement& compiled, const Statement& statement);
+  // Forgets what was compiled: the schema changed.
+  void clear();
+  // Runs one recognised schema statement, uncached.
+  Result<void> run_schema(std::string_view sql);
+
+ private:
+  Result<ClientStatement> compile(std::string_view sql);
+  Result<Stmt> compile_one(std::string_view sql, Guard::Mode mode);
+  Result<void> bind(Stmt& stmt, const Statement& statement);
+  Result<void> bind_unnamed(Stmt& stmt, const Statement& statement, const std::vector<bool>& given);
+  Result<void> collect(Stmt& stmt, bool want_rows, StatementResult& result);
+  Error error(int code);
+
+  static constexpr size_t kCached = 512;
+  Connection& db_;
+  Guard& guard_;
+  const DatabaseOptions& options_;
+  Guard::Mode mode_;
+  std::list<ClientStatement> latest_;  // most recent first
+  std::unordered_map<std::string_view, std::list<ClientStatement>::iterator> by_text_;
+};
+
+}  // namespace entente::sqlite

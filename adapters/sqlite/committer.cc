@@ -1,0 +1,415 @@
+#include "adapters/sqlite/committer.h"
+
+#include <algorithm>
+
+namespace entente::sqlite {
+namespace {
+
+// While it lives, statements on this connection fire no triggers and check no foreign keys: what
+// is written is a result, not a client's act.
+class Quiet {
+ public:
+  explicit Quiet(Connection& db) : db_(db) { set(0); }
+  ~Quiet() { set(1); }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+
+ private:
+  void set(int on) {
+    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_ENABLE_TRIGGER, on, nullptr);
+    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_ENABLE_FKEY, on, nullptr);
+  }
+  Connection& db_;
+};
+
+constexpr size_t kGroupBytesMax = 256u << 20;
+
+Result<void> once(Connection& db, Stmt& stmt, std::string_view sql) {
+  if (!stmt) {
+    auto made = db.prepare(sql);
+    if (!made) return tl::unexpected(made.error());
+    stmt = std::move(*made);
+  }
+  return stmt.run();
+}
+
+}  // namespace
+
+Committer::Committer(Connection& db, Guard& guard, FileState& state, const DatabaseOptions& options)
+    : db_(db),
+      state_(state),
+      options_(options),
+      log_(db, options.conflict_log_rows),
+      rows_(db, &log_, &state.extras),
+      storage_(db, options.rules),
+      sql_(db, guard, options, Guard::Mode::kWrite),
+      side_{db, sql_, capture_, rows_, storage_, state, options} {
+  capture_.attach(db.get());
+}
+
+Result<CommittedGroup> Committer::commit(std::span<const ClientTransaction> group,
+                                         uint64_t wall_ms) {
+  rows_.tidy();
+  to_retry_.clear();
+  const Stream& self = state_.streams.at(state_.self);
+  group_ = Group{{state_.self, self.state.seq + 1, 0, {}}, self.state.chain, wall_ms, false};
+  if (auto done = once(db_, begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
+  CommittedGroup out;
+  out.results.reserve(group.size());
+  for (const auto& work : group) {
+    out.results.push_back(run_one(work));
+    if (group_.lost) break;
+  }
+  if (group_.lost) {
+    rows_.forget();
+    to_retry_.clear();
+    db_.rollback();
+    const Error why = out.results.back().error();
+    if (why.code == Code::kExhausted || why.code == Code::kCorrupt) return tl::unexpected(why);
+    for (size_t i = 0; i + 1 < out.results.size(); ++i) {
+      out.results[i] = tl::unexpected(group_lost(why));
+    }
+    while (out.results.size() < group.size()) {
+      out.results.push_back(tl::unexpected(group_lost(why)));
+    }
+    return out;
+  }
+  auto chunk = close();
+  if (!chunk) {
+    rows_.forget();
+    db_.rollback();
+    return tl::unexpected(chunk.error());
+  }
+  out.chunk = std::move(*chunk);
+  return out;
+}
+
+Error Committer::group_lost(const Error& why) const {
+  return {Code::kBusy,
+          "another transaction of the same group failed in a way that undid the group (" +
+              why.text + "): send this one again",
+          "SQLITE_BUSY"};
+}
+
+Result<Committed> Committer::run_one(const ClientTransaction& work) {
+  sqlite3_set_last_insert_rowid(db_.get(), 0);
+  const auto world = state_.world;
+  const uint64_t epoch = state_.epoch;
+  const ExtrasByTable extras = state_.extras;
+  capture_.start(*world, options_.transaction_bytes);
+  SqliteWriteSession session(side_);
+  capture_.on();
+  auto done = work(session);
+  capture_.off();
+  Result<Committed> result;
+  if (!done) {
+    result = tl::unexpected(undo(session, std::move(done.error())));
+  } else {
+    result = finish(session);
+  }
+  if (!result) {
+    if (state_.world != world) schema_changed();
+    state_.world = world;
+    state_.epoch = epoch;
+    state_.extras = extras;
+  }
+  return result;
+}
+
+// Takes back what a failed transaction did. Without a savepoint there is nothing to take back, or
+// only the whole group can be.
+Error Committer::undo(SqliteWriteSession& session, Error why) {
+  if (!db_.in_transaction()) {
+    group_.lost = true;
+  } else if (session.has_savepoint()) {
+    rows_.drop_waiting();
+    const std::string name = SqliteWriteSession::kSavepoint;
+    auto undone = once(db_, undo_, "ROLLBACK TO " + name);
+    auto released = once(db_, release_, "RELEASE " + name);
+    group_.lost = !undone || !released;
+  } else {
+    group_.lost = session.wrote();
+  }
+  return why;
+}
+
+Result<Committed> Committer::finish(SqliteWriteSession& session) {
+  if (!db_.in_transaction()) {
+    group_.lost = true;
+    return fail(Code::kBusy, "the database undid the transaction: send it again", "SQLITE_ABORT");
+  }
+  if (session.doom()) return tl::unexpected(undo(session, *session.doom()));
+  auto committed = check_deferred().and_then([&] { return stamp(session); });
+  if (!committed) return tl::unexpected(undo(session, committed.error()));
+  if (session.has_savepoint()) {
+    auto done = once(db_, release_, std::string("RELEASE ") + SqliteWriteSession::kSavepoint);
+    if (!done) {
+      group_.lost = true;
+      return tl::unexpected(done.error());
+    }
+  }
+  return committed;
+}
+
+// A deferred foreign key that is still broken would fail the whole group's commit.
+Result<void> Committer::check_deferred() {
+  int broken = 0, most = 0;
+  sqlite3_db_status(db_.get(), SQLITE_DBSTATUS_DEFERRED_FKS, &broken, &most, 0);
+  if (broken == 0) return {};
+  return fail(Code::kConstraint, "FOREIGN KEY constraint failed", "SQLITE_CONSTRAINT");
+}
+
+Result<Committed> Committer::stamp(const SqliteWriteSession& session) {
+  const auto& changes = capture_.rows();
+  if (changes.empty() && session.schema().empty()) {
+    return Committed{std::nullopt, state_.clock.last(), state_.applied};
+  }
+  Record& record = record_;
+  record.changes.clear();
+  record.count = 0;
+  const uint64_t seq = state_.applied.at(state_.self) + 1;
+  record.version = {state_.clock.tick(group_.wall_ms), {state_.self, seq}};
+  for (const auto& change : session.schema()) append_change(record.changes, change);
+  for (const auto& c : changes) {
+    if (auto done = write_row(c, record); !done) return tl::unexpected(done.error());
+  }
+  if (record.changes.size() > options_.transaction_bytes) {
+    return fail(Code::kTooLarge,
+                "the transaction's record has " + std::to_string(record.changes.size()) +
+                    " bytes; the limit (transaction_bytes) is " +
+                    std::to_string(options_.transaction_bytes) + ": split it",
+                "transaction_too_large");
+  }
+  if (group_.run.records.size() + record.changes.size() > kGroupBytesMax) {
+    return fail(Code::kBusy, "the group of this transaction is full: send it again", "SQLITE_BUSY");
+  }
+  append_record(record, session.schema(), "");
+  if (session.has_savepoint()) {
+    if (auto done = rows_.flush(); !done) return tl::unexpected(done.error());
+  }
+  return Committed{record.version.dot, record.version.hlc, state_.applied};
+}
+
+void Committer::append_record(Record& record, const std::vector<SchemaChange>& schema,
+                              const std::string& declares_dc) {
+  StreamState& stream = state_.streams.at(state_.self).state;
+  Transaction& head = record.head;
+  head.dot = record.version.dot;
+  head.hlc = record.version.hlc;
+  head.context = state_.applied;
+  head.epoch = state_.epoch;
+  head.declares_dc = declares_dc;
+  record.sealed.clear();
+  seal_record(record.sealed, head, record.count + schema.size(), record.changes.view(), stream);
+  record.frame.clear();
+  record.frame.varint(record.sealed.size());
+  group_.run.records += record.frame.view();
+  group_.run.records += record.sealed.view();
+  ++group_.run.count;
+  stream.seq = head.dot.seq;
+  stream.hlc = head.hlc;
+  stream.context = state_.applied;
+  stream.chain = chain_after(stream.chain, record.sealed.view());
+  state_.applied.advance(state_.self, head.dot.seq);
+}
+
+Result<std::optional<LogChunk>> Committer::close() {
+  std::optional<LogChunk> chunk;
+  if (group_.run.count > 0) {
+    const Stream& self = state_.streams.at(state_.self);
+    chunk = LogChunk{++state_.log_head, std::move(group_.run)};
+    auto done =
+        rows_.flush()
+            .and_then([&] {
+              return storage_.append_log(chunk->position, self.id, chunk->run, group_.chain_before);
+            })
+            .and_then([&] { return storage_.save_stream(self); })
+            .and_then([&] { return storage_.save(state_); });
+    if (!done) return tl::unexpected(done.error());
+  }
+  if (auto done = once(db_, commit_, "COMMIT"); !done) return tl::unexpected(done.error());
+  return chunk;
+}
+
+Result<void> Committer::declare(uint64_t wall_ms) {
+  const Stream& self = state_.streams.at(state_.self);
+  group_ = Group{{state_.self, self.state.seq + 1, 0, {}}, self.state.chain, wall_ms, false};
+  Record record;
+  record.version = {state_.clock.tick(wall_ms), {state_.self, self.state.seq + 1}};
+  append_record(record, {}, options_.dc);
+  auto chunk = close();
+  if (!chunk) return tl::unexpected(chunk.error());
+  return {};
+}
+
+Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
+  ++record.count;
+  const auto extras = state_.extras.find(c.table->id);
+  const bool plain = extras == state_.extras.end() || extras->second.none();
+  if (!plain && c.before != Capture::kNone && extras->second.quarantined > 0) {
+    to_retry_.push_back(c.table);
+  }
+  const bool own_context = c.intent != nullptr && c.intent->context && !c.plain;
+  const bool missing = c.before == Capture::kNone && c.after == Capture::kNone;
+  if (slow_only_ || own_context || missing) return write_slow(c, record);
+  if (plain) return write_fast(c, record);
+  const auto meta = rows_.meta(*c.table, capture_.key(c));
+  if (!meta) return tl::unexpected(meta.error());
+  return !*meta || (*meta)->simple() ? write_fast(c, record) : write_slow(c, record);
+}
+
+// The columns that the change carries, by name: all of each group it touches. Fills groups_ too.
+const std::vector<size_t>& Committer::columns_of(const Capture::Change& c) {
+  const Table& t = *c.table;
+  columns_.clear();
+  groups_.clear();
+  if (c.after == Capture::kNone) return columns_;
+  if (c.before == Capture::kNone) {
+    for (size_t g = 0; g < t.layout.groups.size(); ++g) groups_.push_back(g);
+    columns_ = t.by_name;
+    return columns_;
+  }
+  const auto touch = [&](size_t i) {
+    const size_t g = t.columns[i].group;
+    if (std::find(groups_.begin(), groups_.end(), g) == groups_.end()) groups_.push_back(g);
+  };
+  for (const size_t i : t.by_name) {
+    if (capture_.value(c.before, i) != capture_.value(c.after, i)) touch(i);
+  }
+  if (c.intent != nullptr) std::for_each(c.intent->columns.begin(), c.intent->columns.end(), touch);
+  if (t.one_register() && groups_.empty()) groups_.push_back(0);
+  for (const size_t i : t.by_name) {
+    const size_t g = t.columns[i].group;
+    if (std::find(groups_.begin(), groups_.end(), g) != groups_.end()) columns_.push_back(i);
+  }
+  return columns_;
+}
+
+// The usual case: the writer has seen all there is of the row, which is one value per register.
+Result<void> Committer::write_fast(const Capture::Change& c, Record& record) {
+  const Stamp stamp = stamp_of(*state_.world, record.version);
+  const auto& columns = columns_of(c);
+  append_plain(c, columns, record);
+  if (c.after == Capture::kNone) return erase_version(c, stamp);
+  return put_version(c, groups_, stamp);
+}
+
+Result<void> Committer::put_version(const Capture::Change& c, const std::vector<size_t>& groups,
+                                    const Stamp& stamp) {
+  const Table& t = *c.table;
+  const std::string_view key = capture_.key(c);
+  if (c.before == Capture::kNone || t.one_register()) return rows_.put_stamp_later(t, key, stamp);
+  auto meta = rows_.meta(t, key);
+  if (!meta) return tl::unexpected(meta.error());
+  RowMeta now = meta->value_or(RowMeta{});
+  now.put(t, groups, stamp);
+  return rows_.put_meta(t, key, now);
+}
+
+Result<void> Committer::erase_version(const Capture::Change& c, const Stamp& stamp) {
+  const Table& t = *c.table;
+  const std::string_view key = capture_.key(c);
+  RowMeta now;
+  if (!t.one_register()) {
+    auto meta = rows_.meta(t, key);
+    if (!meta) return tl::unexpected(meta.error());
+    now = meta->value_or(RowMeta{});
+    for (const size_t i : t.by_name) {
+      if (t.columns[i].group == 0) continue;
+      ByteReader in(capture_.value(c.before, i));
+      now.retained.emplace_back(t.columns[i].id, in.value());
+    }
+  } else {
+    now.rest = stamp;
+  }
+  now.row = stamp;
+  now.tombstone = true;
+  return rows_.put_meta(t, key, now);
+}
+
+void Committer::append_plain(const Capture::Change& c, const std::vector<size_t>& columns,
+                             Record& record) {
+  const Table& t = *c.table;
+  PlainRowChange change;
+  change.erase = c.after == Capture::kNone;
+  change.inserted = c.before == Capture::kNone && !change.erase;
+  change.key = capture_.key(c);
+  std::vector<size_t> with_key;
+  const std::vector<size_t>* which = &columns;
+  if (capture_.spelled_otherwise(c)) {
+    with_key = columns;
+    with_key.insert(with_key.end(), t.key.begin(), t.key.end());
+    std::sort(with_key.begin(), with_key.end(),
+              [&](size_t a, size_t b) { return t.columns[a].name < t.columns[b].name; });
+    which = &with_key;
+  }
+  values_.clear();
+  for (const size_t i : *which) values_ += capture_.value(c.after, i);
+  change.values = values_;
+  if (which == &columns && columns.size() == t.by_name.size()) {
+    change.shape = t.full_shape;
+  } else {
+    ByteWriter shape;
+    shape.string(t.def.name);
+    for (const size_t i : *which) shape.string(t.columns[i].name);
+    shape_ = shape.take();
+    change.shape = shape_;
+  }
+  append_change(record.changes, change);
+}
+
+std::optional<Row> Committer::image(const Capture::Change& c, uint32_t at) const {
+  if (at == Capture::kNone) return std::nullopt;
+  Row row;
+  for (size_t i = 0; i < c.table->columns.size(); ++i) {
+    ByteReader in(capture_.value(at, i));
+    row.emplace(c.table->columns[i].name, in.value());
+  }
+  return row;
+}
+
+// The general case: through the row's whole state.
+Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
+  const Table& t = *c.table;
+  const World& world = *state_.world;
+  const Key key(capture_.key(c));
+  auto loaded = rows_.load(world, t, key, image(c, c.before));
+  if (!loaded) return tl::unexpected(loaded.error());
+  RowChange change{t.def.name, key, c.after == Capture::kNone, false, {}, {}, std::nullopt, {}};
+  change.inserted = c.before == Capture::kNone && !change.erase;
+  for (const size_t i : columns_of(c)) {
+    ByteReader in(capture_.value(c.after, i));
+    change.columns.emplace(t.columns[i].name, in.value());
+  }
+  if (capture_.spelled_otherwise(c)) {
+    for (const size_t i : t.key) {
+      ByteReader in(capture_.value(c.after, i));
+      change.columns.emplace(t.columns[i].name, in.value());
+    }
+  }
+  if (c.intent != nullptr && c.intent->context && !c.plain) {
+    change.context = c.intent->context;
+    change.kept = c.intent->kept;
+  } else {
+    change.kept = hidden_siblings(loaded->state, t.layout, world.ranks);
+  }
+  append_change(record.changes, Change(change));
+  const auto losses =
+      apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);
+  if (auto done = log_.add(world, t, key, losses, group_.wall_ms); !done) return done;
+  loaded->shown = image(c, c.after);
+  return settle(t, key, loaded->state, *loaded);
+}
+
+// Stores the state, over a user's row that may already show it.
+Result<void> Committer::settle(const Table& t, const Key& key, const RowState& state,
+                               Loaded& before) {
+  const auto want = visible(state, t.layout, state_.world->ranks);
+  if (RowStore::shows(before.shown, want)) {
+    return rows_.store(*state_.world, t, key, state, before, group_.wall_ms);
+  }
+  const Quiet quiet(db_);
+  return rows_.store(*state_.world, t, key, state, before, group_.wall_ms);
+}
+
+}  // namespace entente::sqlite

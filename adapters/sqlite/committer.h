@@ -1,0 +1,91 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/capture.h"
+#include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/storage.h"
+#include "adapters/sqlite/write_session.h"
+
+namespace entente::sqlite {
+
+// Commits groups of clients' transactions on the local connection: run, capture, stamp, write
+// versions, log; one fsync.
+//
+// Threads: the writer's. Errors: after an error for a whole group the file is as it was, and so is
+// `state`, which the caller reloads.
+class Committer {
+ public:
+  Committer(Connection& db, Guard& guard, FileState& state, const DatabaseOptions& options);
+
+  Result<CommittedGroup> commit(std::span<const ClientTransaction> group, uint64_t wall_ms);
+  // Logs the first record of this database's life.
+  Result<void> declare(uint64_t wall_ms);
+  // Tables of which the last group updated or deleted rows while some were quarantined.
+  const std::vector<const Table*>& to_retry() const { return to_retry_; }
+  void schema_changed() { sql_.clear(), rows_.forget(); }
+  // True if the last group was undone as a whole: `state` must be read again.
+  bool lost_group() const { return group_.lost; }
+  Storage& storage() { return storage_; }
+
+  // For tests: every write takes the general path.
+  void take_slow_path_only() { slow_only_ = true; }
+
+ private:
+  // The records of a group so far.
+  struct Group {
+    Run run;
+    std::array<uint8_t, 16> chain_before{};
+    uint64_t wall_ms = 0;
+    bool lost = false;  // SQLite rolled everything back
+  };
+  Result<Committed> run_one(const ClientTransaction& work);
+  Result<Committed> finish(SqliteWriteSession& session);
+  Result<Committed> stamp(const SqliteWriteSession& session);
+  Error undo(SqliteWriteSession& session, Error why);
+  Result<std::optional<LogChunk>> close();
+  Error group_lost(const Error& why) const;
+  Result<void> check_deferred();
+
+  struct Record {
+    Version version;
+    ByteWriter changes;
+    size_t count = 0;
+    Transaction head;
+    ByteWriter sealed, frame;
+  };
+  Result<void> write_row(const Capture::Change& c, Record& record);
+  Result<void> write_fast(const Capture::Change& c, Record& record);
+  Result<void> write_slow(const Capture::Change& c, Record& record);
+  Result<void> erase_version(const Capture::Change& c, const Stamp& stamp);
+  Result<void> put_version(const Capture::Change& c, const std::vector<size_t>& groups,
+                           const Stamp& stamp);
+  const std::vector<size_t>& columns_of(const Capture::Change& c);
+  std::optional<Row> image(const Capture::Change& c, uint32_t at) const;
+  Result<void> settle(const Table& t, const Key& key, const RowState& state, Loaded& before);
+  void append_plain(const Capture::Change& c, const std::vector<size_t>& columns, Record& record);
+  void append_record(Record& record, const std::vector<SchemaChange>& schema,
+                     const std::string& declares_dc);
+
+  Connection& db_;
+  FileState& state_;
+  const DatabaseOptions& options_;
+  ConflictLog log_;
+  RowStore rows_;
+  Storage storage_;
+  ClientSql sql_;
+  Capture capture_;
+  LocalSide side_;
+  Stmt begin_, commit_, release_, undo_;
+  Group group_;
+  Record record_;                         // kept for its memory
+  std::vector<size_t> columns_, groups_;  // of the change at hand
+  std::string shape_, values_;
+  std::vector<const Table*> to_retry_;
+  bool slow_only_ = false;
+};
+
+}  // namespace entente::sqlite

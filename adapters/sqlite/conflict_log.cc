@@ -1,0 +1,229 @@
+#include "adapters/sqlite/conflict_log.h"
+
+#include <algorithm>
+
+#include "adapters/sqlite/row_store.h"
+#include "adapters/sqlite/versions.h"
+#include "conflict/codec.h"
+
+namespace entente::sqlite {
+namespace {
+
+std::string encode_sibling(const World& world, const Sibling& s) {
+  const Stamp stamp = stamp_of(world, s.version);
+  ByteWriter out;
+  out.varint(static_cast<uint64_t>(stamp.origin));
+  out.varint(stamp.seq);
+  out.u64(stamp.hlc);
+  out.u8(s.row ? 1 : 0);
+  if (s.row) out.raw(encode_row(*s.row));
+  return out.take();
+}
+
+RowVersion listed(const World& world, const Sibling& s) {
+  return {s.version, std::string(world.ranks.dc(s.version.dot.origin)), s.row};
+}
+
+Result<RowVersion> decode_sibling(const World& world, std::string_view bytes) {
+  ByteReader in(bytes);
+  Stamp stamp;
+  stamp.origin = static_cast<int64_t>(in.varint());
+  stamp.seq = in.varint();
+  stamp.hlc = in.u64();
+  Sibling s{version_of(world, stamp), std::nullopt};
+  if (in.u8() == 1) {
+    auto row = decode_row(in.rest());
+    if (!row) return tl::unexpected(row.error());
+    s.row = std::move(*row);
+  }
+  if (!in.ok()) return fail(Code::kCorrupt, "the conflict log holds bytes that are not an entry");
+  return listed(world, s);
+}
+
+// "update-delete": what the loser did, then what the winner did.
+std::string kind_of(const Loss& loss) {
+  return std::string(loss.loser.row ? "update" : "delete") + "-" +
+         (loss.winner.row ? "update" : "delete");
+}
+
+// Fills in an open entry from the row's state now; false if it was settled meanwhile.
+bool describe_open(const World& world, const Table& t, const RowState& state, ConflictEntry& e) {
+  const auto group = std::find_if(t.layout.groups.begin(), t.layout.groups.end(),
+                                  [&](const Group& g) { return g.name == e.group; });
+  const auto it = state.registers.find(e.group);
+  if (group == t.layout.groups.end() || it == state.registers.end()) return false;
+  e.policy = group->policy;
+  const Register& r = it->second;
+  if (r.siblings.empty()) return false;
+  const size_t winner = judge(r, group->policy, world.ranks).winner;
+  e.winner = listed(world, r.siblings[winner]);
+  if (e.kind == "constraint") {
+    e.winner.row = visible(state, t.layout, world.ranks);
+    return true;
+  }
+  bool all_put = true;
+  for (size_t i = 0; i < r.siblings.size(); ++i) {
+    all_put &= r.siblings[i].row.has_value();
+    if (i != winner) e.losers.push_back(listed(world, r.siblings[i]));
+  }
+  const bool won_put = r.siblings[winner].row.has_value();
+  e.kind = all_put ? "update-update" : won_put ? "delete-update" : "update-delete";
+  return true;
+}
+
+std::string query_text(const ConflictQuery& query) {
+  std::string sql =
+      "SELECT id, tbl, key, open, grp, policy, kind, ms, winner, loser FROM _entente_conflicts "
+      "WHERE id > ?1";
+  if (query.state == ConflictQuery::State::kOpen) sql += " AND open = 1";
+  if (query.state == ConflictQuery::State::kResolved) sql += " AND open = 0";
+  if (!query.table.empty()) sql += " AND tbl = ?2";
+  if (query.key) sql += " AND key = ?3";
+  return sql + " ORDER BY id LIMIT ?4";
+}
+
+}  // namespace
+
+std::string encode_row(const Row& row) {
+  ByteWriter out;
+  for (const auto& [name, value] : row) out.string(name), out.value(value);
+  return out.take();
+}
+
+Result<Row> decode_row(std::string_view bytes) {
+  ByteReader in(bytes);
+  Row row;
+  while (in.ok() && in.left() > 0) {
+    const auto name = in.string();
+    row.emplace(name, in.value());
+  }
+  if (!in.ok()) return fail(Code::kCorrupt, "a side table holds bytes that are not a row");
+  return row;
+}
+
+Result<Stmt*> ConflictLog::plan(Stmt& stmt, const char* sql) {
+  if (!stmt) {
+    auto made = db_.prepare(sql);
+    if (!made) return tl::unexpected(made.error());
+    stmt = std::move(*made);
+  }
+  return &stmt;
+}
+
+Result<void> ConflictLog::add(const World& world, const Table& table, const Key& key,
+                              const std::vector<Loss>& losses, uint64_t now_ms) {
+  if (losses.empty()) return {};
+  auto q = plan(add_,
+                "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, ms, winner, "
+                "loser) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)");
+  if (!q) return tl::unexpected(q.error());
+  for (const auto& loss : losses) {
+    const std::string kind = kind_of(loss), winner = encode_sibling(world, loss.winner),
+                      loser = encode_sibling(world, loss.loser);
+    (*q)->bind_all(table.id, Bytes{key}, Text{loss.group}, static_cast<int64_t>(loss.policy),
+                   Text{kind}, now_ms, Bytes{winner}, Bytes{loser});
+    if (auto done = (*q)->run(); !done) return done;
+  }
+  return trim(losses.size());
+}
+
+// Looks only once every sixteenth of the limit, so that the log may be that much longer.
+Result<void> ConflictLog::trim(size_t added) {
+  if (until_trim_ > added) {
+    until_trim_ -= added;
+    return {};
+  }
+  until_trim_ = std::max<size_t>(1, rows_max_ / 16);
+  auto q = plan(trim_,
+                "DELETE FROM _entente_conflicts WHERE open = 0 AND id <= (SELECT id FROM "
+                "_entente_conflicts WHERE open = 0 ORDER BY id DESC LIMIT 1 OFFSET ?1)");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind(1, static_cast<int64_t>(std::max<size_t>(1, rows_max_)));
+  return (*q)->run();
+}
+
+Result<void> ConflictLog::set_open(const Table& table, const Key& key, std::string_view group,
+                                   std::string_view kind, bool open, uint64_t now_ms) {
+  auto q = open ? plan(open_,
+                       "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, ms) "
+                       "SELECT ?1, ?2, 1, ?3, 0, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM "
+                       "_entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 1 AND grp = ?3 "
+                       "AND kind = ?4)")
+                : plan(close_,
+                       "DELETE FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 1 "
+                       "AND grp = ?3 AND kind = ?4");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, Bytes{key}, Text{group}, Text{kind});
+  if (open) (*q)->bind(5, now_ms);
+  return (*q)->run();
+}
+
+Result<std::vector<Key>> ConflictLog::quarantined(const Table& table, size_t limit) {
+  auto q = plan(quarantined_,
+                "SELECT key FROM _entente_conflicts WHERE open = 1 AND tbl = ?1 AND kind = "
+                "'constraint' ORDER BY id LIMIT ?2");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, static_cast<int64_t>(limit));
+  Rows rows(**q);
+  std::vector<Key> keys;
+  auto row = rows.next();
+  for (; row && *row; row = rows.next()) keys.emplace_back((*q)->bytes(0));
+  if (!row) return tl::unexpected(row.error());
+  return keys;
+}
+
+Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& world,
+                                                  const ConflictQuery& query) {
+  const Table* only = query.table.empty() ? nullptr : world.find(query.table);
+  if (!query.table.empty() && only == nullptr) {
+    return fail(Code::kNotFound, "there is no table " + query.table, "unknown_table");
+  }
+  auto q = rows.plan(query_text(query));
+  if (!q) return tl::unexpected(q.error());
+  sqlite3_clear_bindings((*q)->get());
+  (*q)->bind(1, query.after_id);
+  if (only != nullptr) (*q)->bind(2, only->id);
+  if (query.key) (*q)->bind(3, Bytes{*query.key});
+  (*q)->bind(4, static_cast<int64_t>(query.limit));
+  std::vector<ConflictEntry> out;
+  Rows found(**q);
+  auto row = found.next();
+  for (; row && *row; row = found.next()) {
+    const Table* t = world.by_id((*q)->integer(1));
+    if (t == nullptr) continue;
+    ConflictEntry e;
+    e.id = (*q)->natural(0);
+    e.table = t->def.name;
+    e.key = (*q)->bytes(2);
+    e.open = (*q)->integer(3) != 0;
+    e.group = (*q)->bytes(4);
+    e.policy = static_cast<PolicyKind>((*q)->integer(5));
+    e.kind = (*q)->bytes(6);
+    e.detected_ms = (*q)->natural(7);
+    if (e.open) {
+      auto loaded = rows.load(world, *t, e.key);
+      if (!loaded) return tl::unexpected(loaded.error());
+      if (!describe_open(world, *t, loaded->state, e)) continue;
+    } else {
+      auto winner = decode_sibling(world, (*q)->bytes(8));
+      auto loser = decode_sibling(world, (*q)->bytes(9));
+      if (!winner || !loser) return fail(Code::kCorrupt, "the conflict log cannot be read");
+      e.winner = std::move(*winner);
+      e.losers.push_back(std::move(*loser));
+    }
+    out.push_back(std::move(e));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return out;
+}
+
+Result<bool> has_losses(RowStore& rows, const Table& table, const Key& key) {
+  auto q = rows.plan(
+      "SELECT 1 FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 0 LIMIT 1");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, Bytes{key});
+  Rows found(**q);
+  return found.next();
+}
+
+}  // namespace entente::sqlite

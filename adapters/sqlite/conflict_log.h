@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/catalog.h"
+#include "conflict/row_state.h"
+
+namespace entente::sqlite {
+
+class RowStore;
+
+// A sibling as side tables store it: its row, by column name.
+std::string encode_row(const Row& row);
+Result<Row> decode_row(std::string_view bytes);
+
+// Writes _entente_conflicts: what lost, with both values, and which rows wait for somebody.
+// Bounded: the oldest losses go first.
+class ConflictLog {
+ public:
+  ConflictLog(Connection& db, size_t rows_max) : db_(db), rows_max_(rows_max) {}
+
+  Result<void> add(const World& world, const Table& table, const Key& key,
+                   const std::vector<Loss>& losses, uint64_t now_ms);
+  // Marks a register (or, kind "constraint", a row) as waiting, or as settled.
+  Result<void> set_open(const Table& table, const Key& key, std::string_view group,
+                        std::string_view kind, bool open, uint64_t now_ms);
+  // Keys of a table's quarantined rows, oldest first.
+  Result<std::vector<Key>> quarantined(const Table& table, size_t limit);
+
+ private:
+  Result<void> trim(size_t added);
+  Result<Stmt*> plan(Stmt& stmt, const char* sql);
+
+  Connection& db_;
+  size_t rows_max_;
+  size_t until_trim_ = 0;  // additions until the next look
+  Stmt add_, open_, close_, trim_, quarantined_;
+};
+
+// Reads a page of it. Open ones are listed with their values as they are now.
+Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& world,
+                                                  const ConflictQuery& query);
+// True if something of this row ever lost.
+Result<bool> has_losses(RowStore& rows, const Table& table, const Key& key);
+
+}  // namespace entente::sqlite

@@ -1,0 +1,114 @@
+#include "adapters/sqlite/guard.h"
+
+#include <algorithm>
+#include <array>
+
+#include "adapters/sqlite/sql_text.h"
+
+namespace entente::sqlite {
+namespace {
+
+constexpr int kOperationsPerTick = 2000;
+
+template <size_t N>
+bool listed(const std::array<std::string_view, N>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+}  // namespace
+
+bool is_reserved(std::string_view table) { return lower(table).starts_with("_entente_"); }
+
+void Guard::install(Connection& db, size_t sql_bytes, uint64_t statement_ms) {
+  statement_time_ = std::chrono::milliseconds(statement_ms);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(sql_bytes) + 65'536);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_LENGTH, 512 << 20);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_COLUMN, 2000);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_EXPR_DEPTH, 250);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_COMPOUND_SELECT, 250);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_VARIABLE_NUMBER, 32'766);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_ATTACHED, 0);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_TRIGGER_DEPTH, 32);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_WORKER_THREADS, 0);
+  sqlite3_set_authorizer(db.get(), &Guard::authorize, this);
+  sqlite3_progress_handler(db.get(), kOperationsPerTick, &Guard::tick, this);
+}
+
+void Guard::raise(Mode mode) {
+  mode_ = mode;
+  written_.clear();
+  refusal_.clear();
+  deadline_ = Clock::now() + statement_time_;
+}
+
+int Guard::tick(void* self) {
+  const auto* guard = static_cast<Guard*>(self);
+  return guard->mode_ != Mode::kDown && Clock::now() > guard->deadline_ ? 1 : 0;
+}
+
+int Guard::authorize(void* self, int action, const char* a, const char* b, const char*,
+                     const char*) {
+  auto* guard = static_cast<Guard*>(self);
+  if (guard->mode_ == Mode::kDown) return SQLITE_OK;
+  return guard->allows(action, a, b) ? SQLITE_OK : SQLITE_DENY;
+}
+
+bool Guard::deny(std::string why) {
+  refusal_ = std::move(why);
+  return false;
+}
+
+bool Guard::allows(int action, const char* a, const char* b) {
+  const std::string_view first = a != nullptr ? a : "", second = b != nullptr ? b : "";
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_RECURSIVE:
+      return true;
+    case SQLITE_READ:
+      if (is_reserved(first) || first == "sqlite_stmt") {
+        return deny("table " + std::string(first) + " belongs to the gateway");
+      }
+      return true;
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+    case SQLITE_DELETE:
+      if (is_reserved(first)) {
+        return deny("table " + std::string(first) + " belongs to the gateway");
+      }
+      if (std::find(written_.begin(), written_.end(), first) == written_.end()) {
+        written_.emplace_back(first);
+      }
+      return true;
+    case SQLITE_FUNCTION:
+      if (second == "load_extension" || second == "fts3_tokenizer") {
+        return deny("function " + std::string(second) + "() is not available");
+      }
+      return true;
+    case SQLITE_PRAGMA:
+      return allows_pragma(first, b);
+    case SQLITE_CREATE_TABLE:
+    case SQLITE_CREATE_INDEX:
+    case SQLITE_REINDEX:  // how CREATE INDEX fills the new index
+      if (mode_ != Mode::kSchema) break;
+      if (is_reserved(first)) return deny("names that begin with _entente_ belong to the gateway");
+      return true;
+    default:
+      break;
+  }
+  return deny("this statement is not available through the gateway");
+}
+
+bool Guard::allows_pragma(std::string_view name, const char* argument) {
+  static constexpr std::array<std::string_view, 7> kAbout = {
+      "table_info",  "table_xinfo", "index_list",      "index_info",
+      "index_xinfo", "table_list",  "foreign_key_list"};
+  static constexpr std::array<std::string_view, 4> kValues = {"foreign_keys", "user_version",
+                                                              "encoding", "schema_version"};
+  const std::string pragma = entente::sqlite::lower(name);
+  if (listed(kAbout, pragma)) return true;
+  if (listed(kValues, pragma) && argument == nullptr) return true;
+  return deny("PRAGMA " + std::string(name) + (argument != nullptr ? " with a value" : "") +
+              " is not available through the gateway");
+}
+
+}  // namespace entente::sqlite

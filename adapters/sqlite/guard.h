@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "adapters/sqlite/connection.h"
+
+namespace entente::sqlite {
+
+// What a client's SQL may do on a connection: an authorizer (default deny), SQLite's limits, and a
+// deadline. Our own SQL on the same connection passes freely: the guard stands up only between
+// raise() and lower().
+//
+// Threads: the connection's. Ownership: must outlive the connection's statements, and not move.
+class Guard {
+ public:
+  enum class Mode {
+    kDown,  // our own SQL
+    kRead,
+    kWrite,
+    kSchema,  // CREATE TABLE and CREATE INDEX, already recognised as such
+  };
+
+  Guard() = default;
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+  void install(Connection& db, size_t sql_bytes, uint64_t statement_ms);
+  void raise(Mode mode);
+  void lower() { mode_ = Mode::kDown; }
+
+  // Tables that the statements compiled since raise() write.
+  const std::vector<std::string>& written() const { return written_; }
+  // Why the last statement was refused; "" if it was not by us.
+  const std::string& refusal() const { return refusal_; }
+
+ private:
+  static int authorize(void* self, int action, const char* a, const char* b, const char* database,
+                       const char* trigger);
+  static int tick(void* self);
+  bool allows(int action, const char* a, const char* b);
+  bool allows_pragma(std::string_view name, const char* argument);
+  bool deny(std::string why);
+
+  using Clock = std::chrono::steady_clock;
+  Mode mode_ = Mode::kDown;
+  std::chrono::milliseconds statement_time_{};
+  Clock::time_point deadline_;
+  std::vector<std::string> written_;
+  std::string refusal_;
+};
+
+// Raises a guard for a scope.
+class Guarded {
+ public:
+  Guarded(Guard& guard, Guard::Mode mode) : guard_(guard) { guard_.raise(mode); }
+  ~Guarded() { guard_.lower(); }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+ private:
+  Guard& guard_;
+};
+
+// Names that belong to the gateway.
+bool is_reserved(std::string_view table);
+
+}  // namespace entente::sqlite

@@ -1,0 +1,423 @@
+#include "adapters/sqlite/row_store.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "conflict/codec.h"
+
+namespace entente::sqlite {
+namespace {
+
+const Sibling* winner_of(const RowState& state, const Group& group, const Ranks& ranks) {
+  const auto it = state.registers.find(group.name);
+  if (it == state.registers.end() || it->second.siblings.empty()) return nullptr;
+  return &it->second.siblings[judge(it->second, group.policy, ranks).winner];
+}
+
+// The row with the key columns that it does not spell itself.
+Result<Row> with_key(const Table& t, const Key& key, Row row) {
+  auto parts = key_parts(key);
+  if (!parts) return tl::unexpected(parts.error());
+  if (parts->size() != t.key.size()) {
+    return fail(Code::kInvalid, "a key of table " + t.def.name + " has the wrong number of parts");
+  }
+  for (size_t i = 0; i < t.key.size(); ++i) {
+    row.try_emplace(t.columns[t.key[i]].name, std::move((*parts)[i]));
+  }
+  return row;
+}
+
+// Splits a whole row among the registers that were written.
+Result<void> spread(const World& world, const Table& t, const Key& key, const RowMeta& meta,
+                    const Row& values, RowState& state) {
+  std::vector<Row> rows(t.layout.groups.size());
+  std::vector<Value> spelled;
+  for (const auto& c : t.columns) {
+    const auto it = values.find(c.name);
+    if (it != values.end() && c.key_part == 0) rows[c.group].insert(*it);
+  }
+  for (const size_t i : t.key) {
+    const auto it = values.find(t.columns[i].name);
+    if (it != values.end()) spelled.push_back(it->second);
+  }
+  if (spelled.size() == t.key.size() && spelled_otherwise(spelled, key)) {
+    for (const size_t i : t.key) rows[0].insert(*values.find(t.columns[i].name));
+  }
+  std::optional<Row> existing;
+  if (!meta.tombstone) existing = std::move(rows[0]);
+  state.registers[""].siblings.push_back({version_of(world, meta.row), std::move(existing)});
+  for (size_t g = 1; g < rows.size(); ++g) {
+    const Stamp* stamp = meta.of(t.group_ids[g]);
+    if (stamp == nullptr) continue;
+    state.registers[t.layout.groups[g].name].siblings.push_back(
+        {version_of(world, *stamp), std::move(rows[g])});
+  }
+  return {};
+}
+
+// Which version each register's visible value has, and the values that would otherwise be nowhere.
+RowMeta meta_of(const World& world, const Table& t, const RowState& state, bool refused) {
+  RowMeta meta;
+  const auto retain = [&](const Sibling& s) {
+    for (const auto& [name, value] : *s.row) {
+      if (const Column* c = t.find(name)) meta.retained.emplace_back(c->id, value);
+    }
+  };
+  for (size_t g = 0; g < t.layout.groups.size(); ++g) {
+    const Sibling* s = winner_of(state, t.layout.groups[g], world.ranks);
+    if (g == 0) {
+      meta.row = meta.rest = s != nullptr ? stamp_of(world, s->version) : Stamp{};
+      meta.tombstone = s == nullptr || !s->row;
+      meta.quarantined = refused;
+      if (refused && s != nullptr && s->row) retain(*s);
+      continue;
+    }
+    if (s != nullptr && s->row && (meta.tombstone || refused)) retain(*s);
+    RowMeta::Exception e{t.group_ids[g], std::nullopt};
+    if (s != nullptr) e.stamp = stamp_of(world, s->version);
+    meta.exceptions.push_back(e);
+  }
+  const auto first = std::find_if(meta.exceptions.begin(), meta.exceptions.end(),
+                                  [](const RowMeta::Exception& e) { return e.stamp.has_value(); });
+  if (first != meta.exceptions.end()) meta.rest = *first->stamp;
+  std::erase_if(meta.exceptions, [&](const RowMeta::Exception& e) { return e.stamp == meta.rest; });
+  std::sort(meta.exceptions.begin(), meta.exceptions.end(),
+            [](const auto& a, const auto& b) { return a.group < b.group; });
+  for (const auto& [name, r] : state.registers) meta.siblings |= r.siblings.size() > 1;
+  return meta;
+}
+
+}  // namespace
+
+bool bind_encoded(Stmt& stmt, int at, ByteReader& in) {
+  const std::string_view rest = in.rest();
+  const uint8_t tag = rest.empty() ? 0xff : static_cast<uint8_t>(rest[0]);
+  if (tag == kTagText || tag == kTagBlob) {
+    in.u8();
+    const std::string_view bytes = in.string();
+    if (!in.ok()) return false;
+    tag == kTagText ? stmt.bind(at, Text{bytes}) : stmt.bind(at, Bytes{bytes});
+    return true;
+  }
+  const Value v = in.value();
+  if (in.ok()) stmt.bind(at, v);
+  return in.ok();
+}
+
+void bind_key(Stmt& stmt, int first, std::string_view key) {
+  ByteReader in(key);
+  while (in.left() > 0 && bind_encoded(stmt, first, in)) ++first;
+}
+
+Result<Stmt*> RowStore::plan(const Table& t, Plan which) {
+  Stmt& stmt = plans_[t.id].statements[static_cast<size_t>(which)];
+  if (stmt) return &stmt;
+  const std::array<const std::string*, static_cast<size_t>(Plan::kCount)> sql = {
+      &t.read_version, &t.put_version, &t.put_versions, &t.read_row, &t.insert_row, &t.delete_row};
+  auto made = db_.prepare(*sql[static_cast<size_t>(which)]);
+  if (!made) return tl::unexpected(made.error());
+  stmt = std::move(*made);
+  return &stmt;
+}
+
+Result<Stmt*> RowStore::plan(const std::string& sql) {
+  if (const auto it = others_.find(sql); it != others_.end()) return &it->second;
+  auto made = db_.prepare(sql);
+  if (!made) return tl::unexpected(made.error());
+  return &others_.emplace(sql, std::move(*made)).first->second;
+}
+
+void RowStore::tidy() {
+  constexpr size_t kKept = 512;
+  if (others_.size() > kKept) others_.clear();
+}
+
+Result<std::optional<RowMeta>> RowStore::meta(const Table& t, std::string_view key) {
+  if (waits(t, key)) {
+    if (auto done = flush(); !done) return tl::unexpected(done.error());
+  }
+  auto q = plan(t, Plan::kReadVersion);
+  if (!q) return tl::unexpected(q.error());
+  bind_key(**q, 1, key);
+  Rows rows(**q);
+  auto row = rows.next();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row) return std::nullopt;
+  RowMeta meta;
+  meta.row = {(*q)->integer(0), (*q)->natural(1), (*q)->natural(2)};
+  if (auto done = decode_extras((*q)->bytes(3), meta); !done) return tl::unexpected(done.error());
+  return meta;
+}
+
+Result<void> RowStore::put_meta(const Table& t, std::string_view key, const RowMeta& meta) {
+  const std::string x = encode_extras(meta);
+  if (x.empty()) return put_stamp_later(t, key, meta.row);
+  if (waits(t, key)) {
+    if (auto done = flush(); !done) return done;
+  }
+  auto q = plan(t, Plan::kPutVersion);
+  if (!q) return tl::unexpected(q.error());
+  const int n = static_cast<int>(t.key.size());
+  bind_key(**q, 1, key);
+  (*q)->bind(n + 1, meta.row.origin);
+  (*q)->bind(n + 2, meta.row.seq);
+  (*q)->bind(n + 3, meta.row.hlc);
+  (*q)->bind(n + 4, Bytes{x});
+  return (*q)->run();
+}
+
+Result<void> RowStore::put_stamp(const Table& t, std::string_view key, const Stamp& stamp) {
+  auto q = plan(t, Plan::kPutVersion);
+  if (!q) return tl::unexpected(q.error());
+  const int n = static_cast<int>(t.key.size());
+  bind_key(**q, 1, key);
+  (*q)->bind(n + 1, stamp.origin);
+  (*q)->bind(n + 2, stamp.seq);
+  (*q)->bind(n + 3, stamp.hlc);
+  (*q)->bind(n + 4, nullptr);
+  return (*q)->run();
+}
+
+bool RowStore::waits(const Table& t, std::string_view key) const {
+  return &t == later_table_ && std::any_of(later_.begin(), later_.end(),
+                                           [&](const Later& l) { return key_of(l) == key; });
+}
+
+Result<void> RowStore::put_stamp_later(const Table& t, std::string_view key, const Stamp& stamp) {
+  if (later_table_ != &t || later_.size() == kVersionsAtOnce) {
+    if (auto done = flush(); !done) return done;
+  }
+  later_table_ = &t;
+  later_.push_back(
+      {static_cast<uint32_t>(later_keys_.size()), static_cast<uint32_t>(key.size()), stamp});
+  later_keys_ += key;
+  return {};
+}
+
+Result<void> RowStore::flush() {
+  if (later_.empty()) return {};
+  const Table& t = *later_table_;
+  Result<void> done;
+  if (later_.size() < kVersionsAtOnce) {
+    for (const auto& l : later_) {
+      done = put_stamp(t, key_of(l), l.stamp);
+      if (!done) break;
+    }
+  } else if (auto q = plan(t, Plan::kPutVersions); !q) {
+    done = tl::unexpected(q.error());
+  } else {
+    int at = 1;
+    for (const auto& l : later_) {
+      bind_key(**q, at, key_of(l));
+      at += static_cast<int>(t.key.size());
+      (*q)->bind(at++, l.stamp.origin);
+      (*q)->bind(at++, l.stamp.seq);
+      (*q)->bind(at++, l.stamp.hlc);
+    }
+    done = (*q)->run();
+  }
+  drop_waiting();
+  return done;
+}
+
+Result<std::optional<Row>> RowStore::shown(const Table& t, std::string_view key) {
+  auto q = plan(t, Plan::kReadRow);
+  if (!q) return tl::unexpected(q.error());
+  bind_key(**q, 1, key);
+  Rows rows(**q);
+  auto row = rows.next();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row) return std::nullopt;
+  Row out;
+  for (size_t i = 0; i < t.columns.size(); ++i) {
+    out.emplace(t.columns[i].name, (*q)->value(static_cast<int>(i)));
+  }
+  return out;
+}
+
+Result<void> RowStore::delete_row(const Table& t, std::string_view key) {
+  auto q = plan(t, Plan::kDeleteRow);
+  if (!q) return tl::unexpected(q.error());
+  bind_key(**q, 1, key);
+  return (*q)->run();
+}
+
+bool RowStore::shows(const std::optional<Row>& shown, const std::optional<Row>& want) {
+  if (!shown || !want) return !shown && !want;
+  return std::all_of(want->begin(), want->end(), [&](const auto& column) {
+    const auto it = shown->find(column.first);
+    return it != shown->end() && identical(it->second, column.second);
+  });
+}
+
+Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key) {
+  auto row = shown(t, key);
+  if (!row) return tl::unexpected(row.error());
+  return load(world, t, key, std::move(*row));
+}
+
+Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key,
+                              std::optional<Row> row) {
+  Loaded out;
+  auto meta = this->meta(t, key);
+  if (!meta) return tl::unexpected(meta.error());
+  out.meta = std::move(*meta);
+  out.shown = std::move(row);
+  if (!out.meta && !out.shown) return out;
+  const RowMeta known = out.meta.value_or(RowMeta{});
+  Row values = out.shown.value_or(Row{});
+  for (const auto& [id, value] : known.retained) {
+    for (const auto& c : t.columns) {
+      if (c.id == id) values.insert_or_assign(c.name, value);
+    }
+  }
+  if (auto done = spread(world, t, key, known, values, out.state); !done) {
+    return tl::unexpected(done.error());
+  }
+  if (known.siblings) {
+    if (auto done = load_siblings(world, t, key, out.state); !done) {
+      return tl::unexpected(done.error());
+    }
+  }
+  return out;
+}
+
+Result<void> RowStore::load_siblings(const World& world, const Table& t, const Key& key,
+                                     RowState& state) {
+  auto q = plan("SELECT grp, o, s, h, value FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(t.id, Bytes{key});
+  Rows rows(**q);
+  auto row = rows.next();
+  for (; row && *row; row = rows.next()) {
+    Sibling s{version_of(world, {(*q)->integer(1), (*q)->natural(2), (*q)->natural(3)}), {}};
+    if (!(*q)->is_null(4)) {
+      auto value = decode_row((*q)->bytes(4));
+      if (!value) return tl::unexpected(value.error());
+      s.row = std::move(*value);
+    }
+    auto& siblings = state.registers[std::string((*q)->bytes(0))].siblings;
+    const auto at =
+        std::upper_bound(siblings.begin(), siblings.end(), s,
+                         [](const Sibling& a, const Sibling& b) { return a.version < b.version; });
+    siblings.insert(at, std::move(s));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return {};
+}
+
+Result<void> RowStore::store(const World& world, const Table& t, const Key& key,
+                             const RowState& state, const Loaded& before, uint64_t now_ms) {
+  bool refused = false;
+  if (auto done = show(t, key, visible(state, t.layout, world.ranks), before, refused); !done) {
+    return done;
+  }
+  const RowMeta meta = meta_of(world, t, state, refused);
+  const bool had = before.meta && before.meta->siblings;
+  if (auto done = store_siblings(world, t, key, state, had, meta.siblings); !done) return done;
+  if (auto done = put_meta(t, key, meta); !done) return done;
+  return note(world, t, key, state, before, meta, now_ms);
+}
+
+// Makes the user's table show `want`, if its constraints let it.
+Result<void> RowStore::show(const Table& t, const Key& key, const std::optional<Row>& want,
+                            const Loaded& before, bool& refused) {
+  if (!want) return before.shown ? delete_row(t, key) : Result<void>{};
+  Row row;
+  for (const auto& [name, value] : *want) {
+    if (t.find(name) != nullptr) row.emplace(name, value);
+  }
+  if (before.shown && shows(before.shown, row)) return {};
+  auto done = put_row(t, key, row, before.shown.has_value());
+  if (done || (done.error().code != Code::kConstraint && done.error().code != Code::kSql)) {
+    return done;
+  }
+  refused = true;
+  return before.shown ? delete_row(t, key) : Result<void>{};
+}
+
+Result<void> RowStore::put_row(const Table& t, const Key& key, const Row& row, bool exists) {
+  auto full = with_key(t, key, row);
+  if (!full) return tl::unexpected(full.error());
+  const Row& values = exists ? row : *full;
+  std::vector<size_t> which;
+  for (size_t i = 0; i < t.columns.size(); ++i) {
+    if (values.contains(t.columns[i].name)) which.push_back(i);
+  }
+  if (which.empty()) return {};
+  auto q = plan(exists ? t.update_sql(which) : t.insert_sql(which));
+  if (!q) return tl::unexpected(q.error());
+  int at = 0;
+  for (const size_t i : which) (*q)->bind(++at, values.find(t.columns[i].name)->second);
+  if (exists) bind_key(**q, at + 1, key);
+  return (*q)->run();
+}
+
+Result<void> RowStore::store_siblings(const World& world, const Table& t, const Key& key,
+                                      const RowState& state, bool had, bool has) {
+  if (had) {
+    auto q = plan("DELETE FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
+    if (!q) return tl::unexpected(q.error());
+    (*q)->bind_all(t.id, Bytes{key});
+    if (auto done = (*q)->run(); !done) return done;
+  }
+  if (!has) return {};
+  auto q = plan("INSERT INTO _entente_siblings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  if (!q) return tl::unexpected(q.error());
+  for (const auto& group : t.layout.groups) {
+    const Sibling* winner = winner_of(state, group, world.ranks);
+    if (winner == nullptr) continue;
+    for (const auto& s : state.registers.find(group.name)->second.siblings) {
+      if (&s == winner) continue;
+      const Stamp stamp = stamp_of(world, s.version);
+      const std::string value = s.row ? encode_row(*s.row) : std::string();
+      (*q)->bind_all(t.id, Bytes{key}, Text{group.name}, stamp.origin, stamp.seq, stamp.hlc);
+      s.row ? (*q)->bind(7, Bytes{value}) : (*q)->bind(7, nullptr);
+      if (auto done = (*q)->run(); !done) return done;
+    }
+  }
+  return {};
+}
+
+// Keeps the list of what is open, and the counts, in step.
+Result<void> RowStore::note(const World& world, const Table& t, const Key& key,
+                            const RowState& state, const Loaded& before, const RowMeta& meta,
+                            uint64_t now_ms) {
+  const RowMeta was = before.meta.value_or(RowMeta{});
+  Extras& extras = (*extras_)[t.id];
+  extras.siblings += meta.siblings - was.siblings;
+  extras.quarantined += meta.quarantined - was.quarantined;
+  if (was.quarantined != meta.quarantined) {
+    auto done = log_->set_open(t, key, "", "constraint", meta.quarantined, now_ms);
+    if (!done) return done;
+  }
+  if (!was.siblings && !meta.siblings) return {};
+  const auto waiting = open_groups(state, t.layout, world.ranks);
+  for (const auto& group : t.layout.groups) {
+    if (group.policy != PolicyKind::kSiblings) continue;
+    const bool open = std::find(waiting.begin(), waiting.end(), group.name) != waiting.end();
+    if (auto done = log_->set_open(t, key, group.name, "open", open, now_ms); !done) return done;
+  }
+  return {};
+}
+
+std::string etag_of(const RowState& state) {
+  ByteWriter out;
+  for (const auto& [group, r] : state.registers) {
+    out.string(group);
+    out.varint(r.siblings.size());
+    for (const auto& s : r.siblings)
+      out.origin(s.version.dot.origin), out.varint(s.version.dot.seq);
+  }
+  if (out.size() == 0) return {};
+  const XXH128_hash_t hash = XXH3_128bits(out.view().data(), out.size());
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                static_cast<unsigned long long>(hash.low64));
+  return text;
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "adapters/sqlite/catalog.h"
+#include "adapters/sqlite/conflict_log.h"
+#include "adapters/sqlite/versions.h"
+#include "conflict/codec.h"
+#include "conflict/row_state.h"
+
+namespace entente::sqlite {
+
+// How many rows of a table have something to say beyond their version: while there are none, a
+// write need not look. Kept by the writer.
+struct Extras {
+  int64_t siblings = 0;
+  int64_t quarantined = 0;
+  bool none() const { return siblings == 0 && quarantined == 0; }
+};
+using ExtrasByTable = std::unordered_map<int64_t, Extras>;
+
+// Binds the parts of a canonical key from parameter `first` on. The key must outlive the step.
+void bind_key(Stmt& stmt, int first, std::string_view key);
+// Binds the value that `in` stands before. False if it is malformed.
+bool bind_encoded(Stmt& stmt, int at, ByteReader& in);
+
+// Everything known of one row, and what the user's table shows of it.
+struct Loaded {
+  RowState state;
+  std::optional<RowMeta> meta;
+  std::optional<Row> shown;  // key columns included
+};
+
+// Rows and their versions on one connection: the bridge between RowState and tables.
+// Threads: the connection's. It never begins or ends a transaction.
+class RowStore {
+ public:
+  RowStore(Connection& db, ConflictLog* log, ExtrasByTable* extras)
+      : db_(db), log_(log), extras_(extras) {}
+
+  Result<std::optional<RowMeta>> meta(const Table& t, std::string_view key);
+  Result<void> put_meta(const Table& t, std::string_view key, const RowMeta& meta);
+  // The steady state: every register of the row has this stamp.
+  Result<void> put_stamp(const Table& t, std::string_view key, const Stamp& stamp);
+  // The same, written with others in one statement: by flush(), or before anything else looks at
+  // this row's version.
+  Result<void> put_stamp_later(const Table& t, std::string_view key, const Stamp& stamp);
+  Result<void> flush();
+  // Forgets what waits: it belongs to a transaction that is undone.
+  void drop_waiting() { later_.clear(), later_keys_.clear(); }
+  Result<std::optional<Row>> shown(const Table& t, std::string_view key);
+  Result<void> delete_row(const Table& t, std::string_view key);
+
+  Result<Loaded> load(const World& world, const Table& t, const Key& key);
+  // The same, with what the user's table showed at the time that the version row speaks of.
+  Result<Loaded> load(const World& world, const Table& t, const Key& key, std::optional<Row> shown);
+  // True if a table that shows `shown` shows `want`; columns that `want` leaves out do not matter.
+  static bool shows(const std::optional<Row>& shown, const std::optional<Row>& want);
+  // Makes the tables say what `state` says. A constraint that refuses the visible row puts it into
+  // quarantine; that is not an error.
+  Result<void> store(const World& world, const Table& t, const Key& key, const RowState& state,
+                     const Loaded& before, uint64_t now_ms);
+
+  // The i-th of a table's statements, compiled once.
+  enum class Plan {
+    kReadVersion,
+    kPutVersion,
+    kPutVersions,
+    kReadRow,
+    kInsertRow,
+    kDeleteRow,
+    kCount
+  };
+  Result<Stmt*> plan(const Table& t, Plan which);
+  // Any other statement of ours, compiled once; few are in use.
+  Result<Stmt*> plan(const std::string& sql);
+  // Forgets those when they became many. Call while none is in use.
+  void tidy();
+  // Forgets all: tables came or went.
+  void forget() { plans_.clear(), others_.clear(), drop_waiting(); }
+
+ private:
+  struct Later {
+    uint32_t key_at = 0, key_size = 0;
+    Stamp stamp;
+  };
+  bool waits(const Table& t, std::string_view key) const;
+  std::string_view key_of(const Later& l) const {
+    return std::string_view(later_keys_).substr(l.key_at, l.key_size);
+  }
+  Result<void> put_row(const Table& t, const Key& key, const Row& row, bool exists);
+  Result<void> show(const Table& t, const Key& key, const std::optional<Row>& want,
+                    const Loaded& before, bool& refused);
+  Result<void> load_siblings(const World& world, const Table& t, const Key& key, RowState& state);
+  Result<void> store_siblings(const World& world, const Table& t, const Key& key,
+                              const RowState& state, bool had, bool has);
+  Result<void> note(const World& world, const Table& t, const Key& key, const RowState& state,
+                    const Loaded& before, const RowMeta& meta, uint64_t now_ms);
+
+  struct Plans {
+    Stmt statements[static_cast<size_t>(Plan::kCount)];
+  };
+  Connection& db_;
+  const Table* later_table_ = nullptr;
+  std::vector<Later> later_;  // all of later_table_; kVersionsAtOnce at most
+  std::string later_keys_;
+  ConflictLog* log_;       // null for readers
+  ExtrasByTable* extras_;  // null for readers
+  std::unordered_map<int64_t, Plans> plans_;
+  std::unordered_map<std::string, Stmt> others_;
+};
+
+// A value of the row's current set: changes whenever the set does. "" for a row that never was.
+std::string etag_of(const RowState& state);
+
+}  // namespace entente::sqlite

@@ -1,0 +1,253 @@
+// The row API's writes: the rest of SqliteWriteSession.
+
+#include <algorithm>
+#include <cstdio>
+
+#include "adapters/sqlite/write_session.h"
+
+namespace entente::sqlite {
+namespace {
+
+tl::unexpected<Error> unknown_table(const std::string& name) {
+  return fail(Code::kNotFound, "there is no table " + name, "unknown_table");
+}
+
+const Sibling* find_dot(const Register& r, const Dot& dot) {
+  const auto it = std::find_if(r.siblings.begin(), r.siblings.end(),
+                               [&](const Sibling& s) { return s.version.dot == dot; });
+  return it == r.siblings.end() ? nullptr : &*it;
+}
+
+bool several(const RowState& state) {
+  return std::any_of(state.registers.begin(), state.registers.end(),
+                     [](const auto& r) { return r.second.siblings.size() > 1; });
+}
+
+// Siblings that a context's ceiling covers although the context does not.
+std::vector<Dot> unseen(const RowState& state, const RowContext& context) {
+  const VersionVector ceiling = context.ceiling();
+  std::vector<Dot> dots;
+  for (const auto& [group, r] : state.registers) {
+    for (const auto& s : r.siblings) {
+      const Dot& d = s.version.dot;
+      if (ceiling.covers(d) && !context.covers(d) &&
+          std::find(dots.begin(), dots.end(), d) == dots.end()) {
+        dots.push_back(d);
+      }
+    }
+  }
+  return dots;
+}
+
+}  // namespace
+
+// SQLite writes a number that goes into a TEXT key as text of its own making.
+std::vector<Value> spelled_parts(const Table& t, const std::vector<Value>& parts) {
+  std::vector<Value> out = parts;
+  for (size_t i = 0; i < out.size() && i < t.key.size(); ++i) {
+    const auto* d = std::get_if<double>(&out[i]);
+    if (d == nullptr || t.columns[t.key[i]].affinity != Affinity::kText) continue;
+    char text[40];
+    sqlite3_snprintf(sizeof text, text, "%!.15g", *d);
+    out[i] = std::string(text);
+  }
+  return out;
+}
+
+Result<RowOutcome> SqliteWriteSession::write(const RowRequest& request) {
+  auto w = admit(request);
+  if (!w) return tl::unexpected(w.error());
+  if (auto done = check_preconditions(*w); !done) return tl::unexpected(done.error());
+  if (auto done = take_pick(*w); !done) return tl::unexpected(done.error());
+  if (auto done = open_savepoint(); !done) return tl::unexpected(done.error());
+  side_.capture.begin_statement();
+  side_.capture.for_request(true);
+  auto done = run_write(*w);
+  side_.capture.for_request(false);
+  if (!done) {
+    side_.capture.undo_statement();
+    return tl::unexpected(done.error());
+  }
+  wrote_ = true;
+  if (auto ok = side_.capture.check(); !ok) {
+    doom_ = ok.error();
+    return tl::unexpected(ok.error());
+  }
+  const bool was_written = side_.capture.touched(w->table, w->key);
+  const bool supersedes = w->erase && w->before && w->before->meta.has_value();
+  if (w->table.rules.replicate && (was_written || supersedes)) side_.capture.note(intent_of(*w));
+  return outcome_of(*w);
+}
+
+Result<SqliteWriteSession::Writing> SqliteWriteSession::admit(const RowRequest& request) {
+  const Table* t = side_.state.world->find(request.table);
+  if (t == nullptr) return unknown_table(request.table);
+  Writing w{request, *t, {}, spelled_parts(*t, request.key), request.columns, false, {}, {}, {}};
+  w.erase = request.kind == RowRequest::Kind::kErase;
+  auto key = canonical_key(t->def, w.parts);
+  if (!key) return tl::unexpected(key.error());
+  w.key = std::move(*key);
+  if (auto done = check_columns(*t, request); !done) return tl::unexpected(done.error());
+  w.context = request.context;
+  if (!w.context && t->rules.replicate && !request.pick) {
+    if (t->rules.blind == Blind::kRequire) {
+      return fail(Code::kContextNeeded,
+                  "table " + t->def.name +
+                      " wants a context with every write: read the row first and send its context",
+                  "context_needed");
+    }
+    if (t->rules.blind == Blind::kSibling) w.context = RowContext{};
+  }
+  if (!w.context && request.pick) w.context = RowContext{side_.state.applied, {}};
+  if (w.context && !side_.state.applied.covers(w.context->ceiling())) {
+    return fail(Code::kNotReached, "this gateway has not applied yet what the context has seen",
+                "context_not_reached");
+  }
+  const auto extras = side_.state.extras.find(t->id);
+  const bool plain = extras == side_.state.extras.end() || extras->second.none();
+  if (w.context || request.if_match || request.if_none_match || !plain || w.erase) {
+    auto before = side_.rows.load(*side_.state.world, *t, w.key);
+    if (!before) return tl::unexpected(before.error());
+    w.before = std::move(*before);
+    if (w.context) w.kept = unseen(w.before->state, *w.context);
+  }
+  return w;
+}
+
+Result<void> SqliteWriteSession::check_columns(const Table& t, const RowRequest& request) const {
+  std::vector<Value> parts = request.key;
+  for (const auto& [name, value] : request.columns) {
+    const Column* c = t.find(name);
+    if (c == nullptr) {
+      return fail(Code::kInvalid, "table " + t.def.name + " has no column " + name,
+                  "unknown_column");
+    }
+    if (c->key_part > 0 && c->key_part <= parts.size()) parts[c->key_part - 1u] = value;
+  }
+  auto key = canonical_key(t.def, spelled_parts(t, request.key));
+  auto named = canonical_key(t.def, spelled_parts(t, parts));
+  if (!named) return tl::unexpected(named.error());
+  if (key && *key != *named) {
+    return fail(Code::kInvalid, "the row's key columns name another row than the request does",
+                "key_mismatch");
+  }
+  if (request.kind == RowRequest::Kind::kPatch && request.columns.empty()) {
+    return fail(Code::kInvalid, "the request names no column to change", "no_columns");
+  }
+  return {};
+}
+
+Result<void> SqliteWriteSession::check_preconditions(const Writing& w) {
+  if (!w.request.if_match && !w.request.if_none_match) return {};
+  const bool touched = side_.capture.touched(w.table, w.key);
+  if (w.request.if_match && (touched || etag_of(w.before->state) != *w.request.if_match)) {
+    return fail(Code::kPrecondition, "the row changed here since its ETag was read", "etag");
+  }
+  if (w.request.if_none_match && w.before->shown) {
+    return fail(Code::kPrecondition, "the row exists here already", "exists");
+  }
+  return {};
+}
+
+// Replaces the request's columns by those of the picked sibling, over what is visible.
+Result<void> SqliteWriteSession::take_pick(Writing& w) {
+  if (!w.request.pick) return {};
+  const RowState& state = w.before->state;
+  bool found = false;
+  Row columns = visible(state, w.table.layout, side_.state.world->ranks).value_or(Row{});
+  for (const auto& [group, r] : state.registers) {
+    const Sibling* s = find_dot(r, *w.request.pick);
+    if (s == nullptr) continue;
+    found = true;
+    if (!s->row) {
+      w.erase = true;
+      continue;
+    }
+    for (const auto& [name, value] : *s->row) columns.insert_or_assign(name, value);
+  }
+  if (!found) {
+    return fail(Code::kNotFound, "the row has no value " + to_string(*w.request.pick),
+                "unknown_dot");
+  }
+  w.columns = std::move(columns);
+  return {};
+}
+
+Result<void> SqliteWriteSession::run_write(const Writing& w) {
+  if (w.erase) return side_.rows.delete_row(w.table, w.key);
+  const bool patch = w.request.kind == RowRequest::Kind::kPatch && !w.request.pick;
+  auto found = patch ? run_patch(w) : run_put(w);
+  if (!found) return tl::unexpected(found.error());
+  if (!*found) return fail(Code::kNotFound, "there is no such row to change", "unknown_row");
+  return {};
+}
+
+Result<bool> SqliteWriteSession::run_put(const Writing& w) {
+  const Table& t = w.table;
+  std::vector<size_t> which;
+  std::vector<const Value*> values;
+  for (size_t i = 0; i < t.columns.size(); ++i) {
+    const auto it = w.columns.find(t.columns[i].name);
+    if (it == w.columns.end() && t.columns[i].key_part == 0) continue;
+    which.push_back(i);
+    values.push_back(it != w.columns.end() ? &it->second : &w.parts[t.columns[i].key_part - 1u]);
+  }
+  auto q = side_.rows.plan(t.upsert_sql(which));
+  if (!q) return tl::unexpected(q.error());
+  int at = 0;
+  for (const Value* v : values) (*q)->bind(++at, *v);
+  if (auto done = (*q)->run(); !done) return tl::unexpected(done.error());
+  return true;
+}
+
+Result<bool> SqliteWriteSession::run_patch(const Writing& w) {
+  const Table& t = w.table;
+  std::vector<size_t> which;
+  for (size_t i = 0; i < t.columns.size(); ++i) {
+    if (w.columns.contains(t.columns[i].name)) which.push_back(i);
+  }
+  auto q = side_.rows.plan(t.update_sql(which));
+  if (!q) return tl::unexpected(q.error());
+  int at = 0;
+  for (const size_t i : which) (*q)->bind(++at, w.columns.find(t.columns[i].name)->second);
+  bind_key(**q, at + 1, w.key);
+  if (auto done = (*q)->run(); !done) return tl::unexpected(done.error());
+  return sqlite3_changes64(side_.db.get()) > 0;
+}
+
+RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
+  RowIntent intent{&w.table, w.key, w.erase, {}, std::nullopt, w.kept};
+  const bool patch = w.request.kind == RowRequest::Kind::kPatch && !w.request.pick;
+  for (const size_t i : w.table.by_name) {
+    if (!w.erase && (!patch || w.columns.contains(w.table.columns[i].name))) {
+      intent.columns.push_back(i);
+    }
+  }
+  if (w.context) intent.context = w.context->ceiling();
+  return intent;
+}
+
+// What the row will be like once the transaction is stamped.
+RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
+  RowOutcome outcome;
+  outcome.context = w.request.context.value_or(RowContext{side_.state.applied, {}});
+  if (!w.before || !w.table.rules.replicate) return outcome;
+  RowState state = w.before->state;
+  const Layout& layout = w.table.layout;
+  const Ranks& ranks = side_.state.world->ranks;
+  RowChange change{w.table.def.name, w.key, w.erase, false, {}, {}, std::nullopt, w.kept};
+  for (const auto& [name, value] : w.columns) {
+    if (!w.erase && w.table.find(name)->key_part == 0) change.columns.emplace(name, value);
+  }
+  if (w.context) change.context = w.context->ceiling();
+  if (!w.context) change.kept = hidden_siblings(state, layout, ranks);
+  const Version version{Hlc{side_.state.clock.last().bits + 1},
+                        {side_.state.self, side_.state.applied.at(side_.state.self) + 1}};
+  outcome.had_conflict = several(state);
+  const auto losses = apply(state, layout, change, version, side_.state.applied, ranks);
+  outcome.had_conflict |= several(state) || !losses.empty();
+  outcome.open_conflict = open_conflict(state, layout, ranks);
+  return outcome;
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,131 @@
+#include "adapters/sqlite/sql_text.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+
+namespace entente::sqlite {
+namespace {
+
+bool in_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+// The place after blanks and comments.
+size_t skip_blank(std::string_view sql, size_t at) {
+  while (at < sql.size()) {
+    if (std::isspace(static_cast<unsigned char>(sql[at]))) {
+      ++at;
+    } else if (sql.substr(at, 2) == "--") {
+      at = std::min(sql.find('\n', at), sql.size());
+    } else if (sql.substr(at, 2) == "/*") {
+      const size_t end = sql.find("*/", at + 2);
+      at = end == std::string_view::npos ? sql.size() : end + 2;
+    } else {
+      break;
+    }
+  }
+  return at;
+}
+
+// The place after a quoted token that starts here; a doubled quote is part of it.
+size_t skip_quoted(std::string_view sql, size_t at) {
+  const char close = sql[at] == '[' ? ']' : sql[at];
+  for (++at; at < sql.size(); ++at) {
+    if (sql[at] != close) continue;
+    if (close == ']' || at + 1 >= sql.size() || sql[at + 1] != close) return at + 1;
+    ++at;
+  }
+  return at;
+}
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return out;
+}
+
+bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+}  // namespace
+
+std::vector<std::string> words_of(std::string_view sql, size_t limit) {
+  std::vector<std::string> words;
+  size_t at = 0;
+  while (words.size() < limit && (at = skip_blank(sql, at)) < sql.size()) {
+    const size_t start = at;
+    const char c = sql[at];
+    if (c == '\'' || c == '"' || c == '`' || c == '[') {
+      at = skip_quoted(sql, at);
+      words.emplace_back(sql.substr(start, at - start));
+    } else if (in_word(c)) {
+      while (at < sql.size() && in_word(sql[at])) ++at;
+      words.push_back(upper(sql.substr(start, at - start)));
+    } else {
+      words.emplace_back(1, sql[at++]);
+    }
+  }
+  return words;
+}
+
+StatementKind kind_of(const std::vector<std::string>& words) {
+  const auto at = [&](size_t i) { return i < words.size() ? std::string_view(words[i]) : ""; };
+  size_t i = 0;
+  while (at(i) == ";") ++i;
+  if (i == words.size()) return StatementKind::kEmpty;
+  if (one_of(at(i), {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})) {
+    return StatementKind::kTransactionControl;
+  }
+  if (one_of(at(i), {"ALTER", "DROP", "ANALYZE", "VACUUM", "REINDEX"})) {
+    return StatementKind::kOtherSchema;
+  }
+  if (at(i) != "CREATE") return StatementKind::kOther;
+  const size_t what = one_of(at(i + 1), {"TEMP", "TEMPORARY", "UNIQUE"}) ? i + 2 : i + 1;
+  if (at(what) == "TABLE") return StatementKind::kCreateTable;
+  if (at(what) == "INDEX") return StatementKind::kCreateIndex;
+  return StatementKind::kOtherSchema;
+}
+
+bool creates_from_select(const std::vector<std::string>& words) {
+  const auto bracket = std::find(words.begin(), words.end(), "(");
+  return std::find(words.begin(), bracket, "AS") != bracket;
+}
+
+bool creates_temporary(const std::vector<std::string>& words) {
+  return words.size() > 1 && one_of(words[1], {"TEMP", "TEMPORARY"});
+}
+
+bool rolls_back(const std::vector<std::string>& words) {
+  for (size_t i = 1; i < words.size(); ++i) {
+    if (words[i] == "ROLLBACK" && one_of(words[i - 1], {"OR", "CONFLICT"})) return true;
+  }
+  return false;
+}
+
+bool contains(const std::vector<std::string>& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string quote_name(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) {
+    if (c == '"') out.push_back('"');
+    out.push_back(c);
+  }
+  out.push_back('"');
+  return out;
+}
+
+std::string lower(std::string_view name) {
+  std::string out(name);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace entente::sqlite {
+
+// SQL as words: unquoted words in upper case, other tokens as they are, comments and blanks gone.
+// Good for recognising statements before SQLite compiles them; it is not a parser.
+std::vector<std::string> words_of(std::string_view sql, size_t limit = SIZE_MAX);
+
+enum class StatementKind {
+  kEmpty,
+  kTransactionControl,  // BEGIN, COMMIT, SAVEPOINT …
+  kCreateTable,
+  kCreateIndex,
+  kOtherSchema,  // ALTER, DROP, views, triggers, virtual tables, ANALYZE, VACUUM, REINDEX
+  kOther,        // reads and writes, and what SQLite will refuse
+};
+StatementKind kind_of(const std::vector<std::string>& words);
+
+// CREATE TABLE … AS SELECT, CREATE TEMP TABLE.
+bool creates_from_select(const std::vector<std::string>& words);
+bool creates_temporary(const std::vector<std::string>& words);
+
+// Says OR ROLLBACK or ON CONFLICT ROLLBACK: failing, it would undo its neighbours' work.
+bool rolls_back(const std::vector<std::string>& words);
+bool contains(const std::vector<std::string>& words, std::string_view word);
+
+// "name", with quotes inside doubled.
+std::string quote_name(std::string_view name);
+std::string lower(std::string_view name);
+
+}  // namespace entente::sqlite

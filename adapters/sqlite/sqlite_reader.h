@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/row_store.h"
+
+namespace entente::sqlite {
+
+// Reads users' tables and the gateway's own on one connection.
+class SqliteReader final : public Reader {
+ public:
+  using Worlds = std::function<std::shared_ptr<const World>()>;
+
+  SqliteReader(Connection db, const DatabaseOptions& options, Worlds worlds);
+
+  Result<void> begin() override;
+  void end() override;
+  Result<VersionVector> applied() override;
+  Result<StatementResult> execute(const Statement& statement) override;
+  Result<RowRead> row(std::string_view table, std::span<const Value> key,
+                      bool all_siblings) override;
+  Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) override;
+  Result<std::map<Key, Row>> table(std::string_view table) override;
+  Result<std::vector<TableDef>> tables() override;
+  Result<std::optional<TableDef>> find_table(std::string_view table) override;
+
+ private:
+  Result<VersionVector> read_applied();
+
+  DatabaseOptions options_;
+  Worlds worlds_;
+  Guard guard_;
+  Connection db_;
+  RowStore rows_;
+  ClientSql sql_;
+  bool open_ = false;
+};
+
+}  // namespace entente::sqlite

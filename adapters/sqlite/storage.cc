@@ -1,0 +1,313 @@
+#include "adapters/sqlite/storage.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "adapters/sqlite/guard.h"
+#include "adapters/sqlite/sql_text.h"
+
+namespace entente::sqlite {
+namespace {
+
+constexpr int64_t kFormat = 1;
+
+constexpr const char* kTables = R"sql(
+CREATE TABLE _entente_state (
+  one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, self BLOB NOT NULL,
+  hlc INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL, applied BLOB NOT NULL);
+CREATE TABLE _entente_origins (
+  id INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, dc TEXT NOT NULL,
+  seq INTEGER NOT NULL, hlc INTEGER NOT NULL, chain BLOB NOT NULL, context BLOB NOT NULL);
+CREATE TABLE _entente_tables (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, def BLOB NOT NULL,
+  columns BLOB NOT NULL);
+CREATE TABLE _entente_log (
+  position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, before BLOB NOT NULL, records BLOB NOT NULL);
+CREATE INDEX _entente_log_by_dot ON _entente_log (origin, last);
+CREATE TABLE _entente_siblings (
+  tbl INTEGER NOT NULL, key BLOB NOT NULL, grp TEXT NOT NULL, o INTEGER NOT NULL,
+  s INTEGER NOT NULL, h INTEGER NOT NULL, value BLOB,
+  PRIMARY KEY (tbl, key, grp, o, s)) WITHOUT ROWID;
+CREATE TABLE _entente_conflicts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, tbl INTEGER NOT NULL, key BLOB NOT NULL,
+  open INTEGER NOT NULL, grp TEXT NOT NULL, policy INTEGER NOT NULL, kind TEXT NOT NULL,
+  ms INTEGER NOT NULL, winner BLOB, loser BLOB);
+CREATE INDEX _entente_conflicts_by_row ON _entente_conflicts (tbl, key);
+)sql";
+
+template <size_t N>
+std::string_view bytes_of(const std::array<uint8_t, N>& a) {
+  return {reinterpret_cast<const char*>(a.data()), N};
+}
+
+template <size_t N>
+bool read_into(std::string_view bytes, std::array<uint8_t, N>& out) {
+  if (bytes.size() != N) return false;
+  std::memcpy(out.data(), bytes.data(), N);
+  return true;
+}
+
+std::string encoded(const VersionVector& vv) {
+  ByteWriter out;
+  encode(out, vv);
+  return out.take();
+}
+
+tl::unexpected<Error> not_ours(const char* what) {
+  return fail(Code::kCorrupt, std::string("the gateway's table ") + what +
+                                  " in this database holds something this gateway did not write");
+}
+
+std::vector<std::string> read_names(std::string_view bytes) {
+  ByteReader in(bytes);
+  std::vector<std::string> names;
+  while (in.ok() && in.left() > 0) names.emplace_back(in.string());
+  return names;
+}
+
+}  // namespace
+
+Result<Stmt*> Storage::plan(Stmt& stmt, const char* sql) {
+  if (!stmt) {
+    auto made = db_.prepare(sql);
+    if (!made) return tl::unexpected(made.error());
+    stmt = std::move(*made);
+  }
+  return &stmt;
+}
+
+Result<void> Storage::check_encoding() {
+  auto q = db_.prepare("PRAGMA encoding");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  if (q->bytes(0) == "UTF-8") return {};
+  return fail(Code::kRefused,
+              "this database holds its text as UTF-16: dump it and read it into a new one",
+              "encoding");
+}
+
+Result<bool> Storage::exists() {
+  auto q = db_.prepare("SELECT 1 FROM sqlite_master WHERE name = '_entente_state'");
+  if (!q) return tl::unexpected(q.error());
+  return q->step();
+}
+
+Result<void> Storage::create(const Origin& self) {
+  if (auto done = db_.exec(kTables); !done) return done;
+  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3)");
+  if (!q) return tl::unexpected(q.error());
+  const std::string nothing = encoded({});
+  q->bind_all(kFormat, Bytes{bytes_of(self.id)}, Bytes{nothing});
+  return q->run();
+}
+
+Result<FileState> Storage::load() {
+  FileState state;
+  auto world = std::make_shared<World>();
+  world->ranks = Ranks(rules_.priorities);
+  if (auto done = load_head(state); !done) return tl::unexpected(done.error());
+  if (auto done = load_origins(state, *world); !done) return tl::unexpected(done.error());
+  if (auto done = load_tables(*world); !done) return tl::unexpected(done.error());
+  if (auto done = load_extras(state); !done) return tl::unexpected(done.error());
+  auto fussy = is_fussy();
+  if (!fussy) return tl::unexpected(fussy.error());
+  world->fussy = *fussy;
+  state.world = std::move(world);
+  return state;
+}
+
+Result<void> Storage::load_head(FileState& state) {
+  auto q = db_.prepare("SELECT format, self, hlc, epoch, head, applied FROM _entente_state");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row || q->integer(0) < 1) return not_ours("_entente_state");
+  if (q->integer(0) > kFormat) {
+    return fail(Code::kMismatch, "this database was written by a newer gateway: upgrade this one");
+  }
+  ByteReader in(q->bytes(5));
+  auto applied = decode_version_vector(in);
+  if (!read_into(q->bytes(1), state.self.id) || !applied) return not_ours("_entente_state");
+  state.clock = HlcClock(Hlc{q->natural(2)});
+  state.epoch = q->natural(3);
+  state.log_head = q->natural(4);
+  state.applied = std::move(*applied);
+  return {};
+}
+
+Result<void> Storage::load_origins(FileState& state, World& world) {
+  auto q = db_.prepare(
+      "SELECT id, incarnation, dc, seq, hlc, chain, context FROM _entente_origins ORDER BY id");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    Stream s;
+    Origin origin;
+    s.id = q->integer(0);
+    s.dc = q->bytes(2);
+    s.state.seq = q->natural(3);
+    s.state.hlc = Hlc{q->natural(4)};
+    ByteReader in(q->bytes(6));
+    auto context = decode_version_vector(in);
+    if (!read_into(q->bytes(1), origin.id) || !read_into(q->bytes(5), s.state.chain) || !context ||
+        s.id != static_cast<int64_t>(world.origins.size())) {
+      return not_ours("_entente_origins");
+    }
+    s.state.context = std::move(*context);
+    world.origins.push_back(origin);
+    world.origin_ids.emplace(origin, s.id);
+    world.ranks.declare(origin, s.dc);
+    state.streams.emplace(origin, std::move(s));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return {};
+}
+
+Result<void> Storage::load_tables(World& world) {
+  auto q = db_.prepare("SELECT id, def, columns FROM _entente_tables");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    ByteReader in(q->bytes(1));
+    auto def = decode_table(in);
+    if (!def) return not_ours("_entente_tables");
+    auto table = make_table(db_, q->integer(0), *def, read_names(q->bytes(2)), rules_);
+    if (!table) return tl::unexpected(table.error());
+    world.tables.emplace(lower(def->name), std::move(*table));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return {};
+}
+
+Result<void> Storage::load_extras(FileState& state) {
+  auto q = db_.prepare(
+      "SELECT tbl, count(*), 0 FROM (SELECT DISTINCT tbl, key FROM _entente_siblings) GROUP BY tbl "
+      "UNION ALL SELECT tbl, 0, count(*) FROM _entente_conflicts WHERE open = 1 AND kind = "
+      "'constraint' GROUP BY tbl");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    Extras& extras = state.extras[q->integer(0)];
+    extras.siblings += q->integer(1);
+    extras.quarantined += q->integer(2);
+  }
+  if (!row) return tl::unexpected(row.error());
+  return {};
+}
+
+Result<bool> Storage::is_fussy() {
+  auto q = db_.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    const auto words = words_of(q->bytes(0));
+    for (const char* word : {"DEFERRED", "FAIL", "TRIGGER"}) {
+      if (contains(words, word)) return true;
+    }
+  }
+  if (!row) return tl::unexpected(row.error());
+  return false;
+}
+
+Result<void> Storage::add_origin(FileState& state, const Origin& origin, const std::string& dc) {
+  auto world = std::make_shared<World>(*state.world);
+  Stream s{static_cast<int64_t>(world->origins.size()), dc, {}};
+  world->origins.push_back(origin);
+  world->origin_ids.emplace(origin, s.id);
+  world->ranks.declare(origin, dc);
+  auto q = db_.prepare("INSERT INTO _entente_origins VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)");
+  if (!q) return tl::unexpected(q.error());
+  const std::string nothing = encoded({});
+  q->bind_all(s.id, Bytes{bytes_of(origin.id)}, Text{dc}, Bytes{bytes_of(s.state.chain)},
+              Bytes{nothing});
+  if (auto done = q->run(); !done) return done;
+  state.streams.emplace(origin, std::move(s));
+  state.world = std::move(world);
+  return {};
+}
+
+Result<std::shared_ptr<const Table>> Storage::add_table(FileState& state, const std::string& name) {
+  auto def = read_definition(db_, name);
+  if (!def) return tl::unexpected(def.error());
+  ByteWriter columns, encoded_def;
+  std::vector<std::string> names;
+  for (const auto& c : def->columns) columns.string(c.name), names.push_back(c.name);
+  encode(encoded_def, *def);
+  auto q = db_.prepare("INSERT INTO _entente_tables (name, def, columns) VALUES (?1, ?2, ?3)");
+  if (!q) return tl::unexpected(q.error());
+  q->bind_all(Text{name}, Bytes{encoded_def.view()}, Bytes{columns.view()});
+  if (auto done = q->run(); !done) return tl::unexpected(done.error());
+  auto table = make_table(db_, sqlite3_last_insert_rowid(db_.get()), *def, names, rules_);
+  if (!table) return table;
+  if (auto done = db_.exec(create_versions_sql(**table)); !done) {
+    return tl::unexpected(done.error());
+  }
+  auto world = std::make_shared<World>(*state.world);
+  world->tables.emplace(lower(name), *table);
+  state.world = std::move(world);
+  return table;
+}
+
+Result<std::vector<std::string>> Storage::unknown_tables(const World& world) {
+  auto q = db_.prepare(
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT "
+      "LIKE 'sqlite^_%' ESCAPE '^' ORDER BY name");
+  if (!q) return tl::unexpected(q.error());
+  std::vector<std::string> names;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    std::string name(q->bytes(0));
+    if (!is_reserved(name) && world.find(name) == nullptr) names.push_back(std::move(name));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return names;
+}
+
+Result<int64_t> Storage::schema_version() {
+  auto q = db_.prepare("PRAGMA schema_version");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  return q->integer(0);
+}
+
+Result<void> Storage::refresh_fussy(FileState& state) {
+  auto fussy = is_fussy();
+  if (!fussy) return tl::unexpected(fussy.error());
+  auto world = std::make_shared<World>(*state.world);
+  world->fussy = *fussy;
+  state.world = std::move(world);
+  return {};
+}
+
+Result<void> Storage::save_stream(const Stream& s) {
+  auto q = plan(save_stream_,
+                "UPDATE _entente_origins SET seq = ?2, hlc = ?3, chain = ?4, context = ?5 "
+                "WHERE id = ?1");
+  if (!q) return tl::unexpected(q.error());
+  const std::string context = encoded(s.state.context);
+  (*q)->bind_all(s.id, s.state.seq, s.state.hlc.bits, Bytes{bytes_of(s.state.chain)},
+                 Bytes{context});
+  return (*q)->run();
+}
+
+Result<void> Storage::save(const FileState& state) {
+  auto q = plan(save_, "UPDATE _entente_state SET hlc = ?1, epoch = ?2, head = ?3, applied = ?4");
+  if (!q) return tl::unexpected(q.error());
+  const std::string applied = encoded(state.applied);
+  (*q)->bind_all(state.clock.last().bits, state.epoch, state.log_head, Bytes{applied});
+  return (*q)->run();
+}
+
+Result<void> Storage::append_log(LogPosition position, int64_t origin, const Run& run,
+                                 const std::array<uint8_t, 16>& chain_before) {
+  auto q = plan(append_, "INSERT INTO _entente_log VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(position, origin, run.first, run.last(), Bytes{bytes_of(chain_before)},
+                 Bytes{run.records});
+  return (*q)->run();
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/catalog.h"
+#include "adapters/sqlite/row_store.h"
+
+namespace entente::sqlite {
+
+// One origin as _entente_origins keeps it.
+struct Stream {
+  int64_t id = 0;  // local
+  std::string dc;
+  StreamState state;
+};
+
+// All that the writer keeps in memory; the file says the same between two commits.
+struct FileState {
+  Origin self;
+  VersionVector applied;  // applied.at(o) == streams[o].state.seq
+  HlcClock clock;
+  uint64_t epoch = 0;
+  LogPosition log_head = 0;
+  std::map<Origin, Stream> streams;
+  std::shared_ptr<const World> world;
+  ExtrasByTable extras;
+};
+
+// The gateway's own tables, all `_entente_*`. Formats in README.md.
+// Threads: the connection's. Transactions: the caller's.
+class Storage {
+ public:
+  Storage(Connection& db, const ConflictRules& rules) : db_(db), rules_(rules) {}
+
+  // Text must be UTF-8.
+  Result<void> check_encoding();
+  // False for a database that the gateway has never opened.
+  Result<bool> exists();
+  Result<void> create(const Origin& self);
+  Result<FileState> load();
+
+  // Registers an origin under its next local id, in the file, `state` and the world.
+  Result<void> add_origin(FileState& state, const Origin& origin, const std::string& dc);
+  // Registers a table that exists in the file, and makes its version table.
+  Result<std::shared_ptr<const Table>> add_table(FileState& state, const std::string& name);
+  // Ordinary tables of users that are not registered.
+  Result<std::vector<std::string>> unknown_tables(const World& world);
+  Result<int64_t> schema_version();
+  // Looks again whether some schema text makes the world fussy.
+  Result<void> refresh_fussy(FileState& state);
+
+  Result<void> save_stream(const Stream& stream);
+  Result<void> save(const FileState& state);
+  Result<void> append_log(LogPosition position, int64_t origin, const Run& run,
+                          const std::array<uint8_t, 16>& chain_before);
+
+ private:
+  Result<void> load_head(FileState& state);
+  Result<void> load_origins(FileState& state, World& world);
+  Result<void> load_tables(World& world);
+  Result<void> load_extras(FileState& state);
+  Result<bool> is_fussy();
+  Result<Stmt*> plan(Stmt& stmt, const char* sql);
+
+  Connection& db_;
+  const ConflictRules& rules_;
+  Stmt save_stream_, save_, append_;
+};
+
+}  // namespace entente::sqlite

@@ -1,0 +1,134 @@
+#include "adapters/sqlite/versions.h"
+
+#include <algorithm>
+
+#include "conflict/codec.h"
+
+namespace entente::sqlite {
+namespace {
+
+constexpr uint8_t kTombstone = 1, kSiblings = 2, kQuarantined = 4, kRest = 8, kExceptions = 16,
+                  kRetained = 32;
+constexpr uint64_t kSameAsRow = 0, kOwnStamp = 1, kNever = 2;
+
+// Stamps are written relative to the row's: they are close to it.
+void write_stamp(ByteWriter& out, const Stamp& stamp, const Stamp& row) {
+  out.varint(static_cast<uint64_t>(stamp.origin));
+  out.varint(stamp.seq);
+  out.zigzag(static_cast<int64_t>(stamp.hlc - row.hlc));
+}
+
+Stamp read_stamp(ByteReader& in, const Stamp& row) {
+  Stamp stamp;
+  stamp.origin = static_cast<int64_t>(in.varint());
+  stamp.seq = in.varint();
+  stamp.hlc = row.hlc + static_cast<uint64_t>(in.zigzag());
+  return stamp;
+}
+
+uint64_t kind_of(const RowMeta::Exception& e, const Stamp& row) {
+  if (!e.stamp) return kNever;
+  return *e.stamp == row ? kSameAsRow : kOwnStamp;
+}
+
+}  // namespace
+
+const Stamp* RowMeta::of(uint32_t group) const {
+  const auto it = std::find_if(exceptions.begin(), exceptions.end(),
+                               [&](const Exception& e) { return e.group == group; });
+  if (it == exceptions.end()) return &rest;
+  return it->stamp ? &*it->stamp : nullptr;
+}
+
+void RowMeta::put_all(const Stamp& stamp) {
+  *this = RowMeta{};
+  row = rest = stamp;
+}
+
+void RowMeta::put(const Table& table, const std::vector<size_t>& groups, const Stamp& stamp) {
+  row = stamp;
+  for (const size_t g : groups) {
+    if (g == 0) continue;
+    const uint32_t id = table.group_ids[g];
+    const auto at = std::lower_bound(exceptions.begin(), exceptions.end(), id,
+                                     [](const Exception& e, uint32_t i) { return e.group < i; });
+    if (at != exceptions.end() && at->group == id) {
+      at->stamp = stamp;
+    } else {
+      exceptions.insert(at, {id, stamp});
+    }
+  }
+  const bool all_same = exceptions.size() + 1 >= table.group_ids.size() &&
+                        std::all_of(exceptions.begin(), exceptions.end(), [&](const Exception& e) {
+                          return e.stamp && *e.stamp == stamp;
+                        });
+  if (!all_same) return;
+  exceptions.clear();
+  rest = stamp;
+}
+
+std::string encode_extras(const RowMeta& meta) {
+  const bool rest = meta.rest != meta.row;
+  const auto flags = static_cast<uint8_t>(
+      (meta.tombstone ? kTombstone : 0) | (meta.siblings ? kSiblings : 0) |
+      (meta.quarantined ? kQuarantined : 0) | (rest ? kRest : 0) |
+      (meta.exceptions.empty() ? 0 : kExceptions) | (meta.retained.empty() ? 0 : kRetained));
+  if (flags == 0) return {};
+  ByteWriter out;
+  out.u8(flags);
+  if (rest) write_stamp(out, meta.rest, meta.row);
+  if (!meta.exceptions.empty()) {
+    out.varint(meta.exceptions.size());
+    for (const auto& e : meta.exceptions) {
+      const uint64_t kind = kind_of(e, meta.row);
+      out.varint(static_cast<uint64_t>(e.group) << 2 | kind);
+      if (kind == kOwnStamp) write_stamp(out, *e.stamp, meta.row);
+    }
+  }
+  for (const auto& [column, value] : meta.retained) out.varint(column), out.value(value);
+  return out.take();
+}
+
+Result<void> decode_extras(std::string_view x, RowMeta& meta) {
+  meta.rest = meta.row;
+  if (x.empty()) return {};
+  ByteReader in(x);
+  const uint8_t flags = in.u8();
+  meta.tombstone = flags & kTombstone;
+  meta.siblings = flags & kSiblings;
+  meta.quarantined = flags & kQuarantined;
+  if (flags & kRest) meta.rest = read_stamp(in, meta.row);
+  const size_t n = flags & kExceptions ? in.count(1) : 0;
+  for (size_t i = 0; i < n && in.ok(); ++i) {
+    const uint64_t word = in.varint();
+    RowMeta::Exception e{static_cast<uint32_t>(word >> 2), std::nullopt};
+    if ((word & 3) == kSameAsRow) e.stamp = meta.row;
+    if ((word & 3) == kOwnStamp) e.stamp = read_stamp(in, meta.row);
+    meta.exceptions.push_back(e);
+  }
+  while (flags & kRetained && in.ok() && in.left() > 0) {
+    const auto column = static_cast<uint32_t>(in.varint());
+    meta.retained.emplace_back(column, in.value());
+  }
+  if (!in.done() || flags > 63) {
+    return fail(Code::kCorrupt, "a version row holds bytes that this gateway did not write");
+  }
+  return {};
+}
+
+Stamp stamp_of(const World& world, const Version& version) {
+  const auto it = world.origin_ids.find(version.dot.origin);
+  return {it == world.origin_ids.end() ? 0 : it->second, version.dot.seq, version.hlc.bits};
+}
+
+Version version_of(const World& world, const Stamp& stamp) {
+  const auto id = static_cast<size_t>(stamp.origin);
+  const Origin origin = id < world.origins.size() ? world.origins[id] : Origin{};
+  return {Hlc{stamp.hlc}, {origin, stamp.seq}};
+}
+
+bool covered(const World& world, const Stamp& stamp, const VersionVector& context) {
+  return stamp.origin == 0 || context.covers(version_of(world, stamp).dot);
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,178 @@
+#include "adapters/sqlite/write_session.h"
+
+#include <algorithm>
+
+#include "adapters/sqlite/guard.h"
+
+namespace entente::sqlite {
+namespace {
+
+tl::unexpected<Error> refused(std::string why, const char* tag) {
+  return fail(Code::kRefused, std::move(why), tag);
+}
+
+Error transaction_control() {
+  return {Code::kRefused,
+          "BEGIN, COMMIT, ROLLBACK and SAVEPOINT are not statements of a running transaction here: "
+          "its client begins and ends it through the gateway",
+          "transaction_control"};
+}
+
+}  // namespace
+
+Result<void> SqliteWriteSession::open_savepoint() {
+  if (alone_) {
+    return refused("a statement that was sent as its transaction's only one is followed by more",
+                   "not_alone");
+  }
+  if (savepoint_) return {};
+  if (auto done = side_.rows.flush(); !done) return done;  // others' versions are not ours to undo
+  auto q = side_.rows.plan(std::string("SAVEPOINT ") + kSavepoint);
+  if (!q) return tl::unexpected(q.error());
+  auto done = (*q)->run();
+  savepoint_ = done.has_value();
+  return done;
+}
+
+Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) {
+  auto compiled = side_.sql.prepare(statement.sql);
+  if (!compiled) return tl::unexpected(compiled.error());
+  switch ((*compiled)->kind) {
+    case StatementKind::kTransactionControl:
+      return tl::unexpected(transaction_control());
+    case StatementKind::kOtherSchema:
+      return refused(
+          "of schema changes, CREATE TABLE and CREATE INDEX replicate: others (ALTER, DROP, views, "
+          "triggers, virtual tables, ANALYZE, VACUUM, REINDEX) are not available yet",
+          "schema_statement");
+    case StatementKind::kCreateTable:
+    case StatementKind::kCreateIndex: {
+      auto done = change_schema(statement.sql);
+      if (!done) return tl::unexpected(done.error());
+      return StatementResult{};
+    }
+    default:
+      return run(**compiled, statement);
+  }
+}
+
+// A statement that succeeds must never have to be undone for a reason that is known only then.
+bool SqliteWriteSession::needs_savepoint(const ClientStatement& compiled,
+                                         const Statement& statement) const {
+  if (!statement.alone || side_.state.world->fussy || compiled.may_fail_halfway ||
+      sqlite3_column_count(compiled.stmt.get()) > 0) {
+    return true;
+  }
+  return std::any_of(compiled.written.begin(), compiled.written.end(), [&](const auto& name) {
+    const Table* t = side_.state.world->find(name);
+    return t == nullptr || t->nullable_key;
+  });
+}
+
+Result<void> SqliteWriteSession::check_tables(const ClientStatement& compiled) const {
+  for (const auto& name : compiled.written) {
+    if (side_.state.world->find(name) == nullptr && !name.starts_with("sqlite_")) {
+      return refused("table " + name +
+                         " has no primary key, so its rows cannot be told apart in other "
+                         "datacenters: make it anew with one and copy its rows",
+                     "no_primary_key");
+    }
+  }
+  return {};
+}
+
+Result<StatementResult> SqliteWriteSession::run(ClientStatement& compiled,
+                                                const Statement& statement) {
+  if (compiled.reads_only) return side_.sql.run(compiled, statement);
+  if (auto done = check_tables(compiled); !done) return tl::unexpected(done.error());
+  if (needs_savepoint(compiled, statement)) {
+    if (auto done = open_savepoint(); !done) return tl::unexpected(done.error());
+  } else if (!savepoint_) {
+    if (alone_) return tl::unexpected(open_savepoint().error());
+    alone_ = true;
+  }
+  side_.capture.begin_statement();
+  const int64_t changes = sqlite3_total_changes64(side_.db.get());
+  auto result = side_.sql.run(compiled, statement);
+  const bool stands = result || sqlite3_total_changes64(side_.db.get()) != changes;
+  wrote_ |= stands;
+  if (!stands) side_.capture.undo_statement();
+  if (auto ok = side_.capture.check(); !ok && stands) {
+    // Its rows are in the database but cannot be replicated: only the whole can be undone.
+    doom_ = ok.error();
+    return tl::unexpected(ok.error());
+  }
+  if (!result && stands && result.error().code == Code::kTooLarge) doom_ = result.error();
+  return result;
+}
+
+Result<void> SqliteWriteSession::define(const TableDef& table) {
+  if (table.key().empty()) {
+    return refused("table " + table.name + " has no primary key: declare one", "no_primary_key");
+  }
+  if (const Table* existing = side_.state.world->find(table.name)) {
+    if (existing->def == table) return {};
+    return fail(Code::kInvalid, "table " + table.name + " exists already and is different",
+                "table_exists");
+  }
+  return change_schema(create_sql(table));
+}
+
+Result<void> SqliteWriteSession::change_schema(const std::string& sql) {
+  const auto words = words_of(sql);
+  if (creates_temporary(words)) {
+    return refused("temporary tables are not available: they would vanish with the connection",
+                   "temporary_table");
+  }
+  if (kind_of(words) == StatementKind::kCreateTable && creates_from_select(words)) {
+    return refused(
+        "CREATE TABLE … AS SELECT makes a table without a primary key: create the table first, "
+        "then "
+        "INSERT … SELECT",
+        "create_table_as");
+  }
+  if (!side_.options.schema_leader) {
+    return refused("schema changes are made in datacenter " + side_.options.schema_leader_name +
+                       ", the schema leader: send this statement there",
+                   "schema_leader");
+  }
+  if (auto done = open_savepoint(); !done) return done;
+  if (auto done = side_.db.exec("SAVEPOINT _entente_schema"); !done) return done;
+  const auto world = side_.state.world;
+  auto done = run_schema(sql);
+  if (!done) {
+    side_.db.exec("ROLLBACK TO _entente_schema");
+    side_.state.world = world;
+  }
+  side_.db.exec("RELEASE _entente_schema");
+  side_.capture.world_changed(*side_.state.world);
+  return done;
+}
+
+Result<void> SqliteWriteSession::run_schema(const std::string& sql) {
+  const auto unknown = side_.storage.unknown_tables(*side_.state.world);
+  if (!unknown) return tl::unexpected(unknown.error());
+  const auto version = side_.storage.schema_version();
+  if (!version) return tl::unexpected(version.error());
+  if (auto done = side_.sql.run_schema(sql); !done) return done;
+  const auto version_now = side_.storage.schema_version();
+  if (!version_now) return tl::unexpected(version_now.error());
+  if (*version == *version_now) return {};  // IF NOT EXISTS, and it does
+  SchemaChange change{side_.state.epoch + 1, sql, {}};
+  const auto unknown_now = side_.storage.unknown_tables(*side_.state.world);
+  if (!unknown_now) return tl::unexpected(unknown_now.error());
+  for (const auto& name : *unknown_now) {
+    if (std::find(unknown->begin(), unknown->end(), name) != unknown->end()) continue;
+    auto table = side_.storage.add_table(side_.state, name);
+    if (!table) return tl::unexpected(table.error());
+    change.tables.push_back((*table)->def);
+  }
+  if (auto done = side_.storage.refresh_fussy(side_.state); !done) return done;
+  side_.state.epoch = change.epoch;
+  schema_.push_back(std::move(change));
+  side_.sql.clear();
+  wrote_ = true;
+  return {};
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/database.h"
+#include "adapters/sqlite/capture.h"
+#include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/storage.h"
+
+namespace entente::sqlite {
+
+// The connection that runs clients' writes, and what belongs to it.
+struct LocalSide {
+  Connection& db;
+  ClientSql& sql;
+  Capture& capture;
+  RowStore& rows;
+  Storage& storage;
+  FileState& state;
+  const DatabaseOptions& options;
+};
+
+// One client transaction while it runs: what its statements may do, and what they did.
+class SqliteWriteSession final : public WriteSession {
+ public:
+  explicit SqliteWriteSession(LocalSide& side) : side_(side) {}
+
+  Result<StatementResult> execute(const Statement& statement) override;
+  Result<RowOutcome> write(const RowRequest& request) override;
+  Result<void> define(const TableDef& table) override;
+
+  // Where the transaction stands.
+  bool has_savepoint() const { return savepoint_; }
+  bool wrote() const { return wrote_; }
+  // Why it cannot commit although its client may think so; empty if it can.
+  const std::optional<Error>& doom() const { return doom_; }
+  const std::vector<SchemaChange>& schema() const { return schema_; }
+
+  static constexpr const char* kSavepoint = "_entente_client";
+
+ private:
+  Result<void> open_savepoint();
+  Result<void> check_tables(const ClientStatement& compiled) const;
+  bool needs_savepoint(const ClientStatement& compiled, const Statement& statement) const;
+  Result<StatementResult> run(ClientStatement& compiled, const Statement& statement);
+
+  Result<void> change_schema(const std::string& sql);
+  Result<void> run_schema(const std::string& sql);
+
+  // One row request on its way.
+  struct Writing {
+    const RowRequest& request;
+    const Table& table;
+    Key key;
+    std::vector<Value> parts;  // as the client spells them
+    Row columns;
+    bool erase = false;
+    std::optional<RowContext> context;
+    std::optional<Loaded> before;  // absent when there is nothing to ask of it
+    std::vector<Dot> kept;
+  };
+  Result<Writing> admit(const RowRequest& request);
+  Result<void> check_columns(const Table& t, const RowRequest& request) const;
+  Result<void> check_preconditions(const Writing& w);
+  Result<void> take_pick(Writing& w);
+  Result<void> run_write(const Writing& w);
+  Result<bool> run_put(const Writing& w);
+  Result<bool> run_patch(const Writing& w);
+  RowIntent intent_of(const Writing& w) const;
+  RowOutcome outcome_of(const Writing& w);
+
+  LocalSide& side_;
+  bool savepoint_ = false;
+  bool alone_ = false;  // a statement that promised to be alone has run
+  bool wrote_ = false;
+  std::optional<Error> doom_;
+  std::vector<SchemaChange> schema_;
+};
+
+// A key's parts as SQLite would store them where the pure rules leave it to the database.
+std::vector<Value> spelled_parts(const Table& t, const std::vector<Value>& parts);
+
+}  // namespace entente::sqlite

@@ -1,0 +1,164 @@
+#include "tests/contract/database_fixture.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "adapters/memory/memory_database.h"
+#include "adapters/sqlite/sqlite_database.h"
+
+namespace entente::contract {
+namespace {
+
+struct Folder {
+  std::filesystem::path path;
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "entente_XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+};
+
+Adapter sqlite_adapter() {
+  return {"sqlite", true, [] { return std::make_shared<Folder>(); },
+          [](const std::shared_ptr<void>& place, int n, const DatabaseOptions& options) {
+            const auto& folder = static_cast<Folder*>(place.get())->path;
+            return open_sqlite(folder / ("dc" + std::to_string(n) + ".db"), options);
+          }};
+}
+
+using Disks = std::map<int, std::shared_ptr<MemoryDisk>>;
+
+Adapter memory_adapter() {
+  return {"memory", false, [] { return std::make_shared<Disks>(); },
+          [](const std::shared_ptr<void>& place, int n, const DatabaseOptions& options) {
+            auto& disk = (*static_cast<Disks*>(place.get()))[n];
+            if (!disk) disk = make_memory_disk();
+            return Result<std::unique_ptr<Database>>(open_memory(disk, options));
+          }};
+}
+
+}  // namespace
+
+std::vector<Adapter> adapters() { return {sqlite_adapter(), memory_adapter()}; }
+
+std::vector<Adapter> sql_adapters() {
+  auto all = adapters();
+  std::erase_if(all, [](const Adapter& a) { return !a.sql; });
+  return all;
+}
+
+Origin origin_of(uint8_t n) {
+  Origin o;
+  o.id.fill(n);
+  return o;
+}
+
+TableDef account_table(std::string name) {
+  TableDef t{std::move(name), {}};
+  t.columns.push_back({"id", "INTEGER", Affinity::kInteger, Collation::kBinary, false, 1});
+  t.columns.push_back({"owner", "TEXT", Affinity::kText, Collation::kBinary, false, 0});
+  t.columns.push_back({"balance", "INTEGER", Affinity::kInteger, Collation::kBinary, false, 0});
+  return t;
+}
+
+Site DatabaseContract::open(int n, ConflictRules rules) {
+  Site site;
+  site.options.dc = "dc" + std::to_string(n);
+  site.options.fresh_origin = origin_of(static_cast<uint8_t>(n));
+  site.options.rules = std::move(rules);
+  site.options.schema_leader = n == 1;
+  site.options.schema_leader_name = "dc1";
+  site.options.wall_ms = site.now;
+  reopen(site, n);
+  return site;
+}
+
+void DatabaseContract::reopen(Site& site, int n) {
+  site.reader.reset();
+  site.db.reset();
+  auto db = GetParam().open(place_, n, site.options);
+  ASSERT_TRUE(db) << db.error().text;
+  site.db = std::move(*db);
+  auto reader = site.db->reader();
+  ASSERT_TRUE(reader) << reader.error().text;
+  site.reader = std::move(*reader);
+}
+
+Result<Committed> DatabaseContract::try_commit(Site& site, const ClientTransaction& work) {
+  auto out = site.db->commit(std::span(&work, 1), ++site.now);
+  if (!out) return tl::unexpected(out.error());
+  EXPECT_EQ(out->results.size(), 1u);
+  return out->results.front();
+}
+
+Committed DatabaseContract::commit(Site& site, const ClientTransaction& work) {
+  auto out = try_commit(site, work);
+  EXPECT_TRUE(out) << out.error().text;
+  return out.value_or(Committed{});
+}
+
+Committed DatabaseContract::put(Site& site, const std::string& table, Value key, Row columns) {
+  return commit(site, [&](WriteSession& session) -> Result<void> {
+    RowRequest request;
+    request.table = table;
+    request.key = {key};
+    request.columns = columns;
+    auto done = session.write(request);
+    if (!done) return tl::unexpected(done.error());
+    return {};
+  });
+}
+
+Committed DatabaseContract::erase(Site& site, const std::string& table, Value key) {
+  return commit(site, [&](WriteSession& session) -> Result<void> {
+    RowRequest request;
+    request.kind = RowRequest::Kind::kErase;
+    request.table = table;
+    request.key = {key};
+    auto done = session.write(request);
+    if (!done) return tl::unexpected(done.error());
+    return {};
+  });
+}
+
+RowRead DatabaseContract::read(Site& site, const std::string& table, Value key, bool all) {
+  auto out = site.reader->row(table, std::span(&key, 1), all);
+  EXPECT_TRUE(out) << out.error().text;
+  return out.value_or(RowRead{});
+}
+
+void DatabaseContract::ship(Site& from, Site& to) {
+  auto chunks = from.db->read_log(0, SIZE_MAX);
+  ASSERT_TRUE(chunks) << chunks.error().text;
+  std::vector<entente::Run> runs;
+  for (auto& chunk : *chunks) {
+    if (chunk.run.origin != to.db->state().self) runs.push_back(std::move(chunk.run));
+  }
+  auto done = to.db->apply(runs, ++to.now);
+  ASSERT_TRUE(done) << done.error().text;
+}
+
+void DatabaseContract::settle(std::vector<Site*> sites) {
+  for (int round = 0; round < 2; ++round) {
+    for (Site* from : sites) {
+      for (Site* to : sites) {
+        if (from != to) ship(*from, *to);
+      }
+    }
+  }
+}
+
+void DatabaseContract::define(Site& leader, const TableDef& table, std::vector<Site*> others) {
+  commit(leader, [&](WriteSession& session) { return session.define(table); });
+  for (Site* other : others) ship(leader, *other);
+}
+
+std::map<Key, Row> DatabaseContract::table(Site& site, const std::string& name) {
+  auto out = site.reader->table(name);
+  EXPECT_TRUE(out) << out.error().text;
+  return out.value_or(std::map<Key, Row>{});
+}
+
+}  // namespace entente::contract
