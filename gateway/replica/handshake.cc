@@ -1,0 +1,92 @@
+#include "gateway/replica/handshake.h"
+
+#include <algorithm>
+#include <string>
+
+namespace entente {
+namespace {
+
+tl::unexpected<Error> mismatch(std::string text) { return fail(Code::kMismatch, std::move(text)); }
+
+// "the peer is … and this gateway is …": one sentence for all that must be equal.
+Result<void> equal(const std::string& what, const std::string& mine, const std::string& theirs,
+                   const std::string& advice) {
+  if (mine == theirs) return {};
+  return mismatch("the peer's " + what + " is " + theirs + " and this gateway's is " + mine +
+                  advice);
+}
+
+Result<void> check_place(const Hello& mine, const Hello& theirs, const Graph& graph) {
+  if (theirs.dc == mine.dc) {
+    return mismatch("the peer says that it is " + mine.dc + ", which is this datacenter");
+  }
+  const auto& all = graph.datacenters();
+  if (std::find(all.begin(), all.end(), theirs.dc) == all.end()) {
+    return mismatch("the peer says that it is " + theirs.dc + ", which is not in the topology of " +
+                    mine.dc);
+  }
+  const auto& near = graph.neighbours(mine.dc);
+  if (std::find(near.begin(), near.end(), theirs.dc) == near.end()) {
+    return mismatch("the topology has no link between " + mine.dc + " and " + theirs.dc);
+  }
+  return {};
+}
+
+Result<void> check_incarnation(const Hello& mine, const Hello& theirs) {
+  if (theirs.incarnation == Origin{}) return mismatch(theirs.dc + " names no incarnation");
+  if (theirs.incarnation != mine.incarnation) return {};
+  return mismatch(theirs.dc + " runs a copy of the database of " + mine.dc + " (incarnation " +
+                  to_hex(mine.incarnation) + "): one of the two must start with a new data folder");
+}
+
+uint64_t seq_of(const Hello& hello, const Origin& origin) {
+  const auto it = std::find_if(hello.applied.begin(), hello.applied.end(),
+                               [&](const Hello::Position& p) { return p.origin == origin; });
+  return it == hello.applied.end() ? 0 : it->seq;
+}
+
+Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello::Position& at,
+                            const ChainAt& chain_at) {
+  const uint64_t ours = seq_of(mine, at.origin);
+  if (at.origin == mine.incarnation && at.seq > ours) {
+    return fail(Code::kFork, "this database is a restored copy: " + theirs.dc +
+                                 " has its changes up to " + std::to_string(at.seq) +
+                                 ", it has only " + std::to_string(ours) +
+                                 "; it must join again with a new data folder");
+  }
+  const bool chain_known = at.chain != decltype(at.chain){};
+  if (at.seq == 0 || at.seq > ours || !chain_known) return {};
+  const auto chain = chain_at(at.origin, at.seq);
+  if (!chain) return tl::unexpected(chain.error());
+  if (!*chain || **chain == at.chain) return {};
+  return fail(Code::kFork, "two histories of " + at.dc + " (incarnation " + to_hex(at.origin) +
+                               "): change " + std::to_string(at.seq) + " is not the same at " +
+                               mine.dc + " and at " + theirs.dc);
+}
+
+}  // namespace
+
+Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph) {
+  return equal("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
+               ": run the same version at both")
+      .and_then([&] { return equal("cluster", mine.cluster, theirs.cluster, ""); })
+      .and_then([&] { return check_place(mine, theirs, graph); })
+      .and_then([&] {
+        return equal("topology fingerprint", mine.topology, theirs.topology,
+                     ": give both the same topology file");
+      })
+      .and_then([&] {
+        return equal("conflict rules fingerprint", mine.rules, theirs.rules,
+                     ": give both the same conflicts, tables and priorities");
+      })
+      .and_then([&] { return check_incarnation(mine, theirs); });
+}
+
+Result<void> check_history(const Hello& mine, const Hello& theirs, const ChainAt& chain_at) {
+  for (const auto& position : theirs.applied) {
+    if (auto ok = check_position(mine, theirs, position, chain_at); !ok) return ok;
+  }
+  return {};
+}
+
+}  // namespace entente

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "conflict/result.h"
+#include "gateway/replica/messages.h"
+#include "topology/graph.h"
+
+namespace entente {
+
+// Whether two gateways may talk: what each side decides from the other's hello, before anything
+// else crosses the link. Pure.
+
+// Same protocol, cluster, topology and rules; a neighbour; not another copy of this database.
+// kMismatch, with a sentence that says which side has what.
+Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph);
+
+// An origin's hash chain at seq, if the local log still reaches it: Database::chain_at.
+using ChainAt =
+    std::function<Result<std::optional<std::array<uint8_t, 16>>>(const Origin&, uint64_t seq)>;
+
+// One history under each origin: where the peer is not ahead of us its chain must be ours (where it
+// is ahead, it makes the same check), and nobody may know more of our own incarnation than we do. A
+// chain of zeros is one that the peer does not know. kFork.
+Result<void> check_history(const Hello& mine, const Hello& theirs, const ChainAt& chain_at);
+
+}  // namespace entente

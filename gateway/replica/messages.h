@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "conflict/transaction.h"
+#include "conflict/version_vector.h"
+
+namespace entente {
+
+// What two replicas say to each other once their hellos agreed.
+
+// Send me this origin's changes after `after`, and all that follow.
+struct Subscribe {
+  Origin origin;
+  uint64_t after = 0;
+  friend bool operator==(const Subscribe&, const Subscribe&) = default;
+};
+
+struct Unsubscribe {
+  Origin origin;
+  friend bool operator==(const Unsubscribe&, const Unsubscribe&) = default;
+};
+
+// Whole transactions, in the sender's log order, which is causal.
+struct Changes {
+  std::vector<Run> runs;
+};
+
+// You may send this many more bytes of records.
+struct Credit {
+  uint64_t bytes = 0;
+  friend bool operator==(const Credit&, const Credit&) = default;
+};
+
+// How far one datacenter is known to have applied everybody's changes, durably.
+struct MemberVector {
+  std::string dc;
+  Origin incarnation;
+  VersionVector applied;
+  friend bool operator==(const MemberVector&, const MemberVector&) = default;
+};
+
+// Rows of the matrix of applied vectors; the sender's own, and those it has heard of.
+struct Vectors {
+  std::vector<MemberVector> rows;
+  std::vector<std::pair<Origin, std::string>> labels;  // of origins the receiver may not know
+};
+
+using Message = std::variant<Subscribe, Unsubscribe, Changes, Credit, Vectors>;
+
+// The first thing each side says.
+struct Hello {
+  struct Position {
+    Origin origin;
+    std::string dc;
+    uint64_t seq = 0;
+    std::array<uint8_t, 16> chain{};  // the origin's hash chain at seq
+  };
+  uint32_t protocol = 1;
+  std::string cluster;
+  std::string dc;
+  Origin incarnation;
+  std::string topology;  // fingerprints
+  std::string rules;
+  uint64_t wall_ms = 0;
+  uint64_t window = 0;  // bytes of records that may be sent before the first Credit
+  std::vector<Position> applied;
+};
+
+}  // namespace entente

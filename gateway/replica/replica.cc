@@ -1,0 +1,625 @@
+#include "gateway/replica/replica.h"
+
+#include <algorithm>
+
+namespace entente {
+namespace {
+
+constexpr Replica::Instant kVectorInterval{20};
+constexpr Replica::Instant kApplyPause{100};
+
+}  // namespace
+
+Replica::Replica(Options options, State state)
+    : options_(std::move(options)),
+      self_(state.self),
+      labels_(std::move(state.labels)),
+      log_head_(state.log_head) {
+  for (auto& [origin, stream_state] : state.streams) {
+    applied_.advance(origin, stream_state.seq);
+    Stream& stream = streams_[origin];
+    stream.applied = stream.scheduled = stream.received = std::move(stream_state);
+  }
+  for (const auto& peer : options_.graph->neighbours(options_.dc)) {
+    Link& link = links_[peer];
+    link.counters.peer = peer;
+    link.cursor = log_head_;
+  }
+  members_[options_.dc] = {options_.dc, self_, applied_};
+}
+
+// ---- What happened -----------------------------------------------------------------------------
+
+void Replica::link_up(const Hello& hello, Instant now) {
+  now_ = now;
+  const auto it = links_.find(hello.dc);
+  if (it == links_.end()) return;
+  Link& link = it->second;
+  const uint64_t session = link.session + 1;
+  auto counters = std::move(link.counters);
+  link = Link{};
+  link.counters = std::move(counters);
+  link.up = true;
+  link.session = session;
+  link.cursor = log_head_;
+  link.credit = static_cast<int64_t>(hello.window);
+  MemberVector row{hello.dc, hello.incarnation, {}};
+  for (const auto& position : hello.applied) {
+    row.applied.advance(position.origin, position.seq);
+    learn_label(position.origin, position.dc);
+  }
+  link.peer_applied = row.applied;
+  learn(row, true);
+  vectors_changed_ = true;
+  choose_upstreams();
+}
+
+void Replica::link_down(std::string_view peer, Instant now) {
+  now_ = now;
+  Link* link = up_link(peer);
+  if (link == nullptr) return;
+  link->up = false;
+  link->down_since = now;
+  link->reading = false;
+  link->sent.clear();
+  link->locating.clear();
+  for (auto& [origin, stream] : streams_) {
+    if (stream.upstream == peer) stream.upstream.clear();
+  }
+}
+
+void Replica::receive(std::string_view peer, Message message, Instant now, uint64_t wall_ms) {
+  now_ = now;
+  wall_ms_ = wall_ms;
+  const auto it = links_.find(peer);
+  if (it == links_.end() || !it->second.up) return;
+  std::visit([&](auto& m) { on(it->first, it->second, std::move(m)); }, message);
+}
+
+void Replica::committed(const LogPiece& piece, Instant now) {
+  now_ = now;
+  const Run& run = piece.run;
+  Stream& own = streams_[run.origin];
+  own.applied.seq = own.scheduled.seq = own.received.seq = run.last();
+  applied_.advance(run.origin, run.last());
+  log_grew(piece);
+}
+
+void Replica::applied(const std::vector<LogPiece>& pieces, Instant now) {
+  now_ = now;
+  cautious_ = false;
+  for (auto& part : in_flight_) {
+    streams_[part.origin].applied = part.after;
+    applied_.advance(part.origin, part.after.seq);
+    for (const auto& held : part.records) give_back(held);
+  }
+  in_flight_.clear();
+  for (const auto& piece : pieces) log_grew(piece);
+}
+
+void Replica::apply_failed(const Error& error, Instant now) {
+  now_ = now;
+  const bool their_fault = error.code == Code::kInvalid || error.code == Code::kFork;
+  std::set<std::string> senders;
+  for (auto& part : in_flight_) {
+    for (const auto& held : part.records) {
+      senders.insert(held.peer);
+      give_back(held);
+    }
+    forget_unapplied(streams_[part.origin]);
+  }
+  const bool found = their_fault && in_flight_.size() == 1;
+  in_flight_.clear();
+  cautious_ = their_fault;
+  apply_after_ = now + kApplyPause;
+  if (found) {
+    for (const auto& peer : senders) cut(peer, error.text);
+  }
+}
+
+void Replica::log_read(std::string_view peer, const std::vector<LogPiece>& pieces, Instant now) {
+  now_ = now;
+  Link* link = up_link(peer);
+  if (link == nullptr || !link->reading) return;
+  link->reading = false;
+  if (link->cursor != link->read_after) return;  // moved back meanwhile: what was read is stale
+  Changes changes;
+  uint64_t reached = link->read_head;  // nothing in between, if the log holds nothing
+  for (const auto& piece : pieces) {
+    // Durable, but committed() or applied() has yet to say so, and will bring it.
+    if (piece.position > log_head_) break;
+    send_piece(std::string(peer), *link, piece, changes);
+    reached = piece.position;
+  }
+  link->cursor = std::max(link->cursor, reached);
+  send_changes(std::string(peer), *link, std::move(changes));
+}
+
+void Replica::located(std::string_view peer, const Origin& origin, Result<uint64_t> position,
+                      Instant now) {
+  now_ = now;
+  Link* link = up_link(peer);
+  if (link == nullptr) return;
+  const auto asked = link->locating.extract(origin);
+  const auto sent = link->sent.find(origin);
+  if (asked.empty() || sent == link->sent.end()) return;
+  const bool past_it_by_now = std::max(sent->second, durable_at(peer, origin)) > asked.mapped();
+  if (!position && past_it_by_now) {
+    return on(std::string(peer), *link, Subscribe{origin, sent->second});
+  }
+  if (!position) {
+    return cut(peer, "the log no longer reaches back to what " + std::string(peer) +
+                         " needs: " + position.error().text);
+  }
+  link->cursor = std::min(link->cursor, *position);
+}
+
+void Replica::tick(Instant now) {
+  now_ = now;
+  if (!started_) {
+    started_ = now;
+    for (auto& [peer, link] : links_) link.down_since = now;
+    for (auto& [origin, stream] : streams_) stream.progress = now;
+  }
+  choose_upstreams();
+  if (vectors_changed_ && now - vectors_told_ >= kVectorInterval) tell_vectors();
+}
+
+Ready Replica::take() {
+  if (in_flight_.empty() && now_ >= apply_after_) out_.apply = next_apply();
+  for (auto& [peer, link] : links_) {
+    if (!link.up) continue;
+    flush_credit(peer, link);
+    pump(peer, link);
+  }
+  return std::exchange(out_, Ready{});
+}
+
+// ---- Coming in ---------------------------------------------------------------------------------
+
+void Replica::on(const std::string& peer, Link& link, Subscribe&& message) {
+  // It may have come this far by another way since it asked, and the log may be trimmed since.
+  const uint64_t after = std::max(message.after, durable_at(peer, message.origin));
+  link.sent[message.origin] = after;
+  if (after < applied_.at(message.origin)) locate(peer, link, message.origin);
+}
+
+void Replica::on(const std::string&, Link& link, Unsubscribe&& message) {
+  link.sent.erase(message.origin);
+}
+
+void Replica::on(const std::string&, Link& link, Credit&& message) {
+  constexpr int64_t kCreditMax = int64_t{1} << 40;
+  link.credit += static_cast<int64_t>(std::min<uint64_t>(message.bytes, kCreditMax));
+  link.credit = std::min(link.credit, kCreditMax);
+}
+
+void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
+  for (const auto& [origin, dc] : message.labels) learn_label(origin, dc);
+  for (const auto& row : message.rows) {
+    learn(row, row.dc == peer);
+    if (row.dc == peer) link.peer_applied.join(row.applied);
+  }
+  choose_upstreams();
+}
+
+void Replica::on(const std::string& peer, Link& link, Changes&& message) {
+  for (const auto& run : message.runs) {
+    link.counters.received_bytes += run.records.size();
+    link.counters.received_transactions += run.count;
+    if (!take_run(peer, link, run)) return;
+  }
+}
+
+// Returns false if the link was cut.
+bool Replica::take_run(const std::string& peer, Link& link, const Run& run) {
+  if (run.origin == self_) {
+    cut(peer, "it sent us our own changes: two gateways write under one incarnation");
+    return false;
+  }
+  Stream& stream = stream_of(run.origin);
+  ByteReader in(run.records);
+  for (uint64_t seq = run.first; seq <= run.last(); ++seq) {
+    const size_t before = in.left();
+    const auto record = in.string();
+    if (!in.ok()) {
+      cut(peer, "a run of changes is cut short");
+      return false;
+    }
+    const size_t size = before - in.left();
+    // Seen before; or past a gap, or still under way when its stream was paused: asked for again.
+    if (seq != stream.received.seq + 1 || stream.paused) {
+      if (seq <= stream.received.seq) ++link.counters.duplicates;
+      link.owed += size;
+    } else if (!take_record(peer, link, stream, run.origin, record, size)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Replica::take_record(const std::string& peer, Link& link, Stream& stream, const Origin& origin,
+                          std::string_view record, size_t size) {
+  auto head = decode_head(origin, record, stream.received);
+  if (!head) {
+    cut(peer, head.error().text);
+    return false;
+  }
+  const auto horizon = wall_ms_ + static_cast<uint64_t>(options_.max_clock_drift.count());
+  if (head->hlc.unix_ms() > horizon) {
+    cut(peer, "a change of " + (labels_.contains(origin) ? labels_[origin] : to_hex(origin)) +
+                  " is stamped " + std::to_string(head->hlc.unix_ms() - wall_ms_) +
+                  " ms ahead of this gateway's clock; at most " +
+                  std::to_string(options_.max_clock_drift.count()) + " ms are followed");
+    return false;
+  }
+  if (!head->declares_dc.empty()) learn_label(origin, head->declares_dc);
+  stream.received.seq += 1;
+  stream.received.hlc = head->hlc;
+  stream.received.context = head->context;
+  stream.progress = now_;
+  stream.held_bytes += record.size();
+  held_bytes_ += record.size();
+  stream.held.push_back(
+      {std::string(record), size, head->hlc, std::move(head->context), peer, link.session, false});
+  return true;
+}
+
+Replica::Stream& Replica::stream_of(const Origin& origin) {
+  auto [it, is_new] = streams_.try_emplace(origin);
+  if (is_new) it->second.progress = now_;
+  return it->second;
+}
+
+// How far a peer has applied an origin, by the latest word of it.
+uint64_t Replica::durable_at(std::string_view peer, const Origin& origin) const {
+  const auto it = members_.find(peer);
+  return it == members_.end() ? 0 : it->second.applied.at(origin);
+}
+
+void Replica::learn(const MemberVector& row, bool from_itself) {
+  if (row.dc == options_.dc) return;
+  const auto& names = options_.graph->datacenters();
+  if (std::find(names.begin(), names.end(), row.dc) == names.end()) return;
+  auto [it, is_new] = members_.try_emplace(row.dc, row);
+  if (is_new) {
+    vectors_changed_ = true;
+  } else if (it->second.incarnation == row.incarnation) {
+    if (it->second.applied.covers(row.applied)) return;
+    it->second.applied.join(row.applied);
+    vectors_changed_ = true;
+  } else if (from_itself) {
+    it->second = row;
+    vectors_changed_ = true;
+  }
+}
+
+void Replica::learn_label(const Origin& origin, const std::string& dc) {
+  if (!dc.empty()) labels_.try_emplace(origin, dc);
+}
+
+// ---- Towards the database ----------------------------------------------------------------------
+
+// Collects what is causally ready, a turn for every origin, until the batch is full.
+std::optional<Apply> Replica::next_apply() {
+  Apply batch;
+  size_t bytes = 0;
+  VersionVector will_have = applied_;
+  const size_t most = cautious_ ? 1 : options_.apply_bytes;
+  for (bool progress = true; progress && bytes < most;) {
+    progress = false;
+    auto it = streams_.upper_bound(turn_);
+    for (size_t i = 0; i < streams_.size() && bytes < most; ++i, ++it) {
+      if (it == streams_.end()) it = streams_.begin();
+      if (schedule(it->first, it->second, will_have, batch, bytes)) progress = true;
+      turn_ = it->first;
+    }
+  }
+  pause_blocked_streams();
+  if (batch.runs.empty()) return std::nullopt;
+  return batch;
+}
+
+// Moves the ready head of one origin's queue into the batch.
+bool Replica::schedule(const Origin& origin, Stream& stream, VersionVector& will_have, Apply& batch,
+                       size_t& bytes) {
+  const size_t most = cautious_ ? 1 : options_.apply_bytes;
+  if (stream.held.empty() || !will_have.covers(stream.held.front().context)) return false;
+  Run run{origin, stream.scheduled.seq + 1, 0, {}};
+  InFlight part{origin, {}, {}};
+  ByteWriter records;
+  while (!stream.held.empty() && bytes < most && will_have.covers(stream.held.front().context)) {
+    Held held = std::move(stream.held.front());
+    stream.held.pop_front();
+    records.string(held.record);
+    bytes += held.size;
+    stream.held_bytes -= held.record.size();
+    held_bytes_ -= held.record.size();
+    stream.scheduled.seq += 1;
+    stream.scheduled.hlc = held.hlc;
+    stream.scheduled.context = std::move(held.context);
+    will_have.advance(origin, stream.scheduled.seq);
+    ++run.count;
+    held.record.clear();
+    part.records.push_back(std::move(held));
+  }
+  part.after = stream.scheduled;
+  run.records = records.take();
+  batch.runs.push_back(std::move(run));
+  in_flight_.push_back(std::move(part));
+  return true;
+}
+
+// A stream whose next change waits for another origin's must not fill the memory, nor use up the
+// credit of the link over which the missing change may come.
+void Replica::pause_blocked_streams() {
+  VersionVector will_have = applied_;
+  for (const auto& part : in_flight_) will_have.advance(part.origin, part.after.seq);
+  for (auto& [origin, stream] : streams_) {
+    if (stream.held.empty() || stream.paused) continue;
+    if (will_have.covers(stream.held.front().context)) continue;
+    const bool link_full = stream.held_bytes > options_.link_window / (2 * streams_.size());
+    const bool memory_full = held_bytes_ > options_.hold_back_bytes &&
+                             stream.held_bytes * streams_.size() >= held_bytes_;
+    if (link_full || memory_full) pause(origin, stream);
+  }
+}
+
+// Keeps a fair share of the memory from the head on, forgets the rest, and stops the sender.
+void Replica::pause(const Origin& origin, Stream& stream) {
+  const size_t share = options_.hold_back_bytes / (2 * streams_.size());
+  while (stream.held.size() > 1 && stream.held_bytes > share) {
+    const Held& last = stream.held.back();
+    give_back(last);
+    stream.held_bytes -= last.record.size();
+    held_bytes_ -= last.record.size();
+    stream.held.pop_back();
+    stream.received.seq -= 1;
+    stream.received.hlc = stream.held.back().hlc;
+    stream.received.context = stream.held.back().context;
+  }
+  for (auto& held : stream.held) {
+    give_back(held);
+    held.credited = true;
+  }
+  stream.paused = true;
+  if (up_link(stream.upstream) != nullptr) send(stream.upstream, Unsubscribe{origin});
+  stream.upstream.clear();
+}
+
+void Replica::forget_unapplied(Stream& stream) {
+  for (const auto& held : stream.held) give_back(held);
+  held_bytes_ -= stream.held_bytes;
+  stream.held_bytes = 0;
+  stream.held.clear();
+  stream.scheduled = stream.received = stream.applied;
+  stream.upstream.clear();  // asked again from what is applied
+}
+
+void Replica::give_back(const Held& held) {
+  const auto it = links_.find(held.peer);
+  if (held.credited || it == links_.end() || it->second.session != held.session) return;
+  it->second.owed += held.size;
+}
+
+void Replica::flush_credit(const std::string& peer, Link& link) {
+  if (link.owed == 0 || link.owed < options_.link_window / 4) return;
+  send(peer, Credit{std::exchange(link.owed, 0)});
+}
+
+// ---- Towards the peers -------------------------------------------------------------------------
+
+// Sends a new piece of the log at once to those who have everything before it; the others reach it
+// by reading the log.
+void Replica::log_grew(const LogPiece& piece) {
+  for (auto& [peer, link] : links_) {
+    if (!link.up || link.cursor != log_head_ || link.credit <= 0 || link.reading) continue;
+    Changes changes;
+    send_piece(peer, link, piece, changes);
+    send_changes(peer, link, std::move(changes));
+  }
+  log_head_ = std::max(log_head_, piece.position);
+  members_[options_.dc].applied = applied_;
+  vectors_changed_ = true;
+}
+
+// Adds what the peer wants of this piece, and moves its cursor past it.
+void Replica::send_piece(const std::string& peer, Link& link, const LogPiece& piece, Changes& out) {
+  link.cursor = std::max(link.cursor, piece.position);
+  const auto it = link.sent.find(piece.run.origin);
+  if (it == link.sent.end() || piece.run.last() <= it->second) return;
+  if (piece.run.first > it->second + 1) return locate(peer, link, piece.run.origin);
+  auto rest = slice_after(piece.run, it->second);
+  if (!rest || rest->count == 0) return cut(peer, "the local log holds a run that is malformed");
+  it->second = rest->last();
+  out.runs.push_back(std::move(*rest));
+}
+
+void Replica::send_changes(const std::string& peer, Link& link, Changes changes) {
+  if (changes.runs.empty()) return;
+  for (const auto& run : changes.runs) {
+    link.credit -= static_cast<int64_t>(run.records.size());
+    link.counters.sent_bytes += run.records.size();
+    link.counters.sent_transactions += run.count;
+  }
+  send(peer, std::move(changes));
+}
+
+void Replica::pump(const std::string& peer, Link& link) {
+  if (link.reading || link.credit <= 0 || link.cursor >= log_head_) return;
+  if (link.sent.empty()) {
+    link.cursor = log_head_;
+    return;
+  }
+  link.reading = true;
+  link.read_after = link.cursor;
+  link.read_head = log_head_;
+  const auto most = std::min<size_t>(options_.batch_bytes, static_cast<size_t>(link.credit));
+  out_.reads.push_back({peer, link.cursor, most});
+}
+
+void Replica::locate(const std::string& peer, Link& link, const Origin& origin) {
+  const uint64_t after = link.sent[origin];
+  if (link.locating.emplace(origin, after).second) out_.locates.push_back({peer, origin, after});
+}
+
+void Replica::tell_vectors() {
+  vectors_changed_ = false;
+  vectors_told_ = now_;
+  for (auto& [peer, link] : links_) {
+    if (!link.up) continue;
+    Vectors news;
+    for (const auto& [dc, row] : members_) {
+      if (dc == peer || link.told[dc] == row.applied) continue;
+      link.told[dc] = row.applied;
+      news.rows.push_back(row);
+    }
+    for (const auto& [origin, dc] : labels_) {
+      if (link.labels_told.insert(origin).second) news.labels.emplace_back(origin, dc);
+    }
+    if (!news.rows.empty() || !news.labels.empty()) send(peer, std::move(news));
+  }
+}
+
+// ---- Whom to ask -------------------------------------------------------------------------------
+
+void Replica::choose_upstreams() {
+  for (const auto& [peer, link] : links_) {
+    if (!link.up) continue;
+    for (const auto& known : link.peer_applied) {
+      if (known.origin != self_) stream_of(known.origin);
+    }
+  }
+  for (auto& [origin, stream] : streams_) {
+    if (origin == self_) continue;
+    if (stream.paused && !stream.held.empty()) continue;
+    stream.paused = false;
+    ask(origin, stream, choose_upstream(origin, stream));
+  }
+}
+
+// The neighbour the topology names. While it is away, or has had nothing new for a while although
+// somebody else has, the neighbour that claims most; then the first again as soon as it is level.
+std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
+  const auto first = preferred(origin);
+  const Link* wanted = first ? up_link(*first) : nullptr;
+  const Link* current = up_link(stream.upstream);
+  const auto ahead = [&](const Link* link) {
+    return link != nullptr && link->peer_applied.at(origin) > stream.received.seq;
+  };
+  std::string other = options_.reroute ? best_other(origin, stream) : std::string();
+  const bool waits_for_us = !stream.held.empty() || !in_flight_.empty();
+  if (other.empty() || waits_for_us) stream.progress = now_;
+  if (current != nullptr && !ahead(current) && now_ - stream.progress >= options_.failover_after) {
+    return other;
+  }
+  if (wanted != nullptr) {
+    const bool level =
+        ahead(wanted) || (other.empty() && wanted->peer_applied.at(origin) == stream.received.seq);
+    return current == nullptr || level ? *first : stream.upstream;
+  }
+  if (current != nullptr) return stream.upstream;
+  const auto known = first ? links_.find(*first) : links_.end();
+  const bool waited =
+      known == links_.end() || now_ - known->second.down_since >= options_.failover_after;
+  return waited && started_ ? other : std::string();
+}
+
+// The linked neighbour that claims most of this origin beyond what we have; "" if none does.
+std::string Replica::best_other(const Origin& origin, const Stream& stream) const {
+  std::string best;
+  uint64_t most = stream.received.seq;
+  for (const auto& [peer, link] : links_) {
+    if (link.up && link.peer_applied.at(origin) > most) {
+      most = link.peer_applied.at(origin);
+      best = peer;
+    }
+  }
+  return best;
+}
+
+std::optional<std::string> Replica::preferred(const Origin& origin) const {
+  const auto label = labels_.find(origin);
+  if (label == labels_.end()) return std::nullopt;
+  return options_.graph->upstream(options_.dc, label->second);
+}
+
+void Replica::ask(const Origin& origin, Stream& stream, const std::string& peer) {
+  if (stream.upstream == peer) return;
+  if (up_link(stream.upstream) != nullptr) send(stream.upstream, Unsubscribe{origin});
+  stream.upstream = peer;
+  if (!peer.empty()) send(peer, Subscribe{origin, stream.received.seq});
+}
+
+// ---- What is known -----------------------------------------------------------------------------
+
+Hello Replica::hello(const Hello& who_i_am) const {
+  Hello hello = who_i_am;
+  hello.dc = options_.dc;
+  hello.incarnation = self_;
+  hello.window = options_.link_window;
+  for (const auto& [origin, seq] : applied_) {
+    const auto label = labels_.find(origin);
+    hello.applied.push_back({origin, label == labels_.end() ? "" : label->second, seq, {}});
+  }
+  return hello;
+}
+
+VersionVector Replica::stable() const {
+  VersionVector everywhere = applied_;
+  for (const auto& dc : options_.graph->datacenters()) {
+    const auto it = members_.find(dc);
+    if (it == members_.end()) return {};
+    everywhere.meet(it->second.applied);
+  }
+  return everywhere;
+}
+
+std::vector<Replica::OriginStatus> Replica::origins() const {
+  std::vector<OriginStatus> out;
+  for (const auto& [origin, stream] : streams_) {
+    OriginStatus s{origin,          {}, stream.applied.seq, stream.applied.seq, stream.applied.hlc,
+                   stream.upstream, {}, stream.held.size(), stream.held_bytes};
+    if (const auto label = labels_.find(origin); label != labels_.end()) s.dc = label->second;
+    s.preferred = preferred(origin).value_or("");
+    for (const auto& [peer, link] : links_) {
+      s.known = std::max(s.known, link.peer_applied.at(origin));
+    }
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
+std::vector<Replica::LinkStatus> Replica::links() const {
+  std::vector<LinkStatus> out;
+  for (const auto& [peer, link] : links_) {
+    LinkStatus s = link.counters;
+    s.up = link.up;
+    s.unsent_after = link.cursor;
+    s.log_head = log_head_;
+    s.credit = link.credit;
+    s.applied = link.peer_applied;
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
+// ---- Small things ------------------------------------------------------------------------------
+
+Replica::Link* Replica::up_link(std::string_view peer) {
+  const auto it = links_.find(peer);
+  return it != links_.end() && it->second.up ? &it->second : nullptr;
+}
+
+void Replica::send(std::string_view peer, Message message) {
+  out_.sends.push_back({std::string(peer), std::move(message)});
+}
+
+// The link is dead for us at once; the shell closes it and reports link_down, which then finds
+// nothing left to do.
+void Replica::cut(std::string_view peer, std::string reason) {
+  out_.cuts.push_back({std::string(peer), std::move(reason)});
+  link_down(peer, now_);
+}
+
+}  // namespace entente

@@ -1,0 +1,277 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "conflict/transaction.h"
+#include "gateway/replica/messages.h"
+#include "topology/graph.h"
+
+namespace entente {
+
+// What the replica wants done. The shell around it does it and reports back; the order of `sends`
+// to one peer, and of `applies`, must be kept.
+struct Send {
+  std::string peer;
+  Message message;
+};
+
+// Hand these to Database::apply; then call applied() with its outcome. One at a time.
+struct Apply {
+  std::vector<Run> runs;
+};
+
+// Read the log for a peer: Database::read_log(after, max_bytes); then call log_read().
+struct ReadLog {
+  std::string peer;
+  uint64_t after = 0;
+  size_t max_bytes = 0;
+};
+
+// Find where an origin's changes after `seq` begin: Database::position_before(); then call
+// located().
+struct Locate {
+  std::string peer;
+  Origin origin;
+  uint64_t seq = 0;
+};
+
+// Cut the link to this peer: it broke the protocol, or its clock cannot be followed.
+struct Cut {
+  std::string peer;
+  std::string reason;
+};
+
+struct Ready {
+  std::vector<Send> sends;
+  std::optional<Apply> apply;
+  std::vector<ReadLog> reads;
+  std::vector<Locate> locates;
+  std::vector<Cut> cuts;
+  bool empty() const {
+    return sends.empty() && !apply && reads.empty() && locates.empty() && cuts.empty();
+  }
+};
+
+// A piece of the local log, as the shell read it or as a commit or apply just returned it.
+struct LogPiece {
+  uint64_t position = 0;
+  Run run;
+};
+
+// The deciding half of a gateway: what to ask of whom, what may be applied, what to send on.
+//
+// It is a state machine without I/O: feed it what happened, with the time; take() what should be
+// done. The same code runs in the gateway and in the simulator.
+//
+// Threads:     one at a time.
+// Invariants:  applied <= scheduled <= received, per origin. A transaction is handed to the
+// database
+//              after (origin, seq - 1) and everything in its context (P4), and once (P6). What
+//              waits is bounded (P10): past hold_back_bytes the tail is forgotten and asked for
+//              again.
+// Durability:  nothing is sent on, and no vector published, before the shell said that it is
+//              durable: committed() and applied().
+// Time:        a monotonic clock for deadlines (`now`), wall milliseconds for clock drift.
+class Replica {
+ public:
+  using Instant = std::chrono::milliseconds;
+
+  struct Options {
+    std::string dc;
+    const Graph* graph = nullptr;  // outlives the replica
+    bool reroute = true;
+    Instant failover_after{3'000};
+    Instant max_clock_drift{10'000};
+    size_t link_window = 8 << 20;
+    size_t batch_bytes = 256 << 10;
+    size_t hold_back_bytes = 32 << 20;
+    size_t apply_bytes = 4 << 20;
+  };
+
+  // What is durable when the gateway starts.
+  struct State {
+    Origin self;
+    std::map<Origin, StreamState> streams;
+    std::map<Origin, std::string> labels;
+    uint64_t log_head = 0;
+  };
+
+  Replica(Options options, State state);
+
+  // ---- What happened.
+  void link_up(const Hello& hello, Instant now);
+  void link_down(std::string_view peer, Instant now);
+  void receive(std::string_view peer, Message message, Instant now, uint64_t wall_ms);
+  // The local database made a group of its own durable.
+  void committed(const LogPiece& piece, Instant now);
+  // The apply that was taken is durable and logged as these pieces …
+  void applied(const std::vector<LogPiece>& pieces, Instant now);
+  // … or failed: it is offered again after a pause, unless its bytes are at fault.
+  void apply_failed(const Error& error, Instant now);
+  void log_read(std::string_view peer, const std::vector<LogPiece>& pieces, Instant now);
+  void located(std::string_view peer, const Origin& origin, Result<uint64_t> position, Instant now);
+  // Call at least every 20 ms while anything changes.
+  void tick(Instant now);
+
+  // ---- What should be done.
+  Ready take();
+
+  // ---- What is known.
+  const VersionVector& applied() const { return applied_; }
+  const Origin& self() const { return self_; }
+  Hello hello(const Hello& who_i_am) const;  // fills in what the state knows
+  // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
+  // while one of them was never heard of.
+  VersionVector stable() const;
+
+  struct OriginStatus {
+    Origin origin;
+    std::string dc;
+    uint64_t applied = 0;
+    uint64_t known = 0;     // the highest seq any neighbour claims to have
+    Hlc hlc;                // of the last applied
+    std::string upstream;   // whom we ask now; "" nobody
+    std::string preferred;  // whom the topology names; "" nobody
+    size_t held = 0;        // transactions that wait
+    size_t held_bytes = 0;
+  };
+  std::vector<OriginStatus> origins() const;
+
+  struct LinkStatus {
+    std::string peer;
+    bool up = false;
+    uint64_t unsent_after = 0;  // log position sent up to
+    uint64_t log_head = 0;
+    int64_t credit = 0;
+    uint64_t sent_transactions = 0, received_transactions = 0, duplicates = 0;
+    uint64_t sent_bytes = 0, received_bytes = 0;
+    VersionVector applied;  // what the peer last said
+  };
+  std::vector<LinkStatus> links() const;
+  const std::map<std::string, MemberVector, std::less<>>& members() const { return members_; }
+  size_t held_bytes() const { return held_bytes_; }
+
+ private:
+  // A transaction that was received and waits for its turn.
+  struct Held {
+    std::string record;
+    size_t size = 0;  // of the record on the link, with its length
+    Hlc hlc;
+    VersionVector context;
+    std::string peer;       // who sent it …
+    uint64_t session = 0;   // … over which life of the link
+    bool credited = false;  // its bytes were already given back to the sender
+  };
+
+  // One origin's changes on their way in. applied.seq <= scheduled.seq <= received.seq, and `held`
+  // are those after `scheduled` up to `received`, without gaps.
+  struct Stream {
+    StreamState applied, scheduled, received;  // chains are the database's business: not kept here
+    std::deque<Held> held;
+    size_t held_bytes = 0;
+    std::string upstream;  // whom we asked; "" nobody
+    bool paused = false;   // waits for others' changes and is full: asked again once it drained
+    Instant progress{0};   // when `received` last moved, or nobody had more
+  };
+
+  struct Link {
+    bool up = false;
+    uint64_t session = 0;
+    Instant down_since{0};
+    // Receiving.
+    uint64_t owed = 0;  // bytes of credit to give back
+    // Sending. Everything at or below `cursor` in the log was sent, or need not be.
+    std::map<Origin, uint64_t> sent;      // what the peer subscribed to -> sent up to this seq
+    std::map<Origin, uint64_t> locating;  // where after this seq begins is being looked up
+    uint64_t cursor = 0;
+    int64_t credit = 0;
+    bool reading = false;
+    uint64_t read_after = 0, read_head = 0;
+    // What each side knows of the other.
+    VersionVector peer_applied;
+    std::map<std::string, VersionVector, std::less<>> told;  // member -> vector last sent
+    std::set<Origin> labels_told;
+    LinkStatus counters;
+  };
+
+  // A part of the apply that was taken and not answered.
+  struct InFlight {
+    Origin origin;
+    StreamState after;
+    std::vector<Held> records;  // without their bytes: whose credit they are
+  };
+
+  Link* up_link(std::string_view peer);
+  void send(std::string_view peer, Message message);
+  void cut(std::string_view peer, std::string reason);
+
+  // Coming in.
+  void on(const std::string& peer, Link& link, Subscribe&& message);
+  void on(const std::string& peer, Link& link, Unsubscribe&& message);
+  void on(const std::string& peer, Link& link, Changes&& message);
+  void on(const std::string& peer, Link& link, Credit&& message);
+  void on(const std::string& peer, Link& link, Vectors&& message);
+  bool take_run(const std::string& peer, Link& link, const Run& run);
+  bool take_record(const std::string& peer, Link& link, Stream& stream, const Origin& origin,
+                   std::string_view record, size_t size);
+  Stream& stream_of(const Origin& origin);
+  uint64_t durable_at(std::string_view peer, const Origin& origin) const;
+  void learn(const MemberVector& row, bool from_itself);
+  void learn_label(const Origin& origin, const std::string& dc);
+
+  // Towards the database.
+  std::optional<Apply> next_apply();
+  bool schedule(const Origin& origin, Stream& stream, VersionVector& will_have, Apply& batch,
+                size_t& bytes);
+  void pause_blocked_streams();
+  void pause(const Origin& origin, Stream& stream);
+  void forget_unapplied(Stream& stream);
+  void give_back(const Held& held);
+  void flush_credit(const std::string& peer, Link& link);
+
+  // Towards the peers.
+  void log_grew(const LogPiece& piece);
+  void send_piece(const std::string& peer, Link& link, const LogPiece& piece, Changes& out);
+  void send_changes(const std::string& peer, Link& link, Changes changes);
+  void pump(const std::string& peer, Link& link);
+  void locate(const std::string& peer, Link& link, const Origin& origin);
+  void tell_vectors();
+
+  // Whom to ask.
+  void choose_upstreams();
+  std::string choose_upstream(const Origin& origin, Stream& stream);
+  std::string best_other(const Origin& origin, const Stream& stream) const;
+  std::optional<std::string> preferred(const Origin& origin) const;
+  void ask(const Origin& origin, Stream& stream, const std::string& peer);
+
+  Options options_;
+  Origin self_;
+  VersionVector applied_;
+  std::map<Origin, Stream> streams_;
+  std::map<Origin, std::string> labels_;
+  std::map<std::string, Link, std::less<>> links_;  // one per neighbour
+  std::map<std::string, MemberVector, std::less<>> members_;
+  uint64_t log_head_ = 0;
+  size_t held_bytes_ = 0;
+  std::vector<InFlight> in_flight_;  // empty: no apply outstanding
+  bool cautious_ = false;  // an apply failed over its bytes: one run at a time, to find it
+  Instant apply_after_{0};
+  Origin turn_;  // where the next batch starts, so that every origin gets one
+  bool vectors_changed_ = false;
+  Instant vectors_told_{0};
+  std::optional<Instant> started_;
+  uint64_t wall_ms_ = 0;
+  Instant now_{0};
+  Ready out_;
+};
+
+}  // namespace entente

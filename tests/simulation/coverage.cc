@@ -1,0 +1,63 @@
+#include "tests/simulation/coverage.h"
+
+#include <iomanip>
+
+namespace entente::simulation {
+namespace {
+
+constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
+    "message delayed long",
+    "link cut",
+    "frame replayed",
+    "partition",
+    "one-way stall",
+    "crash",
+    "crash between commit and reply",
+    "crash between apply and told",
+    "slow node",
+    "busy apply",
+    "clock stepped",
+    "log trimmed",
+    "equal stamps",
+    "lww loss of a row",
+    "lww loss of a column",
+    "priority loss of a row",
+    "priority loss of a column",
+    "open conflict of a row",
+    "open conflict of a column",
+    "delete beats update",
+    "update beats delete",
+    "delete meets delete",
+    "equal values meet",
+    "old context shown",
+    "context ahead refused",
+    "write kept siblings",
+    "value picked",
+    "several writes of one row",
+    "several rows in a transaction",
+    "change relayed",
+    "origin rerouted",
+    "duplicate dropped",
+    "change held back",
+    "stream paused",
+    "overflow asked for again",
+    "lived without one node",
+};
+
+}  // namespace
+
+std::string_view to_string(Met met) { return kNames[static_cast<size_t>(met)]; }
+
+void Coverage::add(const Coverage& other) {
+  for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+}
+
+std::ostream& operator<<(std::ostream& out, const Coverage& coverage) {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    out << "  " << std::left << std::setw(32) << kNames[i] << coverage.count(static_cast<Met>(i))
+        << "\n";
+  }
+  return out;
+}
+
+}  // namespace entente::simulation

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <ostream>
+#include <string_view>
+
+namespace entente::simulation {
+
+// What a batch of seeds must have met, each at least once; otherwise the batch proves too little.
+enum class Met : size_t {
+  kDelayedMessage,
+  kLinkCut,
+  kFrameReplayed,
+  kPartition,
+  kOneWayStall,
+  kCrash,
+  kCrashBetweenCommitAndReply,
+  kCrashBetweenApplyAndTold,
+  kSlowNode,
+  kBusyApply,
+  kClockStep,
+  kLogTrimmed,
+  kEqualStamps,
+  kLwwLossOfRow,
+  kLwwLossOfColumn,
+  kPriorityLossOfRow,
+  kPriorityLossOfColumn,
+  kOpenRow,
+  kOpenColumn,
+  kDeleteBeatsUpdate,
+  kUpdateBeatsDelete,
+  kDeleteMeetsDelete,
+  kEqualValuesMeet,
+  kOldContext,
+  kContextAhead,
+  kWriteKeptSiblings,
+  kPick,
+  kSeveralWritesOfOneRow,
+  kSeveralRows,
+  kRelayed,
+  kRerouted,
+  kDuplicateDropped,
+  kHeldBack,
+  kOverflowPaused,
+  kOverflowAskedAgain,
+  kLivedWithout,
+  kCount,
+};
+std::string_view to_string(Met met);
+
+class Coverage {
+ public:
+  void met(Met what, uint64_t times = 1) { counts_[static_cast<size_t>(what)] += times; }
+  uint64_t count(Met what) const { return counts_[static_cast<size_t>(what)]; }
+  void add(const Coverage& other);
+
+ private:
+  std::array<uint64_t, static_cast<size_t>(Met::kCount)> counts_{};
+};
+
+std::ostream& operator<<(std::ostream& out, const Coverage& coverage);
+
+}  // namespace entente::simulation

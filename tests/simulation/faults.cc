@@ -1,0 +1,92 @@
+#include "tests/simulation/faults.h"
+
+#include <memory>
+#include <utility>
+
+namespace entente::simulation {
+
+void Faults::begin() {
+  world_.active = world_.plan.faults;
+  repeat(Fault::kPartition, "partition", 100, 900, [this](Random& r) { partition(r); });
+  repeat(Fault::kCut, "cut", 20, 400, [this](Random& r) {
+    world_.coverage.met(Met::kLinkCut);
+    network_.cut(r.below(network_.links()));
+  });
+  repeat(Fault::kOneWay, "one-way", 50, 600, [this](Random& r) {
+    world_.coverage.met(Met::kOneWayStall);
+    const size_t link = r.below(network_.links());
+    const size_t direction = r.below(2);
+    network_.stall(link, direction, world_.scheduler.now() + r.between(50, 1500));
+  });
+  for (Node* node : nodes_) {
+    repeat(Fault::kCrash, "crash " + node->name(), 100, 3000,
+           [this, node](Random& r) { crash(*node, r); });
+    repeat(Fault::kSlow, "slow " + node->name(), 200, 2000, [this, node](Random& r) {
+      world_.coverage.met(Met::kSlowNode);
+      node->slow_down_until(world_.scheduler.now() + r.between(50, 800));
+    });
+    repeat(Fault::kClock, "step " + node->name(), 100, 1500, [this, node](Random& r) {
+      world_.coverage.met(Met::kClockStep);
+      node->step_clock(r.between(-1000, 1000));
+    });
+    repeat(Fault::kTrim, "trim " + node->name(), 30, 300, [node](Random&) { node->trim_log(); });
+  }
+}
+
+void Faults::repeat(Fault fault, const std::string& stream, int64_t low, int64_t high,
+                    std::function<void(Random&)> what) {
+  if (!world_.plan.has(fault)) return;
+  const auto random = std::make_shared<Random>(world_.plan.seed, stream);
+  const auto shared = std::make_shared<std::function<void(Random&)>>(std::move(what));
+  for (int64_t t = random->between(0, high); t < world_.plan.chaos_ms;
+       t += random->between(low, high)) {
+    world_.scheduler.after(t, [this, fault, random, shared] {
+      if (world_.faulty(fault)) (*shared)(*random);
+    });
+  }
+}
+
+// Halves, one node, or one link that comes and goes.
+void Faults::partition(Random& random) {
+  const uint64_t kind = random.below(3);
+  const uint64_t half = random.next();
+  const uint64_t one = uint64_t{1} << random.below(nodes_.size());
+  const size_t link = random.below(network_.links());
+  const int64_t ms = random.between(20, 1500);
+  world_.coverage.met(Met::kPartition);
+  if (kind == 2) return flap(link, 6, ms / 12 + 1);
+  const uint64_t side = kind == 0 ? half : one;
+  for (size_t i = 0; i < network_.links(); ++i) {
+    if (!network_.crosses(i, side)) continue;
+    network_.block(i);
+    world_.scheduler.after(ms, [this, i] { network_.unblock(i); });
+  }
+}
+
+void Faults::flap(size_t link, int64_t times, int64_t ms) {
+  if (times == 0 || !world_.faulty(Fault::kPartition)) return;
+  network_.block(link);
+  world_.scheduler.after(ms, [this, link, times, ms] {
+    network_.unblock(link);
+    world_.scheduler.after(ms, [this, link, times, ms] { flap(link, times - 1, ms); });
+  });
+}
+
+void Faults::crash(Node& node, Random& random) {
+  const int64_t down = random.between(1, 1500);
+  if (!node.alive()) return;
+  node.crash();
+  world_.scheduler.after(down, [&node] { node.start(); });
+}
+
+void Faults::heal(std::optional<Node*> dead) {
+  world_.active.clear();
+  network_.heal();
+  for (Node* node : nodes_) {
+    node->slow_down_until(0);
+    if (node != dead) node->start();
+  }
+  if (dead) (*dead)->die();
+}
+
+}  // namespace entente::simulation

@@ -1,0 +1,393 @@
+#include "tests/simulation/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "conflict/codec.h"
+
+namespace entente::simulation {
+namespace {
+
+constexpr uint64_t kEpochMs = 1'700'000'000'000;
+constexpr int64_t kTickMs = 20;
+
+}  // namespace
+
+Node::Node(World& world, Network& network, size_t index)
+    : world_(world),
+      network_(network),
+      index_(index),
+      name_(world.graph.datacenters()[index]),
+      disk_(make_memory_disk()),
+      work_(world.plan.seed, "work " + name_),
+      crash_(world.plan.seed, "crash at point " + name_),
+      busy_faults_(world.plan.seed, "busy " + name_) {
+  // Two clocks may be max_clock_drift apart: each stays well within half of it from the truth.
+  Random clock(world.plan.seed, "clock " + name_);
+  const int64_t most = world.plan.config.max_clock_drift.count() / 5;
+  const int64_t offset = clock.between(-most, most);
+  const double drift = static_cast<double>(clock.between(-20, 20)) / 1000.0;
+  if (world.plan.has(Fault::kClock)) clock_offset_ = offset, clock_drift_ = drift;
+}
+
+// ---- Life --------------------------------------------------------------------------------------
+
+void Node::reopen() {
+  DatabaseOptions options;
+  options.dc = name_;
+  Random identity(world_.plan.seed, "origin " + name_);
+  for (auto& byte : options.fresh_origin.id) byte = static_cast<uint8_t>(identity.next());
+  options.rules = world_.plan.config.rules;
+  options.schema_leader = index_ == 0;
+  options.schema_leader_name = world_.graph.datacenters()[0];
+  options.wall_ms = wall_ms();
+  database_ = open_memory(disk_, options);
+
+  const DatabaseState state = database_->state();
+  durable_ = {};
+  for (const auto& [origin, stream] : state.streams) durable_.advance(origin, stream.seq);
+  if (world_.oracle.everything().at(state.self) > 0) return;
+  const auto declaration = database_->read_log(0, 1);
+  if (auto bad = world_.oracle.committed(declaration->at(0).run, {})) world_.fail(*bad);
+}
+
+void Node::start() {
+  if (alive() || dead_) return;
+  ++life_;
+  reopen();
+  const DatabaseState state = database_->state();
+  const auto& limits = world_.plan.config.limits;
+  Replica::Options options;
+  options.dc = name_;
+  options.graph = &world_.graph;
+  options.reroute = world_.plan.config.topology.reroute;
+  options.failover_after = world_.plan.config.topology.failover_after;
+  options.max_clock_drift = world_.plan.config.max_clock_drift;
+  options.link_window = limits.link_window;
+  options.batch_bytes = limits.batch_bytes;
+  options.hold_back_bytes = limits.hold_back_bytes;
+  options.apply_bytes = limits.apply_bytes;
+  replica_ = std::make_unique<Replica>(
+      options, Replica::State{state.self, state.streams, state.labels, state.log_head});
+  world_.trace("start", index_, life_, state.log_head);
+  later(work_.between(0, kTickMs), [this] { tick(); });
+  network_.returned(index_);
+}
+
+void Node::crash() {
+  if (!alive()) return;
+  for (const auto& link : replica_->links()) {
+    world_.coverage.met(Met::kDuplicateDropped, link.duplicates);
+  }
+  world_.trace("crash", index_, untold_);
+  world_.coverage.met(Met::kCrash);
+  if (untold_ > 0 && untold_kind_ != Met::kCount) world_.coverage.met(untold_kind_);
+  ++life_;
+  replica_.reset();
+  jobs_.clear();
+  busy_ = false;
+  untold_ = 0;
+  last_told_ = 0;
+  received_ = {};
+  credit_.clear();
+  network_.vanish(index_);
+}
+
+void Node::die() {
+  crash();
+  dead_ = true;
+}
+
+void Node::start_again() {
+  dead_ = false;
+  start();
+}
+
+uint64_t Node::wall_ms() const {
+  const auto t = static_cast<double>(world_.scheduler.now());
+  const int64_t ms = static_cast<int64_t>(t * (1.0 + clock_drift_)) + clock_offset_ + clock_step_;
+  const uint64_t wall = kEpochMs + static_cast<uint64_t>(ms);
+  return wall - wall % static_cast<uint64_t>(world_.plan.clock_grain_ms);
+}
+
+void Node::later(int64_t delay, std::function<void()> what) {
+  world_.scheduler.after(delay, [this, life = life_, what = std::move(what)] {
+    if (life == life_) what();
+  });
+}
+
+void Node::tick() {
+  replica_->tick(now());
+  pump();
+  later(kTickMs, [this] { tick(); });
+}
+
+// ---- The network -------------------------------------------------------------------------------
+
+void Node::link_up(const Hello& hello) {
+  ++link_lives_[hello.dc];
+  credit_[hello.dc] = static_cast<int64_t>(hello.window);
+  replica_->link_up(hello, now());
+  pump();
+}
+
+void Node::link_down(const std::string& peer) {
+  replica_->link_down(peer, now());
+  pump();
+}
+
+void Node::receive(const std::string& peer, Message message) {
+  if (const auto* changes = std::get_if<Changes>(&message)) {
+    for (const auto& run : changes->runs) {
+      if (world_.oracle.dc(run.origin) != peer) world_.coverage.met(Met::kRelayed);
+      if (run.first <= received_.at(run.origin) + 1) received_.advance(run.origin, run.last());
+    }
+  }
+  if (const auto* credit = std::get_if<Credit>(&message)) {
+    credit_[peer] += static_cast<int64_t>(credit->bytes);
+  }
+  replica_->receive(peer, std::move(message), now(), wall_ms());
+  pump();
+}
+
+// ---- What the replica wants done ---------------------------------------------------------------
+
+void Node::pump() {
+  for (Ready ready = replica_->take(); !ready.empty(); ready = replica_->take()) {
+    watch(ready);
+    for (auto& send : ready.sends) {
+      check_sent(send);
+      network_.send(index_, send.peer, std::move(send.message));
+    }
+    if (ready.apply) enqueue({{}, {}, std::move(ready.apply->runs)});
+    for (const auto& read : ready.reads) read_log(read);
+    for (const auto& l : ready.locates) locate(l);
+    for (const auto& cut : ready.cuts) {
+      world_.fail(name_ + " cut the link to " + cut.peer + " though nobody lied: " + cut.reason);
+    }
+  }
+  check_bounds();
+}
+
+// P10. Waiting changes are bounded by the hold-back queue and by what the windows let in.
+void Node::check_bounds() {
+  const auto& limits = world_.plan.config.limits;
+  const size_t held = replica_->held_bytes();
+  if (held > 0 && idle()) world_.coverage.met(Met::kHeldBack);
+  const size_t links = world_.graph.neighbours(name_).size();
+  const size_t most = limits.hold_back_bytes + links * (2 * limits.link_window + (64 << 10));
+  if (held > most) {
+    world_.fail(name_ + " holds " + std::to_string(held) + " bytes back; the bound is " +
+                std::to_string(most) + " (P10)");
+  }
+}
+
+void Node::check_sent(const Send& send) {
+  if (const auto* changes = std::get_if<Changes>(&send.message)) {
+    charge(send.peer, *changes);
+    return check_changes(*changes);
+  }
+  const auto* vectors = std::get_if<Vectors>(&send.message);
+  for (size_t i = 0; vectors != nullptr && i < vectors->rows.size(); ++i) {
+    const auto& row = vectors->rows[i];
+    if (row.dc == name_ && !durable_.covers(row.applied)) {
+      world_.fail(name_ + " published a vector that is not durable (P3)");
+    }
+  }
+}
+
+// P10: nothing is sent to a peer whose window is used up.
+void Node::charge(const std::string& peer, const Changes& changes) {
+  int64_t& credit = credit_[peer];
+  if (credit <= 0) world_.fail(name_ + " sends more than the window of " + peer + " (P10)");
+  for (const auto& run : changes.runs) credit -= static_cast<int64_t>(run.records.size());
+}
+
+void Node::check_credit() const {
+  const auto window = static_cast<int64_t>(world_.plan.config.limits.link_window);
+  for (const auto& [peer, credit] : credit_) {
+    if (credit < window - window / 4) {
+      world_.fail(name_ + " was never given back " + std::to_string(window - credit) + " of the " +
+                  std::to_string(window) + " bytes that " + peer + " lets in");
+    }
+  }
+}
+
+// P3: what is sent is on this disk, byte for byte as its origin committed it.
+void Node::check_changes(const Changes& changes) {
+  ++changes_sent_;
+  for (const auto& run : changes.runs) {
+    if (durable_.at(run.origin) < run.last()) {
+      return world_.fail(name_ + " sent changes that are not durable here (P3)");
+    }
+    ByteReader in(run.records);
+    for (uint64_t seq = run.first; seq <= run.last(); ++seq) {
+      const auto* record = world_.oracle.record({run.origin, seq});
+      if (record == nullptr || in.string() != *record) {
+        return world_.fail(name_ + " sent other bytes than " + world_.oracle.dc(run.origin) +
+                           " committed");
+      }
+    }
+  }
+}
+
+// Notes the rare things a replica does.
+void Node::watch(const Ready& ready) {
+  for (const auto& send : ready.sends) {
+    if (const auto* stop = std::get_if<Unsubscribe>(&send.message)) {
+      const bool elsewhere =
+          std::any_of(ready.sends.begin(), ready.sends.end(), [&](const Send& other) {
+            const auto* start = std::get_if<Subscribe>(&other.message);
+            return start != nullptr && start->origin == stop->origin;
+          });
+      if (!elsewhere) world_.coverage.met(Met::kOverflowPaused);
+    }
+    if (const auto* start = std::get_if<Subscribe>(&send.message)) {
+      if (start->after < received_.at(start->origin)) {
+        world_.coverage.met(Met::kOverflowAskedAgain);
+        received_.set(start->origin, start->after);
+      }
+      const auto& dc = world_.oracle.dc(start->origin);
+      if (dc != "?" && world_.graph.upstream(name_, dc) != send.peer) {
+        world_.coverage.met(Met::kRerouted);
+      }
+    }
+  }
+}
+
+int64_t Node::read_ms() { return work_.between(0, world_.scheduler.now() < slow_until_ ? 200 : 3); }
+
+void Node::read_log(const ReadLog& read) {
+  later(read_ms(), [this, read, link_life = link_lives_[read.peer]] {
+    if (link_life != link_lives_[read.peer]) return;  // nobody waits for it any more
+    auto chunks = database_->read_log(read.after, read.max_bytes);
+    std::vector<LogPiece> pieces;
+    for (auto& chunk : *chunks) pieces.push_back({chunk.position, std::move(chunk.run)});
+    replica_->log_read(read.peer, std::move(pieces), now());
+    pump();
+  });
+}
+
+void Node::locate(const Locate& what) {
+  later(read_ms(), [this, what, link_life = link_lives_[what.peer]] {
+    if (link_life != link_lives_[what.peer]) return;
+    // The first change that the peer lacks.
+    replica_->located(what.peer, what.origin, database_->position_before(what.origin, what.seq + 1),
+                      now());
+    pump();
+  });
+}
+
+// ---- The writer --------------------------------------------------------------------------------
+
+void Node::submit(std::vector<ClientTransaction> group, Replies replies) {
+  enqueue({std::move(group), std::move(replies), {}});
+}
+
+void Node::enqueue(Job job) {
+  jobs_.push_back(std::move(job));
+  start_job();
+}
+
+void Node::start_job() {
+  if (busy_ || jobs_.empty()) return;
+  busy_ = true;
+  const int64_t slow = world_.scheduler.now() < slow_until_ ? work_.between(20, 200) : 0;
+  later(work_.between(0, 4) + slow, [this] {
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    busy_ = false;
+    run(std::move(job));
+    if (alive()) start_job();
+  });
+}
+
+void Node::run(Job job) {
+  job.group.empty() ? run_apply(std::move(job)) : run_commit(std::move(job));
+}
+
+void Node::run_commit(Job job) {
+  const VersionVector had = durable_;
+  auto done = database_->commit(job.group, wall_ms());
+  if (!done) return world_.fail("commit failed: " + done.error().text);
+  std::optional<LogPiece> piece;
+  if (done->chunk) {
+    const Run& run = done->chunk->run;
+    world_.trace("commit", index_, run.first, run.count);
+    durable_.advance(run.origin, run.last());
+    if (auto bad = world_.oracle.committed(run, had)) world_.fail(*bad);
+    piece = LogPiece{done->chunk->position, run};
+  }
+  tell(
+      [this, piece = std::move(piece), results = std::move(done->results),
+       replies = std::move(job.replies)] {
+        if (piece) replica_->committed(*piece, now());
+        if (replies) replies(results);
+      },
+      Met::kCrashBetweenCommitAndReply);
+}
+
+void Node::run_apply(Job job) {
+  if (world_.faulty(Fault::kBusy) && busy_faults_.chance(0.2)) {
+    world_.coverage.met(Met::kBusyApply);
+    return tell([this] { replica_->apply_failed({Code::kBusy, "busy", ""}, now()); }, Met::kCount);
+  }
+  auto done = database_->apply(job.runs, wall_ms());
+  if (!done) return world_.fail(name_ + ": apply failed: " + done.error().text);
+  std::vector<LogPiece> pieces;
+  for (const auto& run : job.runs) {
+    world_.trace("apply", index_, run.first, run.count);
+    if (run.first != durable_.at(run.origin) + 1) {
+      world_.fail(name_ + " applied " + world_.oracle.dc(run.origin) + " " +
+                  std::to_string(run.first) + " twice or after a gap (P6)");
+    }
+    durable_.advance(run.origin, run.last());
+  }
+  for (auto& chunk : *done) pieces.push_back({chunk.position, std::move(chunk.run)});
+  if (auto bad = world_.oracle.closed(durable_)) world_.fail(name_ + ": " + *bad);
+  tell([this, pieces = std::move(pieces)] { replica_->applied(pieces, now()); },
+       Met::kCrashBetweenApplyAndTold);
+}
+
+void Node::tell(std::function<void()> what, Met if_crashed) {
+  ++untold_;
+  untold_kind_ = if_crashed;
+  if (if_crashed != Met::kCount && world_.faulty(Fault::kCrashAtPoint) && crash_.chance(0.02)) {
+    crash();
+    const int64_t down = crash_.between(1, 1000);
+    world_.scheduler.after(down, [this] { start(); });
+    return;
+  }
+  last_told_ = std::max(last_told_, world_.scheduler.now() + work_.between(0, 4));
+  later(last_told_ - world_.scheduler.now(), [this, what = std::move(what)] {
+    --untold_;
+    what();
+    pump();
+  });
+}
+
+void Node::trim_log() {
+  if (!alive()) return;
+  const VersionVector stable = replica_->stable();
+  if (stable.empty()) return;
+  world_.coverage.met(Met::kLogTrimmed);
+  (void)database_->trim_log(stable);
+}
+
+std::string Node::describe() const {
+  std::string text = name_ + (alive() ? "" : " DOWN") + ":";
+  if (!alive()) return text;
+  for (const auto& o : replica_->origins()) {
+    text += " [" + o.dc + " applied " + std::to_string(o.applied) + " known " +
+            std::to_string(o.known) + " of " +
+            std::to_string(world_.oracle.everything().at(o.origin)) + " held " +
+            std::to_string(o.held) + " from '" + o.upstream + "' wants '" + o.preferred + "']";
+  }
+  for (const auto& l : replica_->links()) {
+    text += " {" + l.peer + (l.up ? " up" : " down") + " credit " + std::to_string(l.credit) +
+            " sent to " + std::to_string(l.unsent_after) + "/" + std::to_string(l.log_head) + "}";
+  }
+  return text + (idle() ? "" : " writer at work");
+}
+
+}  // namespace entente::simulation

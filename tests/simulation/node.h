@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapters/memory/memory_database.h"
+#include "gateway/replica/replica.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/random.h"
+#include "tests/simulation/world.h"
+
+namespace entente::simulation {
+
+// A gateway without sockets and threads: a real Replica over a real memory database, with the same
+// duties as the gateway's shell: do what take() says and report back, one writer job at a time.
+//
+// A crash loses everything here but the disk. Work under way belongs to one life: what a former
+// life had begun no longer reports to anybody.
+class Node final : public Endpoint {
+ public:
+  using Replies = std::function<void(const std::vector<Result<Committed>>&)>;
+
+  Node(World& world, Network& network, size_t index);
+
+  void start();
+  void crash();
+  // Crashes and stays down, whatever restart was planned, until start_again().
+  void die();
+  void start_again();
+  void reopen();  // the disk, at once, without any fault: for the last check
+
+  // Client transactions, to be committed together. `replies` runs when the clients get theirs.
+  void submit(std::vector<ClientTransaction> group, Replies replies);
+
+  // ---- Faults.
+  void slow_down_until(int64_t time) { slow_until_ = time; }
+  void step_clock(int64_t ms) { clock_step_ = ms; }
+  void trim_log();
+
+  // ---- As the network sees it.
+  bool alive() const override { return replica_ != nullptr; }
+  Hello hello() const override { return replica_->hello({}); }
+  void link_up(const Hello& hello) override;
+  void link_down(const std::string& peer) override;
+  void receive(const std::string& peer, Message message) override;
+
+  // ---- What is known.
+  const std::string& name() const { return name_; }
+  Database& database() const { return *database_; }
+  const MemoryDisk& disk() const { return *disk_; }
+  const VersionVector& durable() const { return durable_; }
+  const Replica& replica() const { return *replica_; }
+  bool idle() const { return jobs_.empty() && !busy_ && untold_ == 0; }
+  uint64_t changes_sent() const { return changes_sent_; }
+  std::string describe() const;
+  // When all is quiet: what was sent was given back as credit, but for a rest too small to tell.
+  void check_credit() const;
+
+ private:
+  struct Job {
+    std::vector<ClientTransaction> group;  // or, if empty, an apply
+    Replies replies;
+    std::vector<Run> runs;
+  };
+
+  uint64_t wall_ms() const;
+  Replica::Instant now() const { return Replica::Instant(world_.scheduler.now()); }
+  // Runs `what` after `delay`, unless the node crashed meanwhile.
+  void later(int64_t delay, std::function<void()> what);
+  void tick();
+  void pump();
+  void check_bounds();
+  void check_sent(const Send& send);
+  void charge(const std::string& peer, const Changes& changes);
+  void check_changes(const Changes& changes);
+  void watch(const Ready& ready);
+
+  void enqueue(Job job);
+  void start_job();
+  void run(Job job);
+  void run_commit(Job job);
+  void run_apply(Job job);
+  // Something became durable: tell it after a while, in order; or crash before.
+  void tell(std::function<void()> what, Met if_crashed);
+
+  int64_t read_ms();
+  void read_log(const ReadLog& read);
+  void locate(const Locate& locate);
+
+  World& world_;
+  Network& network_;
+  const size_t index_;
+  const std::string name_;
+  const std::shared_ptr<MemoryDisk> disk_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<Replica> replica_;
+  uint64_t life_ = 0;
+  bool dead_ = false;  // no restart that was planned wakes it
+
+  Random work_;   // how long things take
+  Random crash_;  // crashes right after something became durable
+  Random busy_faults_;
+  int64_t clock_offset_ = 0, clock_step_ = 0;
+  double clock_drift_ = 0;
+  int64_t slow_until_ = 0;
+
+  std::deque<Job> jobs_;
+  bool busy_ = false;
+  int64_t last_told_ = 0;
+  size_t untold_ = 0;
+  Met untold_kind_ = Met::kCount;
+  VersionVector durable_;   // what the disk holds
+  VersionVector received_;  // in this life
+  std::map<std::string, uint64_t> link_lives_;
+  std::map<std::string, int64_t> credit_;  // what each peer still lets us send
+  uint64_t changes_sent_ = 0;
+};
+
+}  // namespace entente::simulation

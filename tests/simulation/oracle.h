@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "conflict/policy.h"
+#include "conflict/transaction.h"
+
+namespace entente::simulation {
+
+// A row by table and key.
+using RowName = std::pair<std::string, Key>;
+
+// One write to one register, as the specification sees it. No value: it erased the row.
+struct OracleWrite {
+  Version version;
+  std::optional<Row> value;
+};
+
+struct ExpectedRegister {
+  PolicyKind policy = PolicyKind::kLww;
+  std::vector<OracleWrite> maximal;  // not overwritten by anybody who had seen it; not empty
+  size_t winner = 0;                 // what SQL shows
+  bool open = false;
+
+  const OracleWrite& shown() const { return maximal[winner]; }
+  bool differs(const OracleWrite& write) const { return write.value != shown().value; }
+};
+
+struct ExpectedRow {
+  std::map<std::string, ExpectedRegister> registers;
+  std::optional<Row> visible;  // without the key
+};
+
+// What every replica must show, from the design's words alone: a register's values are its causally
+// maximal writes, and its policy chooses among them. It shares no code with the engine but the
+// decoding of records, and stores every write for ever.
+//
+// Errors: a complaint is a sentence; none means that all is well.
+class Oracle {
+ public:
+  using Complaint = std::optional<std::string>;
+
+  Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables);
+
+  // A run became durable at its origin, which had applied `had` before it.
+  Complaint committed(const Run& run, const VersionVector& had);
+
+  // Everything that ever became durable at its origin.
+  const VersionVector& everything() const { return everything_; }
+  // The record's bytes; null if there is no such transaction.
+  const std::string* record(const Dot& dot) const;
+  const Transaction* transaction(const Dot& dot) const;
+  std::string dc(const Origin& origin) const;
+
+  // P4: a vector that covers a transaction covers all that it has seen.
+  Complaint closed(const VersionVector& seen) const;
+  // What a replica with this vector must hold; rows that were never written are absent.
+  std::map<RowName, ExpectedRow> expected(const VersionVector& seen) const;
+  // The same of one row; without registers if it was never written.
+  ExpectedRow expected(const RowName& row, const VersionVector& seen) const;
+
+  // The register a column belongs to.
+  std::string register_of(const std::string& table, const std::string& column) const;
+
+ private:
+  struct Seen {
+    std::vector<uint64_t> seqs;  // by index of the origin
+    bool covers(size_t origin, uint64_t seq) const {
+      return origin < seqs.size() && seqs[origin] >= seq;
+    }
+  };
+  struct StoredWrite {
+    OracleWrite write;
+    size_t origin = 0;
+    std::vector<std::pair<size_t, uint64_t>> overwritten_by;
+  };
+  struct Stored {
+    Transaction transaction;
+    std::string record;
+  };
+
+  Complaint enter(Transaction t, std::string record, const VersionVector& had);
+  Complaint check_stamp(const Transaction& t) const;
+  void enter(const RowChange& change, const Transaction& t);
+  void enter_write(std::vector<StoredWrite>& to, StoredWrite write, const Seen& seen,
+                   const std::vector<Dot>& kept);
+  Seen seen_of(const VersionVector& vector) const;
+  ExpectedRow expected(const RowName& row, const Seen& seen) const;
+  ExpectedRegister judged(const RowName& row, const std::string& group,
+                          std::vector<OracleWrite> maximal) const;
+  PolicyKind policy_of(const RowName& row, const std::string& group) const;
+  int rank(const Origin& origin) const;
+
+  ConflictRules rules_;
+  std::map<std::string, TableDef> tables_;
+  std::map<Origin, size_t> index_;
+  std::map<Origin, std::string> dcs_;
+  std::map<Origin, std::vector<Stored>> log_;  // by seq - 1
+  std::map<Origin, StreamState> streams_;
+  std::map<RowName, std::map<std::string, std::vector<StoredWrite>>> rows_;
+  VersionVector everything_;
+};
+
+}  // namespace entente::simulation

@@ -1,0 +1,202 @@
+#include "tests/simulation/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "tests/simulation/random.h"
+
+namespace entente::simulation {
+namespace {
+
+constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> kNames{{
+    {Fault::kDelay, "delay"},
+    {Fault::kCut, "cut"},
+    {Fault::kReplay, "replay"},
+    {Fault::kPartition, "partition"},
+    {Fault::kOneWay, "one-way"},
+    {Fault::kCrash, "crash"},
+    {Fault::kCrashAtPoint, "crash-at-point"},
+    {Fault::kSlow, "slow"},
+    {Fault::kBusy, "busy"},
+    {Fault::kSmall, "small"},
+    {Fault::kClock, "clock"},
+    {Fault::kTrim, "trim"},
+}};
+
+std::string_view to_string(TopologyKind kind) {
+  switch (kind) {
+    case TopologyKind::kCircle:
+      return "circle";
+    case TopologyKind::kStar:
+      return "star";
+    case TopologyKind::kAllToAll:
+      return "all-to-all";
+    case TopologyKind::kLinks:
+      return "links";
+  }
+  return "";
+}
+
+// A random tree, and now and then a link more.
+std::vector<std::pair<std::string, std::string>> connected_links(
+    const std::vector<std::string>& names, Random& random) {
+  std::vector<std::pair<std::string, std::string>> links;
+  for (size_t i = 1; i < names.size(); ++i) links.emplace_back(names[random.below(i)], names[i]);
+  for (uint64_t extra = random.below(3); extra > 0; --extra) {
+    const size_t a = random.below(names.size()), b = random.below(names.size());
+    const std::pair link{names[std::min(a, b)], names[std::max(a, b)]};
+    if (a != b && std::find(links.begin(), links.end(), link) == links.end()) {
+      links.push_back(link);
+    }
+  }
+  return links;
+}
+
+TopologySpec draw_topology(const std::vector<std::string>& names, Random& random) {
+  TopologySpec spec;
+  spec.reroute = random.chance(0.7);
+  spec.failover_after = std::chrono::milliseconds(random.between(100, 800));
+  spec.kind = static_cast<TopologyKind>(random.below(4));
+  spec.both_ways = random.chance(0.5);
+  const bool backup = random.chance(0.5);
+  const auto links = connected_links(names, random);
+  if (spec.kind == TopologyKind::kCircle) spec.order = names;
+  if (spec.kind == TopologyKind::kLinks) spec.links = links;
+  if (spec.kind == TopologyKind::kStar) {
+    spec.hub = names[0];
+    if (backup && names.size() > 2) spec.backup_hub = names[1];
+  }
+  return spec;
+}
+
+PolicyKind draw_policy(Random& random) { return static_cast<PolicyKind>(random.below(3)); }
+
+TableRules draw_rules(const TableDef& table, Random& random) {
+  TableRules rules;
+  rules.policy = draw_policy(random);
+  rules.granularity = random.chance(0.5) ? Granularity::kRow : Granularity::kColumn;
+  rules.blind = random.chance(0.7)   ? Blind::kSupersede
+                : random.chance(0.8) ? Blind::kSibling
+                                     : Blind::kRequire;
+  for (const auto& column : table.columns) {
+    if (column.key_part == 0 && random.chance(0.15)) {
+      rules.columns[column.name] = draw_policy(random);
+    }
+  }
+  return rules;
+}
+
+TableDef draw_table(size_t n, Random& random) {
+  TableDef table{"t" + std::to_string(n), {}};
+  table.columns.push_back({"id", "INTEGER", Affinity::kInteger, Collation::kBinary, false, 1});
+  const auto columns = random.between(1, 4);
+  for (int64_t i = 0; i < columns; ++i) {
+    table.columns.push_back(
+        {"c" + std::to_string(i), "INTEGER", Affinity::kInteger, Collation::kBinary, false, 0});
+  }
+  return table;
+}
+
+void draw_conflicts(Plan& plan, Random& random) {
+  const auto tables = random.between(1, 3);
+  for (int64_t i = 0; i < tables; ++i) {
+    plan.tables.push_back(draw_table(static_cast<size_t>(i), random));
+    plan.config.rules.tables[plan.tables.back().name] = draw_rules(plan.tables.back(), random);
+  }
+  for (const auto& dc : plan.config.datacenters) {
+    plan.config.rules.priorities[dc.name] = static_cast<int>(random.below(4)) * 10;
+  }
+}
+
+void draw_workload(Plan& plan, Random& random) {
+  plan.operations = static_cast<size_t>(random.between(20, 250));
+  plan.chaos_ms = random.between(300, 3000);
+  plan.keys = random.between(1, 12);
+  plan.hot = random.chance(0.5) ? 0.6 : 0.0;
+  plan.values = random.chance(0.3) ? 2 : 1'000'000;
+  plan.puts = static_cast<unsigned>(random.between(1, 6));
+  plan.patches = static_cast<unsigned>(random.between(0, 6));
+  plan.erases = static_cast<unsigned>(random.between(0, 4));
+  plan.resolves = static_cast<unsigned>(random.between(0, 3));
+  plan.with_context = random.chance(0.6) ? 0.4 : 0.0;
+  plan.several_writes = random.chance(0.6) ? 0.3 : 0.0;
+  plan.grouped = random.chance(0.5) ? 0.3 : 0.0;
+}
+
+void draw_limits(Limits& limits, bool small, Random& random) {
+  const auto bytes = [&](int64_t low, int64_t high) {
+    return static_cast<size_t>(random.between(low, high));
+  };
+  Limits drawn;
+  drawn.batch_bytes = bytes(100, 4000);
+  drawn.link_window = bytes(400, 6000);
+  drawn.hold_back_bytes = bytes(400, 4000);
+  drawn.apply_bytes = bytes(100, 3000);
+  if (small) limits = drawn;
+}
+
+}  // namespace
+
+std::string_view to_string(Fault fault) {
+  return std::find_if(kNames.begin(), kNames.end(), [&](auto& n) { return n.first == fault; })
+      ->second;
+}
+
+std::optional<Fault> parse_fault(std::string_view name) {
+  for (const auto& [fault, text] : kNames) {
+    if (text == name) return fault;
+  }
+  return std::nullopt;
+}
+
+Plan draw_plan(uint64_t seed, const Overrides& overrides) {
+  Plan plan;
+  plan.seed = seed;
+  Random size(seed, "size"), topology(seed, "topology"), conflicts(seed, "conflicts");
+  Random workload(seed, "workload-mix"), faults(seed, "faults"), limits(seed, "limits");
+  Random network(seed, "network-mix");
+
+  const auto drawn = static_cast<size_t>(size.between(2, 7));
+  const size_t nodes = std::min(drawn, overrides.nodes.value_or(drawn));
+  std::vector<std::string> names;
+  for (size_t i = 0; i < nodes; ++i) {
+    names.emplace_back(1, static_cast<char>('a' + i));
+    plan.config.datacenters.emplace_back().name = names.back();
+  }
+  plan.config.cluster = "simulation";
+  plan.config.schema_leader = names[0];
+  plan.config.topology = draw_topology(names, topology);
+  draw_conflicts(plan, conflicts);
+  draw_workload(plan, workload);
+  plan.operations = std::min(plan.operations, overrides.operations.value_or(plan.operations));
+
+  const bool calm = faults.chance(0.05);
+  for (const Fault fault : kAllFaults) {
+    const bool present = faults.chance(0.45) && !calm;
+    if (present && !overrides.without.contains(fault)) plan.faults.insert(fault);
+  }
+  draw_limits(plan.config.limits, plan.has(Fault::kSmall), limits);
+  plan.latency_ms = network.between(1, 15);
+  plan.latency_max_ms = network.between(50, 600);
+  plan.clock_grain_ms = network.chance(0.4) ? network.between(20, 300) : 1;
+  return plan;
+}
+
+std::string describe(const Plan& plan) {
+  const auto& topology = plan.config.topology;
+  std::string text =
+      std::string(to_string(topology.kind)) + " of " +
+      std::to_string(plan.config.datacenters.size()) + (topology.both_ways ? ", both ways" : "") +
+      (topology.reroute ? "" : ", no reroute") +
+      (topology.backup_hub.empty() ? "" : ", backup hub") + "; " + std::to_string(plan.operations) +
+      " operations in " + std::to_string(plan.chaos_ms) + " ms; faults:";
+  for (const Fault fault : plan.faults) text += " " + std::string(to_string(fault));
+  for (const auto& [name, rules] : plan.config.rules.tables) {
+    text += "; " + name + " " + std::string(to_string(rules.policy)) +
+            (rules.granularity == Granularity::kRow ? " by row" : " by column");
+  }
+  return text;
+}
+
+}  // namespace entente::simulation

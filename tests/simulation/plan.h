@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conflict/schema.h"
+#include "topology/config.h"
+
+namespace entente::simulation {
+
+// The classes of faults. Each can be left out of a seed without changing what the others do.
+enum class Fault {
+  kDelay,         // messages take long, and differently long on different links
+  kCut,           // links break; any suffix of what was in flight is lost
+  kReplay,        // changes that a link delivered before come again
+  kPartition,     // halves, one node, or one link are cut off for a while
+  kOneWay,        // one direction of a link stalls
+  kCrash,         // a node loses all but its disk
+  kCrashAtPoint,  // … right after something became durable, before anybody was told
+  kSlow,          // one node's database is slow for a while
+  kBusy,          // an apply fails and must be offered again
+  kSmall,         // small windows and queues: back-pressure and overflow
+  kClock,         // wall clocks are apart, drift and step, within max_clock_drift
+  kTrim,          // logs are trimmed as soon as everybody has what they hold
+};
+inline constexpr Fault kAllFaults[] = {Fault::kDelay,        Fault::kCut,    Fault::kReplay,
+                                       Fault::kPartition,    Fault::kOneWay, Fault::kCrash,
+                                       Fault::kCrashAtPoint, Fault::kSlow,   Fault::kBusy,
+                                       Fault::kSmall,        Fault::kClock,  Fault::kTrim};
+std::string_view to_string(Fault fault);
+std::optional<Fault> parse_fault(std::string_view name);
+
+// What a person, or the shrinker, changes of what a seed draws.
+struct Overrides {
+  std::set<Fault> without;
+  std::optional<size_t> nodes;       // at most
+  std::optional<size_t> operations;  // at most
+};
+
+// Everything a seed decides before anything happens.
+struct Plan {
+  uint64_t seed = 0;
+  Config config;
+  std::vector<TableDef> tables;
+  std::set<Fault> faults;
+
+  // Workload. The weights are relative.
+  size_t operations = 0;
+  int64_t chaos_ms = 0;
+  int64_t keys = 0;
+  double hot = 0;      // the share of writes that go to the first key
+  int64_t values = 0;  // how many different values there are: few make equal ones
+  unsigned puts = 0, patches = 0, erases = 0, resolves = 0;
+  double with_context = 0;    // the share of writes that show one
+  double several_writes = 0;  // the share of transactions with more than one
+  double grouped = 0;         // the share of commits with more than one transaction
+
+  // Network and clocks.
+  int64_t latency_ms = 0;      // the usual
+  int64_t latency_max_ms = 0;  // under kDelay
+  int64_t clock_grain_ms = 0;  // wall clocks show multiples of it: coarse ones make equal stamps
+
+  bool has(Fault fault) const { return faults.contains(fault); }
+};
+
+Plan draw_plan(uint64_t seed, const Overrides& overrides);
+std::string describe(const Plan& plan);
+
+}  // namespace entente::simulation

@@ -1,0 +1,231 @@
+#include "tests/simulation/simulation.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "tests/simulation/checks.h"
+#include "tests/simulation/faults.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/node.h"
+#include "tests/simulation/workload.h"
+
+namespace entente::simulation {
+namespace {
+
+constexpr int64_t kQuiesceMs = 60'000;  // virtual; a second or two is usual
+constexpr int64_t kStepMs = 20;
+constexpr int64_t kChecks = 8;  // during the chaos
+
+class Simulation {
+ public:
+  Simulation(const Plan& plan, bool print_trace) : world_(plan, print_trace), network_(world_) {
+    std::vector<Endpoint*> endpoints;
+    for (size_t i = 0; i < plan.config.datacenters.size(); ++i) {
+      owned_.push_back(std::make_unique<Node>(world_, network_, i));
+      nodes_.push_back(owned_.back().get());
+      endpoints.push_back(nodes_.back());
+    }
+    network_.attach(std::move(endpoints));
+    world_.active.clear();
+  }
+
+  Outcome run() {
+    Workload workload(world_, nodes_);
+    Faults faults(world_, network_, nodes_);
+    start();
+    workload.define_tables();
+    quiesce("before the chaos");
+    plan_workload(workload);
+    faults.begin();
+    run_for(world_.plan.chaos_ms);
+    const auto dead = draw_dead();
+    faults.heal(dead);
+    if (dead) {
+      live_without(**dead);
+      (*dead)->start_again();
+    }
+    quiesce("after the chaos");
+    check_all();
+    restart_cold();
+    check_all();
+    return {world_.failure(), world_.trace_hash(), workload.acknowledged(), describe(world_.plan),
+            world_.coverage};
+  }
+
+ private:
+  void start() {
+    for (Node* node : nodes_) node->start();
+  }
+
+  void run_for(int64_t ms) {
+    const int64_t end = world_.scheduler.now() + ms;
+    while (!world_.failure() && world_.scheduler.now() < end) {
+      world_.scheduler.run_until(std::min(end, world_.scheduler.now() + kStepMs));
+    }
+  }
+
+  void plan_workload(Workload& workload) {
+    Random times(world_.plan.seed, "times");
+    for (size_t i = 0; i < world_.plan.operations; ++i) {
+      world_.scheduler.after(times.between(0, world_.plan.chaos_ms),
+                             [&workload] { workload.commit_something(); });
+      world_.scheduler.after(times.between(0, world_.plan.chaos_ms),
+                             [&workload] { workload.read_something(); });
+    }
+    Random checks(world_.plan.seed, "checks");
+    for (int64_t i = 0; i < kChecks; ++i) {
+      const Node* node = nodes_[checks.below(nodes_.size())];
+      world_.scheduler.after(checks.between(0, world_.plan.chaos_ms),
+                             [this, node] { check_contents(world_, *node); });
+    }
+  }
+
+  bool converged() const {
+    const VersionVector& all = world_.oracle.everything();
+    return std::all_of(nodes_.begin(), nodes_.end(), [&](const Node* n) {
+      return n->alive() && n->idle() && n->durable() == all && n->replica().applied() == all &&
+             n->replica().held_bytes() == 0 && n->replica().stable() == all;
+    });
+  }
+
+  void quiesce(const std::string& when) {
+    for (int64_t waited = 0; !world_.failure() && !converged(); waited += kStepMs) {
+      if (waited >= kQuiesceMs) return world_.fail("stuck " + when + ": " + describe_state());
+      run_for(kStepMs);
+    }
+  }
+
+  // In some seeds one node stays dead for a while, if rerouting can make up for it.
+  std::optional<Node*> draw_dead() {
+    Random random(world_.plan.seed, "dead");
+    const bool one = random.chance(0.4);
+    const size_t node = random.below(nodes_.size());
+    if (!one || !world_.plan.config.topology.reroute || !network_.connected_without(node))
+      return {};
+    return nodes_[node];
+  }
+
+  // P7: the others converge on all that any of them has.
+  void live_without(const Node& dead) {
+    world_.coverage.met(Met::kLivedWithout);
+    std::vector<const Node*> others(nodes_.begin(), nodes_.end());
+    std::erase(others, &dead);
+    for (int64_t waited = 0; !world_.failure() && !agree(others); waited += kStepMs) {
+      if (waited >= kQuiesceMs) {
+        return world_.fail("stuck without " + dead.name() + " (P7): " + describe_state());
+      }
+      run_for(kStepMs);
+    }
+    for (const Node* node : others) check_contents(world_, *node);
+  }
+
+  static bool agree(const std::vector<const Node*>& nodes) {
+    return std::all_of(nodes.begin(), nodes.end(), [&](const Node* n) {
+      return n->idle() && n->durable() == nodes[0]->durable() && n->replica().held_bytes() == 0;
+    });
+  }
+
+  void check_all() {
+    for (int64_t waited = 0; !network_.quiet() && waited < kQuiesceMs; waited += kStepMs) {
+      run_for(kStepMs);  // the last credit is on its way
+    }
+    if (world_.failure()) return;
+    const auto expected = world_.oracle.expected(world_.oracle.everything());
+    note_conflicts(world_, expected);
+    for (const Node* node : nodes_) {
+      check_contents(world_, *node, expected);
+      check_losers_listed(world_, *node, expected);
+      check_chains(*node);
+      node->check_credit();
+    }
+    note_losses(world_, *nodes_[0]);
+  }
+
+  // Every replica has the same history of every origin.
+  void check_chains(const Node& node) {
+    const auto mine = node.database().state().streams;
+    const auto first = nodes_[0]->database().state().streams;
+    for (const auto& [origin, stream] : first) {
+      const auto it = mine.find(origin);
+      if (it == mine.end() || it->second.chain != stream.chain || it->second.hlc != stream.hlc) {
+        world_.fail(node.name() + " has another history of " + world_.oracle.dc(origin));
+      }
+    }
+  }
+
+  void restart_cold() {
+    if (world_.failure()) return;
+    for (Node* node : nodes_) node->crash();
+    run_for(200);
+    start();
+    quiesce("after the cold restart");
+    const uint64_t sent = changes_sent();
+    run_for(200);
+    if (changes_sent() != sent) world_.fail("changes travel though everybody has them all");
+  }
+
+  uint64_t changes_sent() const {
+    uint64_t sent = 0;
+    for (const Node* node : nodes_) sent += node->changes_sent();
+    return sent;
+  }
+
+  std::string describe_state() const {
+    std::string text = network_.describe();
+    for (const Node* node : nodes_) text += "\n    " + node->describe();
+    return text;
+  }
+
+  World world_;
+  Network network_;
+  std::vector<std::unique_ptr<Node>> owned_;
+  std::vector<Node*> nodes_;
+};
+
+// Tries one thing less; keeps it if the seed still fails.
+bool keep_if_it_fails(uint64_t seed, Overrides& overrides, const Overrides& smaller) {
+  if (!run(seed, smaller, false).failure) return false;
+  overrides = smaller;
+  return true;
+}
+
+}  // namespace
+
+Outcome run(uint64_t seed, const Overrides& overrides, bool print_trace) {
+  return Simulation(draw_plan(seed, overrides), print_trace).run();
+}
+
+Overrides shrink(uint64_t seed, Overrides overrides) {
+  for (const Fault fault : draw_plan(seed, overrides).faults) {
+    Overrides smaller = overrides;
+    smaller.without.insert(fault);
+    keep_if_it_fails(seed, overrides, smaller);
+  }
+  for (size_t nodes = 2; nodes < draw_plan(seed, overrides).config.datacenters.size(); ++nodes) {
+    Overrides smaller = overrides;
+    smaller.nodes = nodes;
+    if (keep_if_it_fails(seed, overrides, smaller)) break;
+  }
+  for (bool failed = true; failed && draw_plan(seed, overrides).operations > 1;) {
+    Overrides smaller = overrides;
+    smaller.operations = draw_plan(seed, overrides).operations * 3 / 4;
+    failed = keep_if_it_fails(seed, overrides, smaller);
+  }
+  return overrides;
+}
+
+std::string options_of(uint64_t seed, const Overrides& overrides) {
+  std::string text = "--seed=" + std::to_string(seed);
+  std::string without;
+  for (const Fault fault : overrides.without) {
+    without += (without.empty() ? "" : ",") + std::string(to_string(fault));
+  }
+  if (!without.empty()) text += " --without=" + without;
+  if (overrides.nodes) text += " --nodes=" + std::to_string(*overrides.nodes);
+  if (overrides.operations) text += " --operations=" + std::to_string(*overrides.operations);
+  return text;
+}
+
+}  // namespace entente::simulation

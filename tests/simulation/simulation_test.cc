@@ -1,0 +1,137 @@
+// Many gateways in one thread from one seed: see README.md beside this file.
+
+#include "tests/simulation/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+namespace entente::simulation {
+namespace {
+
+constexpr uint64_t kDefaultSeeds = 1000;
+constexpr uint64_t kSeedsThatMeetEverything = 300;  // fewer need not
+constexpr uint64_t kFailuresShown = 3;
+
+struct Options {
+  std::optional<uint64_t> seed;  // this one alone
+  uint64_t from = 1;
+  uint64_t seeds = kDefaultSeeds;
+  bool trace = false;
+  bool first_only = false;  // stop at the first failure, and leave it as it is
+  Overrides overrides;
+};
+Options options;
+
+void print_failure(uint64_t seed, const Outcome& outcome) {
+  std::cout << "seed " << seed << ": " << outcome.plan << "\n  FAILED " << *outcome.failure
+            << "\n  replay: simulation_tests " << options_of(seed, options.overrides)
+            << " --trace\n";
+  if (!options.first_only) {
+    std::cout << "  smaller: simulation_tests " << options_of(seed, shrink(seed, options.overrides))
+              << " --trace\n";
+  }
+  std::cout.flush();
+}
+
+TEST(Simulation, EveryPromiseHoldsForEverySeed) {
+  const std::clock_t began = std::clock();
+  Coverage coverage;
+  uint64_t failures = 0, ran = 0, acknowledged = 0;
+  const uint64_t first = options.seed.value_or(options.from);
+  const uint64_t count = options.seed ? 1 : options.seeds;
+  const uint64_t enough = options.first_only ? 1 : kFailuresShown;
+  for (uint64_t seed = first; seed < first + count && failures < enough; ++seed, ++ran) {
+    const Outcome outcome = run(seed, options.overrides, options.trace);
+    coverage.add(outcome.coverage);
+    acknowledged += outcome.acknowledged;
+    if (outcome.failure) {
+      ++failures;
+      print_failure(seed, outcome);
+    } else if (seed % 20 == 0) {
+      EXPECT_EQ(run(seed, options.overrides, false).trace_hash, outcome.trace_hash)
+          << "seed " << seed << " ran differently the second time";
+    }
+  }
+  const double cpu_s = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
+  std::cout << ran << " seeds, " << static_cast<double>(ran) / cpu_s << " a second of one core, "
+            << acknowledged << " transactions acknowledged; met:\n"
+            << coverage;
+  EXPECT_EQ(failures, 0u);
+  if (ran < kSeedsThatMeetEverything) return;
+  for (size_t i = 0; i < static_cast<size_t>(Met::kCount); ++i) {
+    EXPECT_GT(coverage.count(static_cast<Met>(i)), 0u)
+        << "never met: " << to_string(static_cast<Met>(i));
+  }
+}
+
+// A stale subscription met a trimmed log; a paused stream ate its link's window; a read went past
+// what the replica knew; a lookup was overtaken.
+TEST(Simulation, SeedsThatFoundBugsHold) {
+  if (options.seed) return;
+  for (const uint64_t seed : {375, 576, 761, 10567, 20024, 22259}) {
+    EXPECT_EQ(run(seed, {}, false).failure, std::nullopt) << "--seed=" << seed;
+  }
+}
+
+TEST(Simulation, SameSeedGivesTheSameTrace) {
+  if (options.seed) return;
+  EXPECT_EQ(run(7, {}, false).trace_hash, run(7, {}, false).trace_hash);
+  EXPECT_NE(run(7, {}, false).trace_hash, run(8, {}, false).trace_hash);
+}
+
+bool take_value(std::string_view argument, std::string_view name, std::string& value) {
+  if (!argument.starts_with(name)) return false;
+  value = argument.substr(name.size());
+  return true;
+}
+
+bool take_without(const std::string& names) {
+  for (size_t at = 0; at <= names.size();) {
+    const size_t end = std::min(names.find(',', at), names.size());
+    const auto fault = parse_fault(std::string_view(names).substr(at, end - at));
+    if (!fault) return false;
+    options.overrides.without.insert(*fault);
+    at = end + 1;
+  }
+  return true;
+}
+
+// Returns false for what is none of ours.
+bool take_argument(std::string_view argument) {
+  std::string value;
+  const auto number = [&value] { return std::strtoull(value.c_str(), nullptr, 10); };
+  if (argument == "--trace") return options.trace = true;
+  if (argument == "--first") return options.first_only = true;
+  if (take_value(argument, "--seed=", value)) return options.seed = number(), true;
+  if (take_value(argument, "--from=", value)) return options.from = number(), true;
+  if (take_value(argument, "--seeds=", value)) return options.seeds = number(), true;
+  if (take_value(argument, "--nodes=", value)) return options.overrides.nodes = number(), true;
+  if (take_value(argument, "--without=", value)) return take_without(value);
+  if (take_value(argument, "--operations=", value)) {
+    return options.overrides.operations = number(), true;
+  }
+  return false;
+}
+
+}  // namespace
+}  // namespace entente::simulation
+
+int main(int argc, char** argv) {
+  using namespace entente::simulation;
+  testing::InitGoogleTest(&argc, argv);
+  if (const char* seeds = std::getenv("ENTENTE_SIM_SEEDS")) {
+    options.seeds = std::strtoull(seeds, nullptr, 10);
+  }
+  for (int i = 1; i < argc; ++i) {
+    if (!take_argument(argv[i])) {
+      std::cerr << "unknown option " << argv[i] << ": see tests/simulation/README.md\n";
+      return 2;
+    }
+  }
+  return RUN_ALL_TESTS();
+}

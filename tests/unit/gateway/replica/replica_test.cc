@@ -1,0 +1,431 @@
+#include "gateway/replica/replica.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+namespace entente {
+namespace {
+
+using Instant = Replica::Instant;
+
+constexpr uint64_t kWall = 1'700'000'000'000;
+
+Origin origin_of(char c) {
+  Origin o;
+  o.id.fill(static_cast<uint8_t>(c));
+  return o;
+}
+
+Config all_to_all(std::vector<std::string> names) {
+  Config config;
+  config.cluster = "test";
+  for (auto& name : names) config.datacenters.push_back({name, {}, {}, 0, "memory", ""});
+  return config;
+}
+
+// Makes records of one origin, each after the other.
+class Author {
+ public:
+  explicit Author(std::string dc) : dc_(std::move(dc)), origin_(origin_of(dc_[0])) {}
+
+  const Origin& origin() const { return origin_; }
+
+  // The next transaction, having seen `context` of others.
+  Run next(const VersionVector& context = {}, size_t bytes = 10, uint64_t wall_ms = kWall) {
+    Transaction t;
+    t.dot = {origin_, stream_.seq + 1};
+    t.hlc = std::max(Hlc::at(wall_ms), Hlc{stream_.hlc.bits + 1});
+    t.context = stream_.context;
+    t.context.join(context);
+    t.context.set(origin_, stream_.seq);
+    if (stream_.seq == 0) t.declares_dc = dc_;
+    RowChange change;
+    change.table = "t";
+    change.key = "k";
+    change.columns["v"] = std::string(bytes, 'x');
+    t.changes.push_back(change);
+    const std::string record = encode_record(t, stream_);
+    stream_ = advance(stream_, *decode_head(origin_, record, stream_), record);
+    ByteWriter out;
+    out.string(record);
+    return {origin_, stream_.seq, 1, out.take()};
+  }
+  VersionVector seen() const {
+    VersionVector vv;
+    vv.set(origin_, stream_.seq);
+    return vv;
+  }
+
+ private:
+  std::string dc_;
+  Origin origin_;
+  StreamState stream_;
+};
+
+Run operator+(Run a, const Run& b) {
+  a.count += b.count;
+  a.records += b.records;
+  return a;
+}
+
+// The replica of datacenter "me", with what it wants done sorted by kind.
+class ReplicaTest : public ::testing::Test {
+ protected:
+  using Run = entente::Run;  // not ::testing::Test's
+
+  void start(std::vector<std::string> names, Replica::Options options = {}) {
+    config_ = all_to_all(std::move(names));
+    restart(std::move(options));
+  }
+
+  void restart(Replica::Options options = {}) {
+    graph_.emplace(config_);
+    options.dc = "me";
+    options.graph = &*graph_;
+    replica_.emplace(options, Replica::State{origin_of('m'), {}, {}, 0});
+    replica_->tick(now_);
+  }
+
+  void connect(const std::string& dc, const VersionVector& has, uint64_t window = 1 << 20) {
+    Hello hello;
+    hello.dc = dc;
+    hello.incarnation = origin_of(dc[0]);
+    hello.window = window;
+    for (const auto& d : has) {
+      hello.applied.push_back(
+          {d.origin, std::string(1, static_cast<char>(d.origin.id[0])), d.seq, {}});
+    }
+    replica_->link_up(hello, now_);
+  }
+
+  void receive(const std::string& dc, const Run& run) {
+    replica_->receive(dc, Changes{{run}}, now_, kWall);
+  }
+
+  void later(Instant by) {
+    now_ += by;
+    replica_->tick(now_);
+  }
+
+  template <class M>
+  static std::vector<M> sent(const Ready& ready, const std::string& peer) {
+    std::vector<M> out;
+    for (const auto& send : ready.sends) {
+      if (send.peer == peer && std::holds_alternative<M>(send.message)) {
+        out.push_back(std::get<M>(send.message));
+      }
+    }
+    return out;
+  }
+
+  // Takes the apply, if there is one, and says that it is durable.
+  size_t apply_one() {
+    const auto ready = replica_->take();
+    if (!ready.apply) return 0;
+    size_t count = 0;
+    std::vector<LogPiece> pieces;
+    for (const auto& run : ready.apply->runs) {
+      count += run.count;
+      pieces.push_back({++position_, run});
+    }
+    replica_->applied(std::move(pieces), now_);
+    return count;
+  }
+
+  Config config_;
+  std::optional<Graph> graph_;
+  std::optional<Replica> replica_;
+  Instant now_{1000};
+  uint64_t position_ = 0;
+};
+
+TEST_F(ReplicaTest, AsksEachOriginAtTheNeighbourTheTopologyNames) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  a.next(), b.next();
+  VersionVector both = a.seen();
+  both.join(b.seen());
+  connect("a", both);
+  connect("b", both);
+  const auto ready = replica_->take();
+  EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  EXPECT_EQ(sent<Subscribe>(ready, "b"), (std::vector<Subscribe>{{b.origin(), 0}}));
+}
+
+TEST_F(ReplicaTest, HandsAChangeToTheDatabaseOnceHoweverOftenItArrives) {
+  start({"a", "me"});
+  Author a("a");
+  const Run first = a.next(), second = a.next();
+  connect("a", a.seen());
+  receive("a", first);
+  receive("a", first + second);
+  EXPECT_EQ(apply_one(), 2u);
+  receive("a", first + second);
+  EXPECT_EQ(apply_one(), 0u);
+  EXPECT_EQ(replica_->applied(), a.seen());
+}
+
+TEST_F(ReplicaTest, HoldsAChangeBackUntilItsCauseIsHere) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  const Run cause = a.next();
+  const Run effect = b.next(a.seen());
+  connect("a", {});
+  connect("b", b.seen());
+  receive("b", effect);
+  EXPECT_EQ(apply_one(), 0u);
+  receive("a", cause);
+  const auto ready = replica_->take();
+  ASSERT_TRUE(ready.apply);
+  ASSERT_EQ(ready.apply->runs.size(), 2u);
+  EXPECT_EQ(ready.apply->runs[0].origin, a.origin());
+  EXPECT_EQ(ready.apply->runs[1].origin, b.origin());
+}
+
+TEST_F(ReplicaTest, OneApplyAtATime) {
+  start({"a", "me"});
+  Author a("a");
+  connect("a", {});
+  receive("a", a.next());
+  ASSERT_TRUE(replica_->take().apply);
+  receive("a", a.next());
+  EXPECT_FALSE(replica_->take().apply);
+}
+
+TEST_F(ReplicaTest, PublishesNothingThatIsNotYetDurable) {
+  start({"a", "b", "me"});
+  Author a("a");
+  connect("a", {});
+  connect("b", {});
+  replica_->take();
+  receive("a", a.next());
+  ASSERT_TRUE(replica_->take().apply);
+  later(Instant{100});
+  for (const auto& vectors : sent<Vectors>(replica_->take(), "b")) {
+    for (const auto& row : vectors.rows) EXPECT_FALSE(row.applied.covers(a.seen()));
+  }
+}
+
+TEST_F(ReplicaTest, SendsALocalCommitAtOnceToWhoSubscribed) {
+  start({"a", "me"});
+  connect("a", {});
+  Author me("me");
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  replica_->take();
+  replica_->committed({1, me.next()}, now_);
+  const auto changes = sent<Changes>(replica_->take(), "a");
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].runs[0].last(), 1u);
+}
+
+TEST_F(ReplicaTest, WaitsForCreditAndThenReadsTheLog) {
+  start({"a", "me"});
+  connect("a", {}, 10);
+  Author me("me");
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  replica_->committed({1, me.next()}, now_);
+  EXPECT_EQ(sent<Changes>(replica_->take(), "a").size(), 1u);
+  const Run second = me.next();
+  replica_->committed({2, second}, now_);
+  auto ready = replica_->take();
+  EXPECT_TRUE(sent<Changes>(ready, "a").empty());
+  EXPECT_TRUE(ready.reads.empty());
+  replica_->receive("a", Credit{1000}, now_, kWall);
+  ready = replica_->take();
+  ASSERT_EQ(ready.reads.size(), 1u);
+  EXPECT_EQ(ready.reads[0].after, 1u);
+  replica_->log_read("a", {{2, second}}, now_);
+  EXPECT_EQ(sent<Changes>(replica_->take(), "a").at(0).runs[0].first, 2u);
+}
+
+TEST_F(ReplicaTest, ResumesASubscriptionFromTheMiddleOfTheLog) {
+  start({"a", "me"});
+  connect("a", {});
+  Author me("me");
+  const Run one = me.next(), two = me.next(), three = me.next();
+  replica_->committed({1, one + two + three}, now_);
+  replica_->take();
+  replica_->receive("a", Subscribe{me.origin(), 1}, now_, kWall);
+  auto ready = replica_->take();
+  ASSERT_EQ(ready.locates.size(), 1u);
+  EXPECT_EQ(ready.locates[0].seq, 1u);
+  replica_->located("a", me.origin(), uint64_t{0}, now_);
+  ready = replica_->take();
+  ASSERT_EQ(ready.reads.size(), 1u);
+  replica_->log_read("a", {{1, one + two + three}}, now_);
+  const auto changes = sent<Changes>(replica_->take(), "a");
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].runs[0].first, 2u);
+  EXPECT_EQ(changes[0].runs[0].count, 2u);
+}
+
+TEST_F(ReplicaTest, CutsAPeerWhoNeedsMoreThanTheLogStillHas) {
+  start({"a", "me"});
+  connect("a", {});
+  Author me("me");
+  replica_->committed({1, me.next()}, now_);
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  replica_->take();
+  replica_->located("a", me.origin(), fail(Code::kNotFound, "trimmed"), now_);
+  EXPECT_EQ(replica_->take().cuts.at(0).peer, "a");
+}
+
+TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstStaysAwayAndReturnsToIt) {
+  start({"a", "b", "me"});
+  Author a("a");
+  a.next();
+  connect("a", a.seen());
+  connect("b", a.seen());
+  replica_->take();
+  replica_->link_down("a", now_);
+  later(Instant{1000});
+  EXPECT_TRUE(sent<Subscribe>(replica_->take(), "b").empty());
+  later(Instant{2500});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  connect("a", a.seen());
+  later(Instant{20});
+  const auto ready = replica_->take();
+  EXPECT_EQ(sent<Unsubscribe>(ready, "b"), (std::vector<Unsubscribe>{{a.origin()}}));
+  EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{a.origin(), 0}}));
+}
+
+TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstIsThereButHasNothing) {
+  start({"a", "b", "me"});
+  Author a("a");
+  a.next();
+  connect("b", {});
+  connect("a", {});
+  MemberVector row{"b", origin_of('b'), a.seen()};
+  replica_->receive("b", Vectors{{row}, {{a.origin(), "a"}}}, now_, kWall);
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").size(), 1u);
+  later(Instant{100});
+  later(Instant{3100});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+}
+
+TEST_F(ReplicaTest, NeverAsksAnotherNeighbourWithoutReroute) {
+  Replica::Options options;
+  options.reroute = false;
+  start({"a", "b", "me"}, options);
+  Author a("a");
+  a.next();
+  connect("b", a.seen());
+  later(Instant{10'000});
+  later(Instant{10'000});
+  EXPECT_TRUE(sent<Subscribe>(replica_->take(), "b").empty());
+}
+
+TEST_F(ReplicaTest, ForgetsTheTailOfABlockedStreamAndAsksAgainOnceItDrained) {
+  Replica::Options options;
+  options.hold_back_bytes = 4000;
+  start({"a", "b", "me"}, options);
+  Author a("a"), b("b");
+  const Run cause = a.next();
+  connect("a", {});
+  connect("b", {});
+  std::vector<Run> effects;
+  for (int i = 0; i < 20; ++i) effects.push_back(b.next(a.seen(), 500));
+  replica_->receive("b", Vectors{{{"b", origin_of('b'), b.seen()}}, {{b.origin(), "b"}}}, now_,
+                    kWall);
+  replica_->take();
+  for (const auto& run : effects) receive("b", run);
+  const auto blocked = replica_->take();
+  EXPECT_FALSE(blocked.apply);
+  EXPECT_LE(replica_->held_bytes(), options.hold_back_bytes);
+  EXPECT_EQ(sent<Unsubscribe>(blocked, "b").size(), 1u);
+  receive("a", cause);
+  const size_t applied = apply_one();
+  EXPECT_GT(applied, 1u);
+  EXPECT_LT(applied, 21u);
+  later(Instant{20});
+  const auto again = sent<Subscribe>(replica_->take(), "b");
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].after, applied - 1);
+}
+
+TEST_F(ReplicaTest, GivesCreditBackOnlyForWhatItIsDoneWith) {
+  Replica::Options options;
+  options.link_window = 400;
+  start({"a", "me"}, options);
+  Author a("a");
+  connect("a", {});
+  receive("a", a.next({}, 200));
+  auto ready = replica_->take();
+  EXPECT_TRUE(sent<Credit>(ready, "a").empty());
+  replica_->applied({}, now_);
+  ready = replica_->take();
+  ASSERT_EQ(sent<Credit>(ready, "a").size(), 1u);
+  EXPECT_GT(sent<Credit>(ready, "a")[0].bytes, 200u);
+}
+
+TEST_F(ReplicaTest, CutsAPeerWhoseChangesAreStampedTooFarAhead) {
+  start({"a", "me"});
+  Author a("a");
+  connect("a", {});
+  receive("a", a.next({}, 10, kWall + 60'000));
+  const auto ready = replica_->take();
+  ASSERT_EQ(ready.cuts.size(), 1u);
+  EXPECT_NE(ready.cuts[0].reason.find("ahead of this gateway's clock"), std::string::npos);
+  EXPECT_FALSE(ready.apply);
+}
+
+TEST_F(ReplicaTest, CutsAPeerWhoSendsUsOurOwnChanges) {
+  start({"a", "me"});
+  Author me("me");
+  connect("a", {});
+  receive("a", me.next());
+  EXPECT_EQ(replica_->take().cuts.size(), 1u);
+}
+
+TEST_F(ReplicaTest, APoisonedChangeCostsItsSenderTheLinkAndNobodyElse) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  connect("a", a.seen());
+  connect("b", b.seen());
+  replica_->take();
+  receive("a", a.next());
+  receive("b", b.next());
+  ASSERT_EQ(replica_->take().apply->runs.size(), 2u);
+  replica_->apply_failed({Code::kInvalid, "bad bytes", ""}, now_);
+  EXPECT_TRUE(replica_->take().cuts.empty()) << "it cannot be known yet whose bytes they were";
+  later(Instant{150});
+  Author again("a");
+  receive("a", again.next());
+  ASSERT_EQ(replica_->take().apply->runs.size(), 1u);
+  replica_->apply_failed({Code::kInvalid, "bad bytes", ""}, now_);
+  const auto ready = replica_->take();
+  ASSERT_EQ(ready.cuts.size(), 1u);
+  EXPECT_EQ(ready.cuts[0].peer, "a");
+}
+
+TEST_F(ReplicaTest, OffersAnApplyAgainAfterADiskThatWasFull) {
+  start({"a", "me"});
+  Author a("a");
+  const Run run = a.next();
+  connect("a", a.seen());
+  receive("a", run);
+  ASSERT_TRUE(replica_->take().apply);
+  replica_->apply_failed({Code::kExhausted, "disk full", ""}, now_);
+  later(Instant{200});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").back(), (Subscribe{a.origin(), 0}));
+  receive("a", run);
+  EXPECT_EQ(apply_one(), 1u);
+}
+
+TEST_F(ReplicaTest, NothingIsStableBeforeEveryDatacenterWasHeardOf) {
+  start({"a", "b", "me"});
+  Author a("a");
+  const Run run = a.next();
+  connect("a", a.seen());
+  receive("a", run);
+  apply_one();
+  EXPECT_TRUE(replica_->stable().empty());
+  MemberVector row{"b", origin_of('b'), a.seen()};
+  replica_->receive("a", Vectors{{row}, {}}, now_, kWall);
+  EXPECT_EQ(replica_->stable(), a.seen());
+}
+
+}  // namespace
+}  // namespace entente
