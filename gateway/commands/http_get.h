@@ -1,0 +1,23 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "conflict/result.h"
+#include "topology/config.h"
+
+namespace entente {
+
+struct HttpAnswer {
+  unsigned status = 0;
+  std::string body;
+};
+
+// `http://host:port`, with or without a slash behind it.
+Result<Endpoint> parse_url(std::string_view url);
+
+// One GET over a connection of its own, done within `timeout`. The body is at most 16 MiB.
+Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,
+                            std::chrono::milliseconds timeout);
+
+}  // namespace entente

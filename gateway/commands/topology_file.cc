@@ -1,0 +1,54 @@
+#include "gateway/commands/topology_file.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "topology/yaml_reader.h"
+
+namespace entente {
+namespace {
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+// At most one byte more than the loader accepts, so that it can refuse what is too long.
+Result<std::string> contents(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return fail(Code::kInvalid, "it is a folder");
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(Code::kInvalid, std::strerror(errno));
+  std::string text(kLongestFile + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return fail(Code::kInvalid, std::strerror(errno));
+  text.resize(static_cast<size_t>(in.gcount()));
+  return text;
+}
+
+}  // namespace
+
+TopologyFile read_topology_file(const std::filesystem::path& path) {
+  TopologyFile out;
+  out.name = path.string();
+  auto text = contents(path);
+  if (!text) {
+    out.loaded.problems.push_back({0, 0, "cannot be read: " + text.error().text, ""});
+    return out;
+  }
+  out.text = std::move(*text);
+  out.loaded = load_config(out.text, path.parent_path(), environment);
+  return out;
+}
+
+std::string render_problems(const TopologyFile& file) {
+  std::string out;
+  for (const auto& problem : file.loaded.problems) out += render(problem, file.name, file.text);
+  const size_t count = file.loaded.problems.size();
+  return out + std::to_string(count) + (count == 1 ? " problem\n" : " problems\n");
+}
+
+}  // namespace entente

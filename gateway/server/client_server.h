@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gateway/server/peers.h"
+#include "gateway/server/store.h"
+#include "topology/config.h"
+
+namespace entente {
+
+// What applications connect to: HTTP/1.1 with keep-alive; rows, transactions, SQL by Hrana,
+// conflicts, status and metrics.
+//
+// Threads:  its own network thread(s); each connection belongs to one of them.
+// Bounds:   limits.connections, header_bytes, body_bytes and the timeouts; a request waits in the
+//           Store's bounded queues or is answered 503 busy.
+class ClientServer {
+ public:
+  ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store,
+               Peers& peers);
+  ~ClientServer();  // stop()
+  ClientServer(const ClientServer&) = delete;
+  ClientServer& operator=(const ClientServer&) = delete;
+
+  Result<void> start();
+  // Stops accepting, lets requests in flight finish for up to 10 s, then closes.
+  void stop();
+  uint16_t port() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace entente

@@ -1,0 +1,252 @@
+#include "gateway/server/gateway.h"
+
+#include <spdlog/spdlog.h>
+
+#include <condition_variable>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "gateway/server/client_server.h"
+#include "gateway/server/data_folder.h"
+#include "gateway/server/peers.h"
+#include "gateway/server/schema_file.h"
+#include "gateway/server/store.h"
+#include "topology/graph.h"
+
+namespace entente {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kJoinAgain =
+    ": this database was restored or copied, and would write a second history under its old name; "
+    "start this datacenter with a new, empty data folder, and it gets everything from its "
+    "neighbours";
+
+uint64_t wall_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
+
+Result<std::string> read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!in.good() && !in.eof()) return fail(Code::kNotFound, "cannot read " + path.string());
+  return text;
+}
+
+// Asks the Store and waits: start() has nothing else to do.
+Result<bool> has_tables(Store& store) {
+  std::promise<Result<bool>> answer;
+  const bool asked = store.read([&](Reader& reader) {
+    answer.set_value(reader.tables().map([](const auto& tables) { return !tables.empty(); }));
+  });
+  if (!asked) return fail(Code::kBusy, "the database takes no reads");
+  return answer.get_future().get();
+}
+
+Result<Committed> commit(Store& store, ClientTransaction work) {
+  std::promise<Result<Committed>> answer;
+  const bool asked = store.submit(std::move(work), true, [&](Result<Committed> outcome) {
+    answer.set_value(std::move(outcome));
+  });
+  if (!asked) return fail(Code::kBusy, "the database takes no writes");
+  return answer.get_future().get();
+}
+
+ClientTransaction run_all(std::vector<std::string> statements) {
+  return [statements = std::move(statements)](WriteSession& session) -> Result<void> {
+    for (const auto& sql : statements) {
+      Statement statement;
+      statement.sql = sql;
+      statement.want_rows = false;
+      if (auto done = session.execute(statement); !done) return tl::unexpected(done.error());
+    }
+    return {};
+  };
+}
+
+}  // namespace
+
+struct Gateway::Impl {
+  Impl(Config c, std::string name, fs::path folder_path, OpenDatabase opener)
+      : config(std::move(c)),
+        dc(std::move(name)),
+        data(std::move(folder_path)),
+        open(std::move(opener)) {}
+
+  Result<void> start();
+  Result<Origin> incarnation(bool new_database);
+  Result<std::unique_ptr<Database>> open_database();
+  Result<void> check_marker(const Database& database) const;
+  Result<void> apply_schema();
+  void fatal(Error error);
+
+  bool durable() const { return me().database_kind != "memory"; }
+  const Datacenter& me() const { return *config.find(dc); }
+  fs::path database_path() const {
+    return me().database_path.empty() ? data / (dc + ".db") : fs::path(me().database_path);
+  }
+
+  const Config config;
+  const std::string dc;
+  const fs::path data;
+  const OpenDatabase open;
+
+  std::optional<Graph> graph;
+  std::optional<DataFolder> folder;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Peers> peers;
+  std::unique_ptr<ClientServer> clients;
+
+  std::mutex stop_mutex;
+  std::mutex mutex;  // guards what follows
+  std::condition_variable ended;
+  bool stopping = false;
+  std::optional<Error> failure;
+};
+
+// The database is new if its file is not there: then it gets a new incarnation, whatever the marker
+// says of an earlier one. Otherwise the marker must be there; that it is the right one is seen once
+// the database is open. The marker comes first: a crash in between leaves it without a database.
+Result<Origin> Gateway::Impl::incarnation(bool new_database) {
+  if (new_database) {
+    auto fresh = random_origin();
+    if (fresh && durable()) {
+      if (auto ok = folder->write_marker(*fresh); !ok) return tl::unexpected(ok.error());
+    }
+    return fresh;
+  }
+  auto marker = folder->marker();
+  if (!marker) return tl::unexpected(marker.error());
+  if (!*marker) {
+    return fail(Code::kFork, "the data folder " + data.string() +
+                                 " has no incarnation marker for " + database_path().string() +
+                                 kJoinAgain);
+  }
+  return **marker;
+}
+
+Result<std::unique_ptr<Database>> Gateway::Impl::open_database() {
+  std::error_code ec;
+  const bool new_database = !durable() || !fs::exists(database_path(), ec);
+  auto origin = incarnation(new_database);
+  if (!origin) return tl::unexpected(origin.error());
+  DatabaseOptions options;
+  options.dc = dc;
+  options.fresh_origin = *origin;
+  options.rules = config.rules;
+  options.schema_leader = config.schema_leader == dc;
+  options.schema_leader_name = config.schema_leader;
+  options.wall_ms = wall_ms();
+  options.conflict_log_rows = config.limits.conflict_log_rows;
+  options.transaction_bytes = config.limits.transaction_bytes;
+  options.result_bytes = config.limits.result_bytes;
+  options.statement_ms = static_cast<uint64_t>(config.limits.statement_time.count());
+  options.sql_bytes = config.limits.sql_bytes;
+  return open(me(), database_path(), options);
+}
+
+Result<void> Gateway::Impl::check_marker(const Database& database) const {
+  if (!durable()) return {};
+  const auto marker = folder->marker();
+  if (!marker) return tl::unexpected(marker.error());
+  const Origin self = database.state().self;
+  if (*marker && **marker == self) return {};
+  return fail(Code::kFork, database_path().string() + " is incarnation " + to_hex(self) +
+                               ", the marker beside it says " +
+                               (*marker ? to_hex(**marker) : std::string("nothing")) + kJoinAgain);
+}
+
+Result<void> Gateway::Impl::apply_schema() {
+  if (config.schema_path.empty() || config.schema_leader != dc) return {};
+  const auto present = has_tables(*store);
+  if (!present) return tl::unexpected(present.error());
+  if (*present) return {};
+  const auto script = read_file(config.schema_path);
+  if (!script) return tl::unexpected(script.error());
+  auto statements = split_statements(*script);
+  if (statements.empty()) return {};
+  const auto done = commit(*store, run_all(std::move(statements)));
+  if (!done) {
+    return fail(done.error().code, "the schema " + config.schema_path + ": " + done.error().text);
+  }
+  spdlog::info("schema_applied dc={} file={}", dc, config.schema_path);
+  return {};
+}
+
+Result<void> Gateway::Impl::start() {
+  graph.emplace(config);
+  auto opened = DataFolder::open(data);
+  if (!opened) return tl::unexpected(opened.error());
+  folder.emplace(std::move(*opened));
+  auto database = open_database();
+  if (!database) return tl::unexpected(database.error());
+  if (auto ok = check_marker(**database); !ok) return ok;
+
+  store = std::make_unique<Store>(std::move(*database), config.limits,
+                                  [this](Error error) { fatal(std::move(error)); });
+  peers = std::make_unique<Peers>(config, *graph, dc, *store);
+  clients = std::make_unique<ClientServer>(config, *graph, dc, *store, *peers);
+  return store->start()
+      .and_then([&] { return apply_schema(); })
+      .and_then([&] { return peers->start(); })
+      .and_then([&] { return clients->start(); })
+      .map([&] {
+        spdlog::info("gateway_started dc={} clients={} peers={} incarnation={}", dc,
+                     clients->port(), peers->port(), to_hex(store->opened().self));
+      });
+}
+
+void Gateway::Impl::fatal(Error error) {
+  spdlog::error("gateway_failed dc={} reason=\"{}\"", dc, error.text);
+  const std::lock_guard lock(mutex);
+  if (!failure) failure = std::move(error);
+  ended.notify_all();
+}
+
+Gateway::Gateway(Config config, std::string dc, fs::path data, OpenDatabase open)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(dc), std::move(data),
+                                   std::move(open))) {}
+
+Gateway::~Gateway() { stop(); }
+
+Result<void> Gateway::start() {
+  auto started = impl_->start();
+  if (!started) stop();
+  return started;
+}
+
+Result<void> Gateway::wait() {
+  std::unique_lock lock(impl_->mutex);
+  impl_->ended.wait(lock, [&] { return impl_->stopping || impl_->failure; });
+  if (impl_->failure) return tl::unexpected(*impl_->failure);
+  return {};
+}
+
+void Gateway::stop() {
+  auto& g = *impl_;
+  {
+    const std::lock_guard lock(g.mutex);
+    g.stopping = true;
+    g.ended.notify_all();
+  }
+  const std::lock_guard one_at_a_time(g.stop_mutex);
+  if (g.clients) g.clients->stop();
+  if (g.peers) g.peers->stop();
+  if (g.store) g.store->stop();
+  g.clients.reset();
+  g.peers.reset();
+  g.store.reset();
+  g.folder.reset();
+}
+
+uint16_t Gateway::client_port() const { return impl_->clients ? impl_->clients->port() : 0; }
+uint16_t Gateway::peer_port() const { return impl_->peers ? impl_->peers->port() : 0; }
+
+}  // namespace entente

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "gateway/server/hrana_values.h"
+#include "gateway/server/interactive_transaction.h"
+#include "gateway/server/site.h"
+
+namespace entente {
+
+// One SQL connection of a client, as Hrana sees it: stored texts and, at times, a transaction.
+//
+// Outside a transaction each statement is one of its own: those that read go to a reading
+// connection, the others are committed with whatever else waits. BEGIN holds the writer until
+// COMMIT; BEGIN … READONLY holds a snapshot. A batch that is one whole transaction is a single
+// piece of work for the writer and holds up nobody.
+//
+// Threads: its loop's; one call at a time.
+class HranaStream {
+ public:
+  // What is open in all streams together.
+  struct Counts {
+    size_t streams = 0;
+    size_t snapshots = 0;
+  };
+
+  HranaStream(const Site& site, Counts& counts) : site_(site), counts_(counts) {
+    ++counts_.streams;
+  }
+  ~HranaStream() {
+    close();
+    --counts_.streams;
+  }
+  HranaStream(const HranaStream&) = delete;
+  HranaStream& operator=(const HranaStream&) = delete;
+
+  Task<Result<StatementResult>> execute(Statement statement);
+  Task<StepResults> batch(std::vector<BatchStep> steps);
+  // Stops at the first statement that fails.
+  Task<Result<void>> sequence(std::string sql);
+
+  struct Description {
+    std::vector<std::optional<std::string>> parameters;
+    std::vector<StatementResult::Column> columns;  // of statements that only read
+    bool is_explain = false;
+    bool is_readonly = false;
+  };
+  Task<Result<Description>> describe(std::string sql);
+
+  // Rolls back what is open. Does not wait.
+  void close();
+  bool autocommit() const { return !transaction_ && !snapshot_; }
+  SqlTexts& texts() { return texts_; }
+  // What its client has seen: of reads and of commits.
+  const VersionVector& seen() const { return seen_; }
+
+ private:
+  using Outcome = Result<StatementResult>;
+
+  Task<Outcome> begin_write();
+  Task<Outcome> begin_read();
+  Task<Outcome> end(bool commit);
+  Task<Outcome> in_transaction(Statement statement);
+  Task<Outcome> in_snapshot(Statement statement);
+  Task<Outcome> alone(Statement statement);
+  Task<Outcome> read(const Statement& statement);
+  Task<StepResults> one_by_one(const std::vector<BatchStep>& steps);
+  Task<StepResults> at_once(const std::vector<BatchStep>& steps);
+  void release_snapshot();
+
+  const Site& site_;
+  Counts& counts_;
+  SqlTexts texts_;
+  VersionVector seen_;
+  std::shared_ptr<InteractiveTransaction> transaction_;
+  std::shared_ptr<Reader> snapshot_;
+  std::chrono::steady_clock::time_point snapshot_deadline_;
+};
+
+// True for a batch that is one transaction from its first step to its last, whatever happens on the
+// way: BEGIN; steps; COMMIT, or BEGIN; steps; COMMIT if …; ROLLBACK if the COMMIT did not succeed.
+bool is_whole_transaction(const std::vector<BatchStep>& steps);
+
+}  // namespace entente

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "conflict/result.h"
+#include "gateway/server/http_connection.h"
+#include "topology/config.h"
+
+namespace entente {
+
+// Listens, and keeps connections within limits.connections and their deadlines.
+//
+// Threads: one, which is also the Loop of everything that answers requests.
+class HttpServer {
+ public:
+  explicit HttpServer(const Limits& limits);
+  ~HttpServer();  // stop()
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  Loop& loop();
+  Result<void> start(const Endpoint& endpoint, HttpService service);
+  // Stops accepting, lets requests in flight finish for up to 10 s, then closes. Idempotent.
+  void stop();
+  uint16_t port() const;
+  size_t connections() const;  // from any thread
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace entente

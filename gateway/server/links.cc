@@ -1,0 +1,276 @@
+#include "gateway/server/links.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/replica/handshake.h"
+
+namespace entente {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstPause{25};
+constexpr std::chrono::seconds kReportEvery{1};
+
+uint64_t wall_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<milliseconds>(now).count());
+}
+
+// Our clock as pings carry it.
+uint64_t as_ticks(Links::Clock::time_point t) {
+  return static_cast<uint64_t>(t.time_since_epoch().count());
+}
+
+}  // namespace
+
+Links::Links(boost::asio::io_context& io, const Config& config, const Graph& graph, std::string dc,
+             Events events)
+    : io_(io),
+      config_(config),
+      graph_(graph),
+      dc_(std::move(dc)),
+      events_(std::move(events)),
+      heartbeat_(io) {
+  for (const auto& name : graph_.neighbours(dc_)) {
+    auto& n = neighbours_.try_emplace(name, io_, *config_.find(name)).first->second;
+    n.view.peer = name;
+    n.view.state = "connecting";
+    n.view.reason = Graph::dials(dc_, name) ? "not reached yet" : "it has not connected yet";
+    n.view.since_ms = wall_ms();
+  }
+}
+
+Links::~Links() { stop(); }
+
+Result<void> Links::start() {
+  auto listener = PeerListener::listen(
+      io_, config_.find(dc_)->peers, config_.limits,
+      [this](std::shared_ptr<PeerLink> link) { take_stranger(std::move(link)); });
+  if (!listener) return tl::unexpected(listener.error());
+  listener_ = std::move(*listener);
+  port_ = listener_->port();
+  for (auto& [name, n] : neighbours_) {
+    if (Graph::dials(dc_, name)) dial_neighbour(n);
+  }
+  beat();
+  return {};
+}
+
+void Links::stop() {
+  stopped_ = true;
+  if (listener_) listener_->stop();
+  heartbeat_.cancel();
+  for (auto& [name, n] : neighbours_) n.redial.cancel();
+  for (auto& [link, c] : std::exchange(conversations_, {})) c.link->close("");
+}
+
+// ---- Connecting --------------------------------------------------------------------------------
+
+void Links::dial_neighbour(Neighbour& n) { converse(dial(io_, n.place.peers, config_.limits), &n); }
+
+void Links::dial_again(Neighbour& n) {
+  n.pause = std::clamp(n.pause * 2, kFirstPause, config_.limits.reconnect_max);
+  std::uniform_int_distribution<int64_t> jitter(n.pause.count() / 2, n.pause.count());
+  n.redial.expires_after(milliseconds(jitter(random_)));
+  n.redial.async_wait([this, &n](boost::system::error_code ec) {
+    if (!ec && !stopped_) dial_neighbour(n);
+  });
+}
+
+void Links::take_stranger(std::shared_ptr<PeerLink> link) {
+  const auto strangers =
+      std::count_if(conversations_.begin(), conversations_.end(),
+                    [](const auto& entry) { return !entry.second.dialled && !entry.second.with; });
+  if (static_cast<size_t>(strangers) >= kStrangers) {
+    link->close("");
+    return report_stranger("too many connections that have not said hello");
+  }
+  converse(std::move(link), nullptr);
+}
+
+void Links::converse(std::shared_ptr<PeerLink> link, Neighbour* dialled) {
+  PeerLink* const id = link.get();
+  conversations_[id] = Conversation{link, dialled, nullptr};
+  link->start({[this, id] { conversations_[id].link->send(events_.hello()); },
+               [this, id](Frame frame) { on_frame(id, std::move(frame)); },
+               [this, id](const std::string& why) { end(id, why, false); }});
+}
+
+void Links::end(PeerLink* link, const std::string& why, bool refused) {
+  const auto it = conversations_.find(link);
+  if (it == conversations_.end()) return;
+  const Conversation c = std::move(it->second);
+  conversations_.erase(it);
+  Neighbour* const n = c.with ? c.with : c.dialled;
+  if (!n) return report_stranger(why);
+  const bool was_up = n->link == link;
+  if (was_up) n->link = nullptr;
+  if (was_up && !refused) n->pause = milliseconds(0);
+  if (!n->link) set_state(*n, refused ? "refused" : "connecting", why);
+  if (was_up) events_.down(n->place.name);
+  if (c.dialled && !stopped_) dial_again(*c.dialled);
+}
+
+// `n`: whom they say they are, or whom we dialled; null for somebody we do not know.
+void Links::refuse(PeerLink* link, Neighbour* n, const std::string& reason) {
+  const auto it = conversations_.find(link);
+  if (it == conversations_.end()) return;
+  it->second.link->close(reason);
+  if (n && !n->link) set_state(*n, "refused", reason);
+  end(link, reason, true);
+}
+
+// ---- Listening ---------------------------------------------------------------------------------
+
+void Links::on_frame(PeerLink* link, Frame frame) {
+  auto& c = conversations_.at(link);
+  if (const auto* bye = std::get_if<Bye>(&frame)) {
+    c.link->close("");
+    return end(link, "the peer refuses: " + bye->reason.substr(0, 1000), true);
+  }
+  if (c.with) return on_talk(c, std::move(frame));
+  if (const auto* hello = std::get_if<Hello>(&frame)) return on_hello(link, *hello);
+  refuse(link, c.dialled, "the peer's first frame is not a hello");
+}
+
+void Links::on_hello(PeerLink* link, const Hello& theirs) {
+  auto& c = conversations_.at(link);
+  Neighbour* const n = c.dialled ? c.dialled : find(theirs.dc);
+  const auto answer = admit(c, theirs, n);
+  if (!answer) return refuse(link, n, answer.error().text);
+  welcome(c, *n, theirs);
+}
+
+// `n` may be null until check_hello says that `theirs` is a neighbour's.
+Result<void> Links::admit(const Conversation& c, const Hello& theirs, const Neighbour* n) {
+  const Hello mine = events_.hello();
+  return check_hello(mine, theirs, graph_)
+      .and_then([&] { return check_direction(c, theirs); })
+      .and_then([&] { return check_only_one(theirs, *n); })
+      .and_then([&] { return events_.check_history(mine, theirs); });
+}
+
+Result<void> Links::check_direction(const Conversation& c, const Hello& theirs) const {
+  if (c.dialled && c.dialled->place.name != theirs.dc) {
+    return fail(Code::kMismatch, "the `peers` endpoint of " + c.dialled->place.name +
+                                     " is answered by " + theirs.dc);
+  }
+  if (!c.dialled && Graph::dials(dc_, theirs.dc)) {
+    return fail(Code::kMismatch, dc_ + " opens the link to " + theirs.dc + ", not the reverse");
+  }
+  return {};
+}
+
+// A neighbour that lost its old connection without our noticing may take its place.
+Result<void> Links::check_only_one(const Hello& theirs, const Neighbour& n) const {
+  if (!n.link) return {};
+  const bool silent = Clock::now() - n.heard > 2 * config_.limits.heartbeat;
+  if (theirs.incarnation != n.incarnation && !silent) {
+    return fail(Code::kMismatch, "another gateway is " + theirs.dc + " already, incarnation " +
+                                     to_hex(n.incarnation) + ", not " + to_hex(theirs.incarnation));
+  }
+  if (!silent) return fail(Code::kMismatch, theirs.dc + " is linked already");
+  return {};
+}
+
+void Links::welcome(Conversation& c, Neighbour& n, const Hello& theirs) {
+  if (PeerLink* const old = n.link) {
+    conversations_.at(old).link->close("replaced by a newer connection");
+    end(old, "replaced by a newer connection", false);
+  }
+  c.with = &n;
+  c.link->greeted();
+  n.link = c.link.get();
+  n.incarnation = theirs.incarnation;
+  n.heard = Clock::now();
+  set_state(n, "up", "");
+  events_.up(theirs);
+}
+
+void Links::on_talk(Conversation& c, Frame frame) {
+  Neighbour& n = *c.with;
+  n.heard = Clock::now();
+  if (const auto* ping = std::get_if<Ping>(&frame)) return c.link->send(Pong{ping->t, wall_ms()});
+  if (const auto* pong = std::get_if<Pong>(&frame)) return on_pong(n, *pong);
+  std::visit(
+      [&](auto&& body) {
+        using Body = std::decay_t<decltype(body)>;
+        if constexpr (std::is_constructible_v<Message, Body&&>) {
+          events_.received(n.place.name, Message(std::move(body)));
+        } else {
+          refuse(c.link.get(), &n, "the peer said hello twice");
+        }
+      },
+      std::move(frame));
+}
+
+void Links::on_pong(Neighbour& n, const Pong& pong) {
+  if (pong.t != as_ticks(n.pinged)) return;
+  const std::chrono::duration<double, std::milli> round_trip = Clock::now() - n.pinged;
+  n.view.round_trip_ms = round_trip.count();
+  n.view.clock_offset_ms = static_cast<double>(static_cast<int64_t>(pong.wall_ms - wall_ms())) +
+                           n.view.round_trip_ms / 2;
+}
+
+// ---- Talking -----------------------------------------------------------------------------------
+
+void Links::send(std::string_view peer, Message message) {
+  const auto* n = find(peer);
+  if (n && n->link) n->link->send(to_frame(std::move(message)));
+}
+
+void Links::cut(std::string_view peer, const std::string& reason) {
+  auto* const n = find(peer);
+  if (!n || !n->link) return;
+  PeerLink* const link = std::exchange(n->link, nullptr);
+  refuse(link, n, reason);
+}
+
+void Links::beat() {
+  for (auto& [name, n] : neighbours_) {
+    if (!n.link) continue;
+    n.pinged = Clock::now();
+    n.link->send(Ping{as_ticks(n.pinged)});
+  }
+  heartbeat_.expires_after(config_.limits.heartbeat);
+  heartbeat_.async_wait([this](boost::system::error_code ec) {
+    if (!ec && !stopped_) beat();
+  });
+}
+
+// ---- Known -------------------------------------------------------------------------------------
+
+std::vector<LinkView> Links::view() const {
+  std::vector<LinkView> out;
+  for (const auto& [name, n] : neighbours_) out.push_back(n.view);
+  return out;
+}
+
+void Links::set_state(Neighbour& n, const char* state, const std::string& reason) {
+  if (n.view.state == state && n.view.reason == reason) return;
+  const bool now_up = std::string_view(state) == "up";
+  const auto level = now_up || n.view.state != state ? spdlog::level::info : spdlog::level::debug;
+  spdlog::log(level, "link_{} dc={} peer={} reason=\"{}\"", state, dc_, n.place.name, reason);
+  if (n.view.state != state) n.view.since_ms = wall_ms();
+  n.view.state = state;
+  n.view.reason = reason;
+}
+
+void Links::report_stranger(const std::string& why) {
+  ++strangers_unreported_;
+  if (Clock::now() - stranger_reported_ < kReportEvery) return;
+  stranger_reported_ = Clock::now();
+  spdlog::warn("connection_refused dc={} count={} reason=\"{}\"", dc_,
+               std::exchange(strangers_unreported_, 0), why);
+}
+
+Links::Neighbour* Links::find(std::string_view dc) {
+  const auto it = neighbours_.find(dc);
+  return it == neighbours_.end() ? nullptr : &it->second;
+}
+
+}  // namespace entente

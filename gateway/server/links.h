@@ -1,0 +1,119 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/replica/messages.h"
+#include "gateway/server/peer_link.h"
+#include "gateway/server/peers.h"
+#include "topology/config.h"
+#include "topology/graph.h"
+
+namespace entente {
+
+// A link to every neighbour, as far as the world allows: dials or is dialled, exchanges hellos,
+// decides whether to talk, keeps the pulse, and tries again with growing pauses.
+//
+// Threads:   that of the io_context, for everything.
+// Invariant: between `up` and `down` of a neighbour there is exactly one link to it, over which
+// both
+//            hellos were checked; `received` comes only in between.
+// Bounds:    at most kStrangers connections that have not said hello.
+class Links {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr size_t kStrangers = 64;
+
+  struct Events {
+    std::function<Hello()> hello;  // ours, as of now
+    std::function<Result<void>(const Hello& mine, const Hello& theirs)> check_history;
+    std::function<void(const Hello&)> up;
+    std::function<void(const std::string& peer)> down;  // not after cut()
+    std::function<void(const std::string& peer, Message)> received;
+  };
+
+  Links(boost::asio::io_context& io, const Config& config, const Graph& graph, std::string dc,
+        Events events);
+  ~Links();
+
+  // Listens on this datacenter's endpoint and dials the neighbours that are ours to dial.
+  Result<void> start();
+  void stop();
+  uint16_t port() const { return port_; }
+
+  // To a neighbour that is up; nothing happens if it is not.
+  void send(std::string_view peer, Message message);
+  void cut(std::string_view peer, const std::string& reason);
+
+  // All but `traffic`, which is the replica's.
+  std::vector<LinkView> view() const;
+
+ private:
+  struct Neighbour {
+    Neighbour(boost::asio::io_context& io, const Datacenter& p) : place(p), redial(io) {}
+    const Datacenter& place;
+    LinkView view;
+    PeerLink* link = nullptr;  // the one that is up
+    Origin incarnation;        // who is at its other end
+    Clock::time_point heard;
+    Clock::time_point pinged;
+    boost::asio::steady_timer redial;
+    std::chrono::milliseconds pause{0};  // before the next attempt; grows
+  };
+
+  // A connection, from its first byte to its last.
+  struct Conversation {
+    std::shared_ptr<PeerLink> link;
+    Neighbour* dialled = nullptr;  // null: they dialled us
+    Neighbour* with = nullptr;     // known once their hello was welcome
+  };
+
+  // Connecting.
+  void dial_neighbour(Neighbour& n);
+  void dial_again(Neighbour& n);
+  void take_stranger(std::shared_ptr<PeerLink> link);
+  void converse(std::shared_ptr<PeerLink> link, Neighbour* dialled);
+  // The conversation is over: forgets it, tells who has to know, and dials again if that is on us.
+  void end(PeerLink* link, const std::string& why, bool refused);
+  void refuse(PeerLink* link, Neighbour* n, const std::string& reason);
+
+  // Listening.
+  void on_frame(PeerLink* link, Frame frame);
+  void on_hello(PeerLink* link, const Hello& theirs);
+  Result<void> admit(const Conversation& c, const Hello& theirs, const Neighbour* n);
+  Result<void> check_direction(const Conversation& c, const Hello& theirs) const;
+  Result<void> check_only_one(const Hello& theirs, const Neighbour& n) const;
+  void welcome(Conversation& c, Neighbour& n, const Hello& theirs);
+  void on_talk(Conversation& c, Frame frame);
+  void on_pong(Neighbour& n, const Pong& pong);
+
+  void beat();
+  void set_state(Neighbour& n, const char* state, const std::string& reason);
+  void report_stranger(const std::string& why);
+  Neighbour* find(std::string_view dc);
+
+  boost::asio::io_context& io_;
+  const Config& config_;
+  const Graph& graph_;
+  const std::string dc_;
+  const Events events_;
+  std::map<std::string, Neighbour, std::less<>> neighbours_;
+  std::map<PeerLink*, Conversation> conversations_;
+  std::unique_ptr<PeerListener> listener_;
+  boost::asio::steady_timer heartbeat_;
+  std::minstd_rand random_{std::random_device{}()};
+  Clock::time_point stranger_reported_{};
+  uint64_t strangers_unreported_ = 0;
+  uint16_t port_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace entente

@@ -1,0 +1,310 @@
+#include "gateway/server/peers.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <future>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "gateway/replica/handshake.h"
+#include "gateway/server/hot_log.h"
+#include "gateway/server/links.h"
+
+namespace entente {
+namespace {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+using Instant = Replica::Instant;
+using std::chrono::milliseconds;
+
+constexpr size_t kHotLogBytes = 16 << 20;
+constexpr milliseconds kBusyTick{10};  // while something changes
+constexpr milliseconds kIdleTick{100};
+constexpr milliseconds kBusyFor{1'000};  // after the last event
+constexpr milliseconds kTrimEvery{1'000};
+constexpr milliseconds kStopTime{3'000};
+
+Instant now() { return std::chrono::duration_cast<Instant>(Clock::now().time_since_epoch()); }
+
+uint64_t wall_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<milliseconds>(since).count());
+}
+
+Replica::Options options_of(const Config& config, const Graph& graph, const std::string& dc) {
+  Replica::Options options;
+  options.dc = dc;
+  options.graph = &graph;
+  options.reroute = config.topology.reroute;
+  options.failover_after = config.topology.failover_after;
+  options.max_clock_drift = config.max_clock_drift;
+  options.link_window = config.limits.link_window;
+  options.batch_bytes = config.limits.batch_bytes;
+  options.hold_back_bytes = config.limits.hold_back_bytes;
+  options.apply_bytes = config.limits.apply_bytes;
+  return options;
+}
+
+Replica::State state_of(const DatabaseState& opened) {
+  return {opened.self, opened.streams, opened.labels, opened.log_head};
+}
+
+LogPiece piece_of(LogChunk chunk) { return {chunk.position, std::move(chunk.run)}; }
+
+std::vector<LogPiece> pieces_of(std::vector<LogChunk> chunks) {
+  std::vector<LogPiece> pieces;
+  pieces.reserve(chunks.size());
+  for (auto& chunk : chunks) pieces.push_back(piece_of(std::move(chunk)));
+  return pieces;
+}
+
+}  // namespace
+
+// Everything happens on one thread, that of `io`; the Store's threads post to it.
+struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
+  Impl(const Config& c, const Graph& graph, std::string dc, Store& s)
+      : config(c),
+        store(s),
+        replica(options_of(c, graph, dc), state_of(s.opened())),
+        hot(s.opened().log_head, kHotLogBytes),
+        ticker(io),
+        links(io, c, graph, dc, events()) {
+    who_i_am.cluster = c.cluster;
+    who_i_am.topology = topology_fingerprint(c);
+    who_i_am.rules = rules_fingerprint(c);
+  }
+
+  // A listener for the Store's threads, which may outlive this: brings what it is told home.
+  template <class Told>
+  auto at_home(void (Impl::*method)(Told));
+
+  // What happened: tell the replica, then do what it wants.
+  template <class Event>
+  void step(Event event) {
+    last_event = now();
+    event(last_event);
+    drive();
+    if (ticker_pause != kBusyTick) tick_after(kBusyTick);
+  }
+
+  Links::Events events();
+  Hello hello() const;
+  Result<void> check_history(const Hello& mine, const Hello& theirs);
+  void committed(LogChunk chunk);
+  void applied(Result<std::vector<LogChunk>> outcome);
+
+  // What should be done.
+  void drive();
+  void perform(Ready& ready);
+  void apply(Apply work);
+  void read(const ReadLog& request);
+  void locate(const Locate& request);
+
+  void tick_after(milliseconds pause);
+  void tick();
+  void trim();
+  PeersView view() const;
+
+  const Config& config;
+  Store& store;
+  Hello who_i_am;
+  asio::io_context io{1};
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> busy{
+      asio::make_work_guard(io)};
+  Replica replica;
+  HotLog hot;
+  asio::steady_timer ticker;
+  milliseconds ticker_pause{0};
+  Instant last_event{0};
+  Instant last_trim{0};
+  VersionVector trimmed;
+  Links links;
+  bool stopping = false;
+  std::thread thread;
+};
+
+// ---- What happened -----------------------------------------------------------------------------
+
+Links::Events Peers::Impl::events() {
+  Links::Events e;
+  e.hello = [this] { return hello(); };
+  e.check_history = [this](const Hello& mine, const Hello& theirs) {
+    return check_history(mine, theirs);
+  };
+  e.up = [this](const Hello& theirs) { step([&](Instant t) { replica.link_up(theirs, t); }); };
+  e.down = [this](const std::string& peer) {
+    step([&](Instant t) { replica.link_down(peer, t); });
+  };
+  e.received = [this](const std::string& peer, Message message) {
+    step([&](Instant t) { replica.receive(peer, std::move(message), t, wall_ms()); });
+  };
+  return e;
+}
+
+Hello Peers::Impl::hello() const {
+  Hello mine = replica.hello(who_i_am);
+  mine.wall_ms = wall_ms();
+  for (auto& position : mine.applied) {
+    const auto chain = store.database().chain_at(position.origin, position.seq);
+    if (chain && *chain) position.chain = **chain;
+  }
+  return mine;
+}
+
+Result<void> Peers::Impl::check_history(const Hello& mine, const Hello& theirs) {
+  return entente::check_history(mine, theirs, [this](const Origin& origin, uint64_t seq) {
+    return store.database().chain_at(origin, seq);
+  });
+}
+
+template <class Told>
+auto Peers::Impl::at_home(void (Impl::*method)(Told)) {
+  return [weak = weak_from_this(), method](Told told) {
+    const auto impl = weak.lock();
+    if (!impl) return;
+    auto deliver = [raw = impl.get(), method, told = std::move(told)]() mutable {
+      (raw->*method)(std::move(told));
+    };
+    asio::post(impl->io, std::move(deliver));
+  };
+}
+
+void Peers::Impl::committed(LogChunk chunk) {
+  LogPiece piece = piece_of(std::move(chunk));
+  hot.add(piece);
+  step([&](Instant t) { replica.committed(std::move(piece), t); });
+}
+
+void Peers::Impl::applied(Result<std::vector<LogChunk>> outcome) {
+  if (!outcome) {
+    spdlog::warn("apply_failed reason=\"{}\"", outcome.error().text);
+    return step([&](Instant t) { replica.apply_failed(outcome.error(), t); });
+  }
+  auto pieces = pieces_of(std::move(*outcome));
+  for (const auto& piece : pieces) hot.add(piece);
+  step([&](Instant t) { replica.applied(std::move(pieces), t); });
+}
+
+// ---- What should be done -----------------------------------------------------------------------
+
+void Peers::Impl::drive() {
+  if (stopping) return;
+  for (auto ready = replica.take(); !ready.empty(); ready = replica.take()) perform(ready);
+}
+
+void Peers::Impl::perform(Ready& ready) {
+  for (auto& send : ready.sends) links.send(send.peer, std::move(send.message));
+  if (ready.apply) apply(std::move(*ready.apply));
+  for (const auto& request : ready.reads) read(request);
+  for (const auto& request : ready.locates) locate(request);
+  for (const auto& cut : ready.cuts) links.cut(cut.peer, cut.reason);
+}
+
+void Peers::Impl::apply(Apply work) { store.apply(std::move(work.runs), at_home(&Impl::applied)); }
+
+void Peers::Impl::read(const ReadLog& request) {
+  if (auto pieces = hot.read(request.after, request.max_bytes)) {
+    return replica.log_read(request.peer, std::move(*pieces), now());
+  }
+  auto chunks = store.database().read_log(request.after, request.max_bytes);
+  if (!chunks) {
+    links.cut(request.peer, "the log cannot be read: " + chunks.error().text);
+    return replica.link_down(request.peer, now());
+  }
+  replica.log_read(request.peer, pieces_of(std::move(*chunks)), now());
+}
+
+void Peers::Impl::locate(const Locate& request) {
+  replica.located(request.peer, request.origin,
+                  store.database().position_before(request.origin, request.seq + 1), now());
+}
+
+void Peers::Impl::tick_after(milliseconds pause) {
+  if (stopping) return;
+  ticker_pause = pause;
+  ticker.expires_after(pause);
+  ticker.async_wait([this](boost::system::error_code ec) {
+    if (!ec) tick();
+  });
+}
+
+void Peers::Impl::tick() {
+  const Instant t = now();
+  replica.tick(t);
+  drive();
+  if (t - last_trim >= kTrimEvery) trim();
+  tick_after(t - last_event < kBusyFor ? kBusyTick : kIdleTick);
+}
+
+void Peers::Impl::trim() {
+  last_trim = now();
+  VersionVector stable = replica.stable();
+  if (stable == trimmed) return;
+  trimmed = stable;
+  store.trim_log(std::move(stable));
+}
+
+PeersView Peers::Impl::view() const {
+  PeersView v;
+  v.links = links.view();
+  for (auto& traffic : replica.links()) {
+    for (auto& link : v.links) {
+      if (link.peer == traffic.peer) link.traffic = traffic;
+    }
+  }
+  v.origins = replica.origins();
+  for (const auto& [dc, row] : replica.members()) v.members.push_back(row);
+  v.applied = replica.applied();
+  v.stable = replica.stable();
+  v.held_bytes = replica.held_bytes();
+  return v;
+}
+
+// ---- The door ----------------------------------------------------------------------------------
+
+Peers::Peers(const Config& config, const Graph& graph, std::string dc, Store& store)
+    : impl_(std::make_shared<Impl>(config, graph, std::move(dc), store)) {
+  store.on_commit(impl_->at_home(&Impl::committed));
+}
+
+Peers::~Peers() { stop(); }
+
+Result<void> Peers::start() {
+  auto& p = *impl_;
+  if (auto listening = p.links.start(); !listening) return listening;
+  p.tick_after(kBusyTick);
+  p.thread = std::thread([&p] { p.io.run(); });
+  return {};
+}
+
+void Peers::stop() {
+  auto& p = *impl_;
+  if (!p.thread.joinable()) return;
+  std::promise<void> drained;
+  asio::post(p.io, [&p] {
+    p.stopping = true;
+    p.links.stop();
+    p.ticker.cancel();
+    p.busy.reset();
+  });
+  // A name that is being resolved cannot be called off.
+  auto watchdog = std::async(std::launch::async, [&p, done = drained.get_future()] {
+    if (done.wait_for(kStopTime) == std::future_status::timeout) p.io.stop();
+  });
+  p.thread.join();
+  drained.set_value();
+}
+
+uint16_t Peers::port() const { return impl_->links.port(); }
+
+void Peers::view(std::function<void(PeersView)> done) {
+  asio::post(impl_->io, [impl = impl_.get(), done = std::move(done)] { done(impl->view()); });
+}
+
+}  // namespace entente

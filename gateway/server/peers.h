@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/replica/replica.h"
+#include "gateway/server/store.h"
+#include "topology/config.h"
+#include "topology/graph.h"
+
+namespace entente {
+
+// One link, as `status` and /v1/links show it.
+struct LinkView {
+  std::string peer;
+  std::string state;      // up | connecting | refused
+  std::string reason;     // why it is not up
+  uint64_t since_ms = 0;  // Unix: in this state since
+  double round_trip_ms = 0;
+  double clock_offset_ms = 0;  // the peer's wall clock less ours
+  Replica::LinkStatus traffic;
+};
+
+struct PeersView {
+  std::vector<LinkView> links;
+  std::vector<Replica::OriginStatus> origins;
+  std::vector<MemberVector> members;
+  VersionVector applied;
+  VersionVector stable;
+  size_t held_bytes = 0;
+};
+
+// The links to the other gateways: moves bytes between sockets, the Replica that decides, and the
+// Store that keeps.
+//
+// Threads:  one thread of its own, which also drives the Replica. view() from any thread; its
+//           callback runs on that thread.
+// Errors:   a peer that breaks the protocol loses its link, with the reason in view() and the log;
+//           nothing a peer sends can stop this gateway.
+class Peers {
+ public:
+  Peers(const Config& config, const Graph& graph, std::string dc, Store& store);
+  ~Peers();  // stop()
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+
+  // Listens on the datacenter's `peers` endpoint and connects to its neighbours.
+  Result<void> start();
+  void stop();
+  uint16_t port() const;  // the one listened on, once started
+
+  void view(std::function<void(PeersView)> done);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;  // the Store's threads hold it weakly
+};
+
+}  // namespace entente

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string_view>
+
+#include "adapters/database.h"
+#include "gateway/server/json.h"
+
+namespace entente {
+
+// Rows and stamps as the row API spells them: NULL, integers, floats and text as JSON has them, a
+// blob as {"base64": "…"}. JSON's booleans are no SQL values and are refused.
+
+// How integers beyond 2^53, which JavaScript would round, come out.
+enum class BigIntegers { kNumber, kText };
+
+Result<Value> value_from_json(const Json& json, std::string_view what);
+Result<Row> row_from_json(const Json& json);
+// A key in a JSON body: an array of parts, or the only part itself.
+Result<std::vector<Value>> key_from_json(const Json& json);
+// A member with another name is refused: a misspelt "context" must not become a blind write.
+Result<void> only_members(const Json& json, std::span<const std::string_view> names);
+// The context in a body's member; absent if there is no such member.
+Result<std::optional<RowContext>> context_from_json(const Json& body);
+
+void write_value(JsonWriter& out, const Value& v, BigIntegers big);
+void write_row(JsonWriter& out, const Row& row, BigIntegers big);
+// The members "row" or "deleted", "dc", "hlc", "dot" of an open object.
+void write_version(JsonWriter& out, const RowVersion& version, BigIntegers big);
+
+// `<Unix milliseconds>.<counter>`.
+std::string to_string(Hlc hlc);
+// `<32 hex digits>:<seq>`, what to_string(Dot) makes.
+Result<Dot> parse_dot(std::string_view text);
+
+}  // namespace entente

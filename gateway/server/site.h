@@ -1,0 +1,24 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "gateway/server/peers.h"
+#include "gateway/server/store.h"
+#include "gateway/server/task.h"
+#include "topology/config.h"
+#include "topology/graph.h"
+
+namespace entente {
+
+// What every handler works on. Outlives them all.
+struct Site {
+  const Config& config;
+  const Graph& graph;
+  const std::string dc;
+  Store& store;
+  Loop& loop;
+  std::function<void(std::function<void(PeersView)>)> view;  // Peers::view
+};
+
+}  // namespace entente

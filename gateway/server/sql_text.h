@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace entente {
+
+// What the gateway must know of a statement before a database sees it: a tokenizer, no parser.
+
+enum class SqlControl {
+  kNone,
+  kBegin,  // takes the writer, DEFERRED too
+  kBeginReadonly,
+  kCommit,
+  kRollback,
+  kForeignKeys,  // PRAGMA foreign_keys = …: schema tools send it; nothing to do here
+};
+// One statement that is nothing but transaction control.
+SqlControl control_of(std::string_view sql);
+
+// Its first word is one that statements which only read start with (some that write do, too).
+bool may_only_read(std::string_view sql);
+bool is_explain(std::string_view sql);
+
+// The statements of a script, without their semicolons, leading blanks and comments, and without
+// empty ones. A CREATE TRIGGER ends after its END.
+std::vector<std::string_view> split_statements(std::string_view sql);
+
+// The parameters of a statement in order; absent: a plain `?`.
+std::vector<std::optional<std::string>> parameters_of(std::string_view sql);
+
+}  // namespace entente

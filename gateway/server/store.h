@@ -1,0 +1,76 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "adapters/database.h"
+#include "topology/limits.h"
+
+namespace entente {
+
+// The threads around a database: one that writes, some that read.
+//
+// What it is:  clients' transactions that wait are committed together with one fsync (group
+//              commit); between two groups the writer applies what peers sent, so that neither
+//              starves the other.
+// Threads:     every method from any thread. Callbacks run on the writer thread (submit, apply,
+//              on_commit, when_applied) or a reading thread (read): they must be short and post to
+//              where the work belongs.
+// Durability:  a callback that reports success runs after the fsync.
+// Bounds:      submit() and read() return false, and never call back, when limits.queued_writes or
+//              limits.queued_reads wait already.
+// Errors:      kCorrupt from the database calls on_fatal once and refuses everything after.
+class Store {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Store(std::unique_ptr<Database> database, const Limits& limits,
+        std::function<void(Error)> on_fatal);
+  ~Store();  // stop()
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Opens the readers and starts the threads.
+  Result<void> start();
+  // Finishes what is queued, then joins. Idempotent.
+  void stop();
+
+  // What the database knew when it was opened.
+  const DatabaseState& opened() const;
+  // What is durable now.
+  VersionVector applied() const;
+
+  // `alone`: an interactive transaction, which waits for its client while it runs: it gets a group
+  // of its own, so that nobody's reply waits for its end.
+  bool submit(ClientTransaction work, bool alone, std::function<void(Result<Committed>)> done);
+  bool read(std::function<void(Reader&)> job);
+
+  // Calls back with true once `target` is applied here (at once, on the calling thread, if it is
+  // already), or with false at `deadline`, or at once when too many wait.
+  void when_applied(VersionVector target, Clock::time_point deadline,
+                    std::function<void(bool)> done);
+
+  // For the replica: one apply at a time.
+  void apply(std::vector<Run> runs, std::function<void(Result<std::vector<LogChunk>>)> done);
+  void on_commit(std::function<void(const LogChunk&)> listener);  // before start()
+  // The database, for its log: read_log, position_before, chain_at from any thread.
+  Database& database();
+  // Asks the writer to trim when it is idle.
+  void trim_log(VersionVector stable);
+
+  struct Counters {
+    uint64_t groups = 0, committed = 0, failed = 0, applied = 0, queued_writes = 0,
+             queued_reads = 0;
+    bool disk_full = false;  // the last write failed for want of space
+  };
+  Counters counters() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace entente

@@ -1,0 +1,119 @@
+#include "gateway/commands/check.h"
+
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include <sstream>
+
+namespace entente {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kConf =
+    fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path() / "conf";
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+  bool says(const std::string& text) const { return out.find(text) != std::string::npos; }
+};
+
+Outcome check_of(const TopologyFile& file, OutputFormat format) {
+  std::ostringstream out, err;
+  const int code = check(file, format, out, err);
+  return {code, out.str(), err.str()};
+}
+
+Outcome check_text(const std::string& yaml, OutputFormat format) {
+  TopologyFile file{"shop.yaml", yaml, {}};
+  file.loaded = load_config(yaml, "/", [](const std::string&) { return std::nullopt; });
+  return check_of(file, format);
+}
+
+TEST(Check, PicturesACircle) {
+  const auto got = check_of(read_topology_file(kConf / "circle.yaml"), OutputFormat::kTable);
+  EXPECT_EQ(got.code, 0) << got.err;
+  EXPECT_TRUE(got.says("cluster shop, 3 datacenters, a circle, one way.\n")) << got.out;
+  EXPECT_TRUE(got.says("at most 2 links; changes take another way after 3s of silence")) << got.out;
+  EXPECT_TRUE(got.says("frankfurt   tokyo       all others\n")) << got.out;
+  EXPECT_TRUE(got.says("Single points of failure: none\n")) << got.out;
+  EXPECT_TRUE(got.says("(all)  lww     column       supersede\n")) << got.out;
+}
+
+TEST(Check, NamesWhatCannotBeLost) {
+  const auto got = check_of(read_topology_file(kConf / "links.yaml"), OutputFormat::kTable);
+  EXPECT_EQ(got.code, 0) << got.err;
+  EXPECT_TRUE(got.says("Single points of failure: frankfurt, virginia\n")) << got.out;
+  EXPECT_TRUE(
+      got.says("nothing replaces: boston - virginia, frankfurt - lisbon, "
+               "frankfurt - virginia\n"))
+      << got.out;
+}
+
+TEST(Check, ListsRulesOfEachTable) {
+  const auto got = check_of(read_topology_file(kConf / "all-to-all.yaml"), OutputFormat::kTable);
+  EXPECT_TRUE(got.says("carts     siblings  row          require\n")) << got.out;
+  EXPECT_TRUE(got.says("profiles  lww       column       supersede     plan: priority\n"))
+      << got.out;
+  const auto star = check_of(read_topology_file(kConf / "star.yaml"), OutputFormat::kTable);
+  EXPECT_TRUE(star.says("audit     not replicated\n")) << star.out;
+}
+
+TEST(Check, JsonOfEveryExampleParsesAndHasARouteToEverybody) {
+  for (const std::string name : {"circle", "star", "all-to-all", "links"}) {
+    const auto got = check_of(read_topology_file(kConf / (name + ".yaml")), OutputFormat::kJson);
+    EXPECT_EQ(got.code, 0);
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    ASSERT_FALSE(parser.parse(got.out).get(root)) << got.out;
+    const size_t datacenters = root["datacenters"].get_array().value().size();
+    size_t origins = 0;
+    for (const auto route : root["routes"].get_array()) {
+      origins += route["origins"].get_array().value().size();
+    }
+    EXPECT_EQ(origins, datacenters * (datacenters - 1)) << name;
+    EXPECT_EQ(std::string(root["topology_fingerprint"].get_c_str().value()).size(), 32u);
+  }
+}
+
+TEST(Check, ProblemsGoToStandardErrorWithCarets) {
+  const auto got = check_text("cluster: shop\ntoplogy: {kind: star}\n", OutputFormat::kTable);
+  EXPECT_EQ(got.code, 2);
+  EXPECT_EQ(got.out, "");
+  EXPECT_NE(got.err.find("shop.yaml:2:1: `toplogy` is not a key of the file\n"
+                         " 2 | toplogy: {kind: star}\n"
+                         "   | ^\n"
+                         "  did you mean `topology`?\n"),
+            std::string::npos)
+      << got.err;
+  EXPECT_NE(got.err.find("4 problems\n"), std::string::npos) << got.err;
+}
+
+TEST(Check, ProblemsInJsonKeepTheirPlaces) {
+  const auto got = check_text("cluster: shop\ntoplogy: \"\\e[2J\"\n", OutputFormat::kJson);
+  EXPECT_EQ(got.code, 2);
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  ASSERT_FALSE(parser.parse(got.out).get(root)) << got.out;
+  EXPECT_FALSE(root["fine"].get_bool().value());
+  EXPECT_EQ(root.at_pointer("/problems/3/line").get_int64().value(), 2);
+  EXPECT_EQ(root.at_pointer("/problems/3/did_you_mean").get_string().value(), "topology");
+}
+
+TEST(Check, SaysWhyAFileCannotBeRead) {
+  const auto missing = check_of(read_topology_file(kConf / "nowhere.yaml"), OutputFormat::kTable);
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_NE(missing.err.find("cannot be read: No such file"), std::string::npos) << missing.err;
+  const auto folder = check_of(read_topology_file(kConf), OutputFormat::kTable);
+  EXPECT_EQ(folder.code, 2);
+  EXPECT_NE(folder.err.find("it is a folder"), std::string::npos) << folder.err;
+}
+
+TEST(Output, KeepsControlCharactersAwayFromTerminalsAndJsonWhole) {
+  EXPECT_EQ(printable("a\x1b[2Jé\xFF\xC2\x9B"), "a?[2Jé??");
+  EXPECT_EQ(json_text("a\"b\\c\n\x01é\xFF"), "\"a\\\"b\\\\c\\u000a\\u0001é\xEF\xBF\xBD\"");
+}
+
+}  // namespace
+}  // namespace entente

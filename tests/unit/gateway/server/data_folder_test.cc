@@ -1,0 +1,77 @@
+#include "gateway/server/data_folder.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace entente {
+namespace {
+
+namespace fs = std::filesystem;
+
+class DataFolderTest : public ::testing::Test {
+ protected:
+  DataFolderTest() {
+    std::string name = (fs::temp_directory_path() / "entente-XXXXXX").string();
+    root_ = ::mkdtemp(name.data());
+  }
+  ~DataFolderTest() override { fs::remove_all(root_); }
+
+  fs::path root_;
+};
+
+TEST_F(DataFolderTest, IsMadeWhenItIsNotThere) {
+  const auto folder = DataFolder::open(root_ / "a" / "b");
+  ASSERT_TRUE(folder);
+  EXPECT_TRUE(fs::is_directory(root_ / "a" / "b"));
+}
+
+TEST_F(DataFolderTest, KeepsASecondGatewayOutAsLongAsItLives) {
+  {
+    const auto first = DataFolder::open(root_);
+    ASSERT_TRUE(first);
+    const auto second = DataFolder::open(root_);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Code::kBusy);
+    EXPECT_EQ(second.error().text, "the data folder " + root_.string() +
+                                       " is in use by another gateway (pid " +
+                                       std::to_string(::getpid()) + ")");
+  }
+  EXPECT_TRUE(DataFolder::open(root_));
+}
+
+TEST_F(DataFolderTest, TheMarkerIsReadAsItWasWritten) {
+  const auto folder = DataFolder::open(root_);
+  ASSERT_TRUE(folder);
+  EXPECT_EQ(*folder->marker(), std::nullopt);
+  const auto origin = random_origin();
+  ASSERT_TRUE(origin);
+  ASSERT_TRUE(folder->write_marker(*origin));
+  EXPECT_EQ(*folder->marker(), *origin);
+  const auto other = random_origin();
+  ASSERT_NE(*other, *origin);
+  ASSERT_TRUE(folder->write_marker(*other));
+  EXPECT_EQ(*folder->marker(), *other);
+}
+
+TEST_F(DataFolderTest, AMarkerThatIsNoneIsAnErrorNotAbsent) {
+  const auto folder = DataFolder::open(root_);
+  ASSERT_TRUE(folder);
+  for (const auto* text : {"", "abc\n", "zz000000000000000000000000000000\n"}) {
+    std::ofstream(root_ / "incarnation") << text;
+    const auto marker = folder->marker();
+    ASSERT_FALSE(marker) << text;
+    EXPECT_EQ(marker.error().code, Code::kCorrupt);
+  }
+}
+
+TEST_F(DataFolderTest, AFolderThatCannotBeMadeSaysWhy) {
+  std::ofstream(root_ / "file") << "x";
+  const auto folder = DataFolder::open(root_ / "file");
+  ASSERT_FALSE(folder);
+  EXPECT_NE(folder.error().text.find("file"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace entente

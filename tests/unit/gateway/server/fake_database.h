@@ -1,0 +1,74 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "adapters/database.h"
+
+namespace entente::test {
+
+// A database of one datacenter in a map, for what stands in front of a database: no conflicts, no
+// log to read. Table `t` has the key `id` (INTEGER) and table `pair` the key (`a` TEXT, `b`
+// INTEGER). SQL goes to `sql`, which a test sets.
+class FakeDatabase : public Database {
+ public:
+  using Rows = std::map<Key, Row>;
+  using Sql = std::function<Result<StatementResult>(const Statement&, bool reading)>;
+
+  FakeDatabase();
+
+  DatabaseState state() const override;
+  Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
+                                uint64_t wall_ms) override;
+  Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms) override;
+  Result<std::unique_ptr<Reader>> reader() override;
+  Result<std::vector<LogChunk>> read_log(LogPosition, size_t) override { return {}; }
+  Result<LogPosition> position_before(const Origin&, uint64_t) override { return 0; }
+  Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin&, uint64_t) override {
+    return std::nullopt;
+  }
+  Result<void> trim_log(const VersionVector&) override;
+
+  static Origin self();
+  static std::vector<TableDef> definitions();
+
+  // What commit() and apply() answer for the whole group, if set.
+  void fail_with(std::optional<Error> error);
+  // The next commit blocks before it does anything, until let_go().
+  void hold();
+  void wait_until_held();
+  void let_go();
+
+  std::vector<size_t> group_sizes() const;  // 0: an apply
+  size_t trims() const;
+
+  // REQUIRES: the lock is held, or the writer is the caller.
+  struct State {
+    std::map<std::string, Rows, std::less<>> tables;
+    std::set<std::string> texts;  // keys written by SQL statements, for tests to look at
+    VersionVector applied;
+  };
+  State snapshot() const;
+
+  Sql sql = [](const Statement&, bool) -> Result<StatementResult> { return StatementResult{}; };
+
+ private:
+  void wait_if_held();
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  State state_;
+  std::optional<Error> failure_;
+  bool hold_ = false, held_ = false;
+  std::vector<size_t> group_sizes_;
+  size_t trims_ = 0;
+};
+
+}  // namespace entente::test

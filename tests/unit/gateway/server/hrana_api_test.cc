@@ -1,0 +1,216 @@
+#include "gateway/server/hrana_api.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/gateway/server/http_client.h"
+#include "tests/unit/gateway/server/served.h"
+
+namespace entente {
+namespace {
+
+using test::HttpClient;
+using test::Served;
+
+// Understands SELECT (answers 1), WRITE … (remembers its own text) and BAD.
+Result<StatementResult> tiny_sql(const Statement& statement, bool reading) {
+  StatementResult result;
+  if (statement.sql.starts_with("SELECT")) {
+    result.columns = {{"one", std::nullopt}};
+    result.rows = {{int64_t{1}}};
+    return result;
+  }
+  if (statement.sql.starts_with("BAD")) return fail(Code::kSql, "bad", "SQLITE_ERROR");
+  if (reading) return fail(Code::kRefused, "this statement writes");
+  result.affected = 1;
+  result.last_insert_rowid = 5;
+  return result;
+}
+
+class HranaApiTest : public testing::Test {
+ protected:
+  explicit HranaApiTest(const std::function<void(Limits&)>& adjust = [](Limits&) {})
+      : served_(adjust, tiny_sql), client_(served_.port()) {}
+
+  HttpClient::Reply post(std::string_view requests, std::string_view baton = "") {
+    std::string body = R"({"baton":)";
+    body += baton.empty() ? "null" : "\"" + std::string(baton) + "\"";
+    body += R"(,"requests":[)" + std::string(requests) + "]}";
+    return client_.ask("POST", "/v2/pipeline", body, "Content-Type: application/json\r\n");
+  }
+  static std::string baton_of(const HttpClient::Reply& reply) {
+    std::string body = reply.body;
+    const auto json = parse_json(body);
+    const auto* baton = json ? json->find("baton") : nullptr;
+    return baton != nullptr && baton->string() != nullptr ? *baton->string() : "";
+  }
+  static bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  }
+  bool wrote(const std::string& sql) { return served_.database().snapshot().texts.contains(sql); }
+
+  Served served_;
+  HttpClient client_;
+};
+
+class ImpatientHranaApiTest : public HranaApiTest {
+ protected:
+  ImpatientHranaApiTest()
+      : HranaApiTest([](Limits& l) {
+          l.stream_timeout = std::chrono::milliseconds(20);
+          l.transaction_timeout = std::chrono::milliseconds(20);
+        }) {}
+};
+
+constexpr std::string_view kClose = R"(,{"type":"close"})";
+
+std::string execute(std::string_view sql) {
+  return R"({"type":"execute","stmt":{"sql":")" + std::string(sql) + R"("}})";
+}
+
+TEST_F(HranaApiTest, EveryRequestIsAnsweredEvenAfterAnError) {
+  const auto reply =
+      post(execute("BAD") + "," + execute("SELECT") + R"(,{"type":"dance"})" + std::string(kClose));
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.header("Content-Type"), "application/json");
+  EXPECT_TRUE(
+      reply.body.starts_with(R"({"baton":null,"base_url":null,"results":[{"type":"error",)"))
+      << reply.body;
+  EXPECT_TRUE(contains(reply.body, R"("error":{"message":"bad","code":"SQLITE_ERROR"})"));
+  EXPECT_TRUE(
+      contains(reply.body, R"({"type":"ok","response":{"type":"execute","result":{"cols")"));
+  EXPECT_TRUE(contains(
+      reply.body, R"("code":"HRANA_PROTO_ERROR"}},{"type":"ok","response":{"type":"close"}}]})"));
+}
+
+TEST_F(HranaApiTest, StatementThatTurnsOutToWriteGoesToTheWriter) {
+  const auto reply = post(execute("WITH x WRITE") + std::string(kClose));
+  EXPECT_TRUE(contains(reply.body, R"("affected_row_count":1,"last_insert_rowid":"5")"))
+      << reply.body;
+  EXPECT_TRUE(wrote("WITH x WRITE"));
+}
+
+TEST_F(HranaApiTest, BatonsAreGoodForOneUse) {
+  const auto first = baton_of(post(execute("SELECT")));
+  ASSERT_FALSE(first.empty());
+  const auto second = baton_of(post(execute("SELECT"), first));
+  ASSERT_FALSE(second.empty());
+  EXPECT_NE(first, second);
+  EXPECT_EQ(post(execute("SELECT"), first).status, 400);
+  EXPECT_EQ(baton_of(post(R"({"type":"close"})", second)), "");
+}
+
+TEST_F(HranaApiTest, TransactionAcrossRequestsIsOneCommit) {
+  auto baton = baton_of(post(execute("BEGIN IMMEDIATE") + "," + execute("WRITE 1")));
+  EXPECT_FALSE(wrote("WRITE 1"));
+  baton = baton_of(post(execute("BAD") + "," + execute("WRITE 2"), baton));
+  const auto reply = post(execute("COMMIT") + std::string(kClose), baton);
+  EXPECT_FALSE(contains(reply.body, "error")) << reply.body;
+  EXPECT_TRUE(wrote("WRITE 1"));
+  EXPECT_TRUE(wrote("WRITE 2"));
+  EXPECT_EQ(served_.database().group_sizes(), std::vector<size_t>{1});
+}
+
+TEST_F(HranaApiTest, ClosingAStreamRollsBack) {
+  const auto baton = baton_of(post(execute("BEGIN") + "," + execute("WRITE 1")));
+  post(R"({"type":"close"})", baton);
+  EXPECT_TRUE(contains(post(execute("WRITE 2") + std::string(kClose)).body, R"("type":"ok")"));
+  EXPECT_FALSE(wrote("WRITE 1"));
+  EXPECT_TRUE(wrote("WRITE 2"));
+}
+
+TEST_F(HranaApiTest, ReadOnlyTransactionRefusesWrites) {
+  const auto reply = post(execute("BEGIN TRANSACTION READONLY") + "," + execute("SELECT") + "," +
+                          execute("WRITE 1") + "," + execute("COMMIT") + std::string(kClose));
+  EXPECT_TRUE(contains(reply.body, R"("code":"SQLITE_READONLY")")) << reply.body;
+  EXPECT_FALSE(wrote("WRITE 1"));
+}
+
+std::string whole_batch(std::string_view statement) {
+  return R"({"type":"batch","batch":{"steps":[{"stmt":{"sql":"BEGIN"}},{"stmt":{"sql":")" +
+         std::string(statement) +
+         R"("},"condition":{"type":"ok","step":0}},)"
+         R"({"stmt":{"sql":"COMMIT"},"condition":{"type":"ok","step":1}},)"
+         R"({"stmt":{"sql":"ROLLBACK"},"condition":{"type":"not","cond":{"type":"ok","step":2}}}]}})";
+}
+
+TEST_F(HranaApiTest, BatchThatIsATransactionCommitsOrRollsBackWhole) {
+  const auto good = post(whole_batch("WRITE 1") + std::string(kClose));
+  EXPECT_TRUE(contains(good.body, R"("step_errors":[null,null,null,null])")) << good.body;
+  EXPECT_TRUE(wrote("WRITE 1"));
+  const auto bad = post(whole_batch("BAD") + std::string(kClose));
+  EXPECT_TRUE(contains(bad.body, R"("step_errors":[null,{"message":"bad")")) << bad.body;
+}
+
+TEST_F(HranaApiTest, BatchWhoseCommitFailsSaysSoAtTheCommit) {
+  served_.database().fail_with(Error{Code::kExhausted, "the disk is full", ""});
+  const auto reply = post(whole_batch("WRITE 1") + std::string(kClose));
+  EXPECT_TRUE(contains(reply.body, R"("code":"SQLITE_FULL")")) << reply.body;
+  EXPECT_FALSE(wrote("WRITE 1"));
+}
+
+TEST_F(HranaApiTest, BatchWithoutATransactionRunsStepByStep) {
+  const auto reply = post(R"({"type":"batch","batch":{"steps":[{"stmt":{"sql":"BAD"}},)"
+                          R"({"stmt":{"sql":"WRITE 1"},"condition":{"type":"ok","step":0}},)"
+                          R"({"stmt":{"sql":"WRITE 2"},"condition":{"type":"error","step":0}}]}})" +
+                          std::string(kClose));
+  EXPECT_TRUE(contains(reply.body, R"("step_results":[null,null,{)")) << reply.body;
+  EXPECT_FALSE(wrote("WRITE 1"));
+  EXPECT_TRUE(wrote("WRITE 2"));
+}
+
+TEST_F(HranaApiTest, SequenceStopsAtItsFirstError) {
+  const auto reply =
+      post(R"({"type":"sequence","sql":"WRITE 1; BAD; WRITE 3"})" + std::string(kClose));
+  EXPECT_TRUE(contains(reply.body, R"("type":"error")"));
+  EXPECT_TRUE(wrote("WRITE 1"));
+  EXPECT_FALSE(wrote("WRITE 3"));
+}
+
+TEST_F(HranaApiTest, StoredTextsAreUsedByNumber) {
+  const auto reply =
+      post(R"({"type":"store_sql","sql_id":1,"sql":"WRITE 9"},)"
+           R"({"type":"execute","stmt":{"sql_id":1}},)"
+           R"({"type":"close_sql","sql_id":1},{"type":"execute","stmt":{"sql_id":1}})" +
+           std::string(kClose));
+  EXPECT_TRUE(wrote("WRITE 9"));
+  EXPECT_TRUE(contains(reply.body, R"({"type":"close_sql"}},{"type":"error")")) << reply.body;
+}
+
+TEST_F(HranaApiTest, ProbesAreAnswered) {
+  EXPECT_EQ(client_.ask("GET", "/v2").status, 200);
+  EXPECT_EQ(client_.ask("GET", "/v3").status, 404);
+  EXPECT_EQ(client_.ask("GET", "/v3-protobuf").status, 404);
+  EXPECT_EQ(client_.ask("POST", "/v2/pipeline", "[1").status, 400);
+  EXPECT_EQ(client_.ask("POST", "/v2/pipeline", "{}").status, 400);
+  EXPECT_EQ(post("", "neverGiven").status, 400);
+}
+
+TEST_F(ImpatientHranaApiTest, IdleStreamExpiresAndItsTransactionIsRolledBack) {
+  const auto baton = baton_of(post(execute("BEGIN") + "," + execute("WRITE 1")));
+  // Waits for the writer, which the open transaction holds until it times out.
+  EXPECT_TRUE(contains(post(execute("WRITE 2") + std::string(kClose)).body, R"("type":"ok")"));
+  EXPECT_FALSE(wrote("WRITE 1"));
+  const auto late = post(execute("WRITE 3"), baton);
+  EXPECT_TRUE(contains(late.body, "TRANSACTION_TIMEOUT") || contains(late.body, "STREAM_EXPIRED"))
+      << late.body;
+  EXPECT_FALSE(wrote("WRITE 3"));
+}
+
+TEST_F(HranaApiTest, TransactionThatTimedOutRefusesStatementsUntilItIsEnded) {
+  Served served([](Limits& l) { l.transaction_timeout = std::chrono::milliseconds(5); }, tiny_sql);
+  HttpClient other(served.port());
+  const auto ask = [&](const std::string& baton, const std::string& requests) {
+    return other.ask("POST", "/v2/pipeline",
+                     R"({"baton":)" + baton + R"(,"requests":[)" + requests + "]}");
+  };
+  const auto baton = baton_of(ask("null", execute("BEGIN")));
+  ask("null", execute("WRITE 1"));  // has the writer only once the transaction lost it
+  const auto reply = ask('"' + baton + '"',
+                         execute("WRITE 2") + "," + execute("ROLLBACK") + "," + execute("WRITE 3"));
+  EXPECT_TRUE(contains(reply.body, R"("code":"TRANSACTION_TIMEOUT"}},{"type":"ok")")) << reply.body;
+  EXPECT_FALSE(served.database().snapshot().texts.contains("WRITE 2"));
+  EXPECT_TRUE(served.database().snapshot().texts.contains("WRITE 3"));
+}
+
+}  // namespace
+}  // namespace entente

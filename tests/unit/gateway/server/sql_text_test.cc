@@ -1,0 +1,65 @@
+#include "gateway/server/sql_text.h"
+
+#include <gtest/gtest.h>
+
+namespace entente {
+namespace {
+
+using Texts = std::vector<std::string_view>;
+
+TEST(SqlText, TransactionControlIsRecognised) {
+  EXPECT_EQ(control_of("BEGIN"), SqlControl::kBegin);
+  EXPECT_EQ(control_of(" -- c\n/* d */ begin immediate;"), SqlControl::kBegin);
+  EXPECT_EQ(control_of("BEGIN DEFERRED TRANSACTION"), SqlControl::kBegin);
+  EXPECT_EQ(control_of("BEGIN EXCLUSIVE TRANSACTION name"), SqlControl::kBegin);
+  EXPECT_EQ(control_of("BEGIN TRANSACTION READONLY"), SqlControl::kBeginReadonly);
+  EXPECT_EQ(control_of("BEGIN READONLY"), SqlControl::kBeginReadonly);
+  EXPECT_EQ(control_of("COMMIT"), SqlControl::kCommit);
+  EXPECT_EQ(control_of("END TRANSACTION;"), SqlControl::kCommit);
+  EXPECT_EQ(control_of("ROLLBACK"), SqlControl::kRollback);
+  EXPECT_EQ(control_of("PRAGMA foreign_keys=off"), SqlControl::kForeignKeys);
+}
+
+TEST(SqlText, WhatOnlyResemblesControlIsNone) {
+  for (const auto sql :
+       {"", ";", "BEGIN nonsense", "BEGIN; SELECT 1", "ROLLBACK TO s", "ROLLBACK TRANSACTION TO s",
+        "COMMIT AND", "SELECT 'BEGIN'", "BEGINS", "PRAGMA foreign_keys", "\"BEGIN\""}) {
+    EXPECT_EQ(control_of(sql), SqlControl::kNone) << sql;
+  }
+}
+
+TEST(SqlText, ReadersAreTriedForStatementsThatMayOnlyRead) {
+  EXPECT_TRUE(may_only_read("/* x */ select 1"));
+  EXPECT_TRUE(may_only_read("WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a"));
+  EXPECT_FALSE(may_only_read("INSERT INTO t VALUES (1)"));
+  EXPECT_FALSE(may_only_read("-- SELECT"));
+}
+
+TEST(SqlText, ScriptIsSplitAtSemicolonsOutsideTexts) {
+  EXPECT_EQ(split_statements("a; b"), (Texts{"a", "b"}));
+  EXPECT_EQ(split_statements(";; a ;-- end;\n"), (Texts{"a "}));
+  EXPECT_EQ(split_statements("x ';' \"a;\"\"b\" [;] `;` /* ; */ y;z").size(), 2u);
+  EXPECT_EQ(split_statements("'never closed; a").size(), 1u);
+  EXPECT_EQ(split_statements(""), Texts{});
+}
+
+TEST(SqlText, TriggerEndsAfterItsEnd) {
+  const auto parts = split_statements(
+      "CREATE TEMP TRIGGER a AFTER INSERT ON t BEGIN SELECT CASE WHEN 1 THEN 2 END; "
+      "DELETE FROM t; END; SELECT 1");
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_TRUE(parts[0].ends_with("; END"));
+}
+
+TEST(SqlText, ParametersAreListedAsSqliteNumbersThem) {
+  const auto p = parameters_of("SELECT ?, :a, '?', @b, :a, ?5 -- ?");
+  ASSERT_EQ(p.size(), 5u);
+  EXPECT_EQ(p[0], std::nullopt);
+  EXPECT_EQ(p[1], ":a");
+  EXPECT_EQ(p[2], "@b");
+  EXPECT_EQ(p[3], std::nullopt);
+  EXPECT_EQ(p[4], "?5");
+}
+
+}  // namespace
+}  // namespace entente

@@ -1,0 +1,131 @@
+#include "gateway/commands/status.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <boost/asio/write.hpp>
+#include <sstream>
+#include <thread>
+
+#include "gateway/commands/http_get.h"
+
+namespace entente {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+const std::string kHealthy = R"({"verdict": "All 2 datacenters are up.", "healthy": true,
+  "cluster": "shop", "dc": "tokyo", "datacenters": [
+  {"dc": "tokyo", "self": true, "link": "none", "reason": "", "lag_seconds": null, "behind": 0,
+   "unacknowledged": 0, "round_trip_ms": null},
+  {"dc": "paris", "self": false, "link": "up", "reason": "", "lag_seconds": 0.0125, "behind": 3,
+   "unacknowledged": 18446744073709551615, "round_trip_ms": 0.44}]})";
+
+// A server on loopback that gives one answer to one request.
+class OneAnswer {
+ public:
+  explicit OneAnswer(std::string answer)
+      : thread_([this, text = std::move(answer)] { serve(text); }) {}
+  ~OneAnswer() { thread_.join(); }
+  std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port());
+  }
+
+ private:
+  void serve(const std::string& answer) {
+    tcp::socket socket(io_);
+    boost::system::error_code ignored;
+    acceptor_.accept(socket, ignored);
+    asio::streambuf request;
+    asio::read_until(socket, request, "\r\n\r\n", ignored);
+    asio::write(socket, asio::buffer(answer), ignored);
+  }
+
+  asio::io_context io_;
+  tcp::acceptor acceptor_{io_, tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0)};
+  std::thread thread_;
+};
+
+std::string http(const std::string& line, const std::string& body) {
+  return "HTTP/1.1 " + line + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+Outcome status_of(const std::string& url, OutputFormat format = OutputFormat::kTable) {
+  std::ostringstream out, err;
+  const int code = status(url, format, out, err);
+  return {code, out.str(), err.str()};
+}
+
+TEST(Status, PutsTheVerdictFirstAndOneRowPerDatacenter) {
+  const OneAnswer server(http("200 OK", kHealthy));
+  const auto got = status_of(server.url());
+  EXPECT_EQ(got.code, 0) << got.err;
+  EXPECT_EQ(got.out,
+            "All 2 datacenters are up.\n"
+            "\n"
+            "DATACENTER  LINK      LAG      BEHIND  UNACKNOWLEDGED        ROUND TRIP  REASON\n"
+            "tokyo       this one\n"
+            "paris       up        0.013 s  3       18446744073709551615  0.4 ms\n");
+}
+
+TEST(Status, DegradedIsExitCodeOneAndJsonPassesThrough) {
+  const std::string body = R"({"verdict": "paris is away", "healthy": false, "datacenters": []})";
+  const OneAnswer server(http("200 OK", body));
+  const auto got = status_of(server.url() + "/", OutputFormat::kJson);
+  EXPECT_EQ(got.code, 1);
+  EXPECT_EQ(got.out, body + "\n");
+}
+
+TEST(Status, AnswersThatAreNoStatusAreRefused) {
+  for (const std::string& answer :
+       {http("404 Not Found", ""), http("200 OK", "[]"), http("200 OK", "{\"datacenters\": 7}"),
+        http("200 OK", "{\"datac"), std::string("SSH-2.0-OpenSSH\r\n"), std::string()}) {
+    const OneAnswer server(answer);
+    const auto got = status_of(server.url());
+    EXPECT_EQ(got.code, 1) << answer;
+    EXPECT_EQ(got.out, "");
+    EXPECT_NE(got.err.find(server.url()), std::string::npos) << got.err;
+  }
+}
+
+TEST(Status, NobodyListeningIsOneSentence) {
+  std::string url;
+  {
+    asio::io_context io;
+    const tcp::acceptor closed(io, tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0));
+    url = "http://127.0.0.1:" + std::to_string(closed.local_endpoint().port());
+  }
+  const auto got = status_of(url);
+  EXPECT_EQ(got.code, 1);
+  EXPECT_EQ(got.err, "entente: cannot reach " + url + ": Connection refused\n");
+  EXPECT_NE(status_of(url, OutputFormat::kJson).out.find("\"healthy\": false"), std::string::npos);
+}
+
+TEST(Status, AUrlThatIsNoneIsAUsageError) {
+  for (const std::string url : {"", "127.0.0.1:8080", "https://127.0.0.1:8080", "http://",
+                                "http://127.0.0.1", "http://127.0.0.1:0", "http://a b:1"}) {
+    EXPECT_EQ(status_of(url).code, 2) << url;
+  }
+}
+
+TEST(HttpGet, GivesUpAtTheDeadline) {
+  asio::io_context io;
+  const tcp::acceptor silent(io, tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0));
+  const Endpoint endpoint{"127.0.0.1", silent.local_endpoint().port(), false};
+  const auto answer = http_get(endpoint, "/", std::chrono::milliseconds(20));
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().text, "Connection timed out");
+}
+
+}  // namespace
+}  // namespace entente
