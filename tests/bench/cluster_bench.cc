@@ -1,0 +1,253 @@
+// Replication measured from outside, with real gateways: lag idle and under load over one, two and
+// three hops, catch-up after an absence, bytes on the link and at rest, memory.
+//
+//   cluster_bench [--quick]
+//
+// Lag: from the writer's reply to the answer of a read elsewhere that waits for the writer's
+// session token, less what such a read costs when there is nothing to wait for.
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "tests/support/cluster.h"
+#include "tests/support/http_client.h"
+
+namespace entente::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double percentile(std::vector<double> samples, double p) {
+  if (samples.empty()) return 0;
+  std::sort(samples.begin(), samples.end());
+  return samples[std::min(samples.size() - 1, static_cast<size_t>(p * double(samples.size())))];
+}
+
+constexpr const char* kSchema =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, amount INTEGER, price REAL, note "
+    "TEXT);";
+
+// About a hundred bytes of the kind that applications store.
+std::string row_json(int64_t id) {
+  return R"({"name":"customer )" + std::to_string(id % 5000) + R"(","amount":)" +
+         std::to_string(id * 37 % 1000) + R"(,"price":)" + std::to_string(id * 13 % 9000) +
+         R"(.5,"note":"shipped to warehouse )" + std::to_string(id * 7919 % 977) +
+         R"(, paid by card, left at the door"})";
+}
+
+std::string put(HttpClient& client, int64_t id) {
+  const auto response =
+      client.request("PUT", "/v1/tables/items/rows/" + std::to_string(id),
+                     "{\"row\":" + row_json(id) + "}", "Content-Type: application/json\r\n");
+  if (response.status != 200) {
+    std::fprintf(stderr, "PUT answered %d %s\n", response.status, response.body.c_str());
+    std::exit(1);
+  }
+  return response.headers.at("entente-session");
+}
+
+double read_after(HttpClient& client, int64_t id, const std::string& token) {
+  const auto start = Clock::now();
+  const auto response = client.request("GET", "/v1/tables/items/rows/" + std::to_string(id), "",
+                                       "Entente-Session: " + token + "\r\n");
+  if (response.status != 200) {
+    std::fprintf(stderr, "GET answered %d %s\n", response.status, response.body.c_str());
+    std::exit(1);
+  }
+  return ms_since(start);
+}
+
+// Writes at the first site and reads at the one `hops` links further, `samples` times.
+void lag(Cluster& cluster, size_t hops, int samples, int64_t& next_id, const char* label) {
+  HttpClient writer(cluster.port(cluster.dcs()[0]));
+  HttpClient reader(cluster.port(cluster.dcs()[hops]));
+  std::vector<double> waits, costs;
+  for (int i = 0; i < samples; ++i) {
+    const int64_t id = next_id++;
+    const std::string token = put(writer, id);
+    waits.push_back(read_after(reader, id, token));
+    costs.push_back(read_after(reader, id, token));
+  }
+  const double cost = percentile(costs, 0.5);
+  std::printf("lag %s, %zu hop(s): p50 %.2f ms, p99 %.2f ms (a read costs %.2f ms)\n", label, hops,
+              std::max(0.0, percentile(waits, 0.5) - cost),
+              std::max(0.0, percentile(waits, 0.99) - cost), cost);
+}
+
+// Keeps up `rate` writes a second at the first site until told to stop.
+class Load {
+ public:
+  Load(int port, int rate, int threads) {
+    for (int t = 0; t < threads; ++t) {
+      threads_.emplace_back([=, this] {
+        HttpClient client(port);
+        const auto pause = std::chrono::microseconds(1'000'000 * threads / rate);
+        auto due = Clock::now() + pause * t / threads;
+        for (int64_t id = 1'000'000'000 + t * 10'000'000; !stop_; ++id) {
+          std::this_thread::sleep_until(due);
+          due += pause;
+          put(client, id);
+          ++written_;
+        }
+      });
+    }
+  }
+  ~Load() {
+    stop_ = true;
+    for (auto& thread : threads_) thread.join();
+  }
+  int written() const { return written_; }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<int> written_{0};
+  std::vector<std::thread> threads_;
+};
+
+void measure_lag(bool quick) {
+  Cluster cluster({{"amber", "birch", "cedar", "delta"},
+                   "{kind: circle, order: [amber, birch, cedar, delta]}",
+                   kSchema,
+                   ""});
+  cluster.start_all();
+  for (const auto& dc : cluster.dcs()) cluster.wait_ready(dc);
+  cluster.wait_converged({}, 20);
+  int64_t id = 1;
+  const int samples = quick ? 100 : 1000;
+  for (size_t hops = 1; hops <= 3; ++hops) lag(cluster, hops, samples, id, "idle");
+  const Load load(cluster.port("amber"), 2000, 4);
+  const auto start = Clock::now();
+  std::this_thread::sleep_for(500ms);
+  for (size_t hops = 1; hops <= 3; ++hops) lag(cluster, hops, samples, id, "at 2,000 writes/s");
+  std::printf("  (the load reached %.0f writes/s)\n", load.written() * 1000.0 / ms_since(start));
+}
+
+long resident_kib(pid_t pid, std::string_view field) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field)) return std::stol(line.substr(field.size() + 1));
+  }
+  return 0;
+}
+
+void write_rows(int port, int64_t from, int64_t count) {
+  HttpClient client(port);
+  for (int64_t id = from; id < from + count; id += 100) {
+    std::string body = R"({"writes":[)";
+    for (int64_t i = id; i < id + 100; ++i) {
+      if (i > id) body += ',';
+      body += R"({"op":"put","table":"items","key":)" + std::to_string(i) + R"(,"row":)" +
+              row_json(i) + "}";
+    }
+    const auto response = client.request("POST", "/v1/transactions", body + "]}",
+                                         "Content-Type: application/json\r\n");
+    if (response.status != 200) {
+      std::fprintf(stderr, "transaction: %d %s\n", response.status, response.body.c_str());
+      std::exit(1);
+    }
+  }
+}
+
+// Raw SQLite writing the same rows durably, a hundred at a time: rows a second.
+double raw_rows_per_second(const std::filesystem::path& folder, int64_t count) {
+  sqlite3* db = nullptr;
+  sqlite3_open((folder / "raw.db").c_str(), &db);
+  sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", nullptr, nullptr, nullptr);
+  sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr);
+  sqlite3_stmt* insert = nullptr;
+  sqlite3_prepare_v2(db, "INSERT INTO items VALUES (?1, ?2, ?3, ?4, ?5)", -1, &insert, nullptr);
+  const auto start = Clock::now();
+  for (int64_t id = 0; id < count; ++id) {
+    if (id % 100 == 0) sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
+    const std::string name = "customer " + std::to_string(id % 5000);
+    const std::string note = "shipped to warehouse " + std::to_string(id * 7919 % 977) +
+                             ", paid by card, left at the door";
+    sqlite3_bind_int64(insert, 1, id);
+    sqlite3_bind_text(insert, 2, name.data(), int(name.size()), SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 3, id * 37 % 1000);
+    sqlite3_bind_double(insert, 4, double(id * 13 % 9000) + 0.5);
+    sqlite3_bind_text(insert, 5, note.data(), int(note.size()), SQLITE_STATIC);
+    sqlite3_step(insert);
+    sqlite3_reset(insert);
+    if (id % 100 == 99) sqlite3_exec(db, "COMMIT", nullptr, nullptr, nullptr);
+  }
+  const double seconds = ms_since(start) / 1000;
+  sqlite3_finalize(insert);
+  sqlite3_close(db);
+  return double(count) / seconds;
+}
+
+double metadata_bytes_per_row(const std::filesystem::path& database, int64_t rows) {
+  sqlite3* db = nullptr;
+  sqlite3_open_v2(database.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr);
+  sqlite3_stmt* sum = nullptr;
+  double bytes = 0;
+  if (sqlite3_prepare_v2(
+          db,
+          "SELECT sum(pgsize - unused) FROM dbstat WHERE name LIKE '\\_entente\\_v%' "
+          "ESCAPE '\\'",
+          -1, &sum, nullptr) == SQLITE_OK &&
+      sqlite3_step(sum) == SQLITE_ROW) {
+    bytes = sqlite3_column_double(sum, 0);
+  }
+  sqlite3_finalize(sum);
+  sqlite3_close(db);
+  return bytes / double(rows);
+}
+
+void measure_catch_up(bool quick) {
+  const int64_t rows = quick ? 20'000 : 200'000;
+  Cluster cluster({{"amber", "birch"}, "{kind: all-to-all}", kSchema, ""});
+  TcpProxy& link = cluster.proxy("amber", "birch");
+  cluster.start_all();
+  for (const auto& dc : cluster.dcs()) cluster.wait_ready(dc);
+  cluster.wait_converged({}, 20);
+  cluster.kill("birch");
+  write_rows(cluster.port("amber"), 0, rows);
+  const VersionVector target = cluster.applied("amber");
+  const long before = resident_kib(cluster.process("amber").pid(), "VmRSS:");
+  const uint64_t bytes = link.bytes();
+
+  cluster.start("birch");
+  cluster.wait_ready("birch");
+  const auto start = Clock::now();
+  if (!cluster.wait_converged(target, 120)) std::exit(1);
+  const double caught_up = double(rows) / (ms_since(start) / 1000);
+  const double raw = raw_rows_per_second(cluster.folder(), rows);
+  std::printf(
+      "catch-up of %ld rows: %.0f rows/s, %.2f x raw SQLite in groups of 100 (%.0f rows/s)\n",
+      long(rows), caught_up, caught_up / raw, raw);
+  std::printf("on the link: %.1f bytes per row change of about 100 bytes\n",
+              double(link.bytes() - bytes) / double(rows));
+  std::printf("resident: sender %ld MiB, %ld MiB after feeding; receiver %ld MiB, peak %ld MiB\n",
+              before / 1024, resident_kib(cluster.process("amber").pid(), "VmRSS:") / 1024,
+              resident_kib(cluster.process("birch").pid(), "VmRSS:") / 1024,
+              resident_kib(cluster.process("birch").pid(), "VmHWM:") / 1024);
+  cluster.stop("amber");
+  cluster.stop("birch");
+  std::printf("metadata at rest: %.1f bytes a row\n",
+              metadata_bytes_per_row(cluster.folder() / "birch" / "birch.db", rows));
+}
+
+}  // namespace
+}  // namespace entente::testing
+
+int main(int argc, char** argv) {
+  const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
+  entente::testing::measure_lag(quick);
+  entente::testing::measure_catch_up(quick);
+}

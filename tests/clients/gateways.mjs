@@ -1,0 +1,61 @@
+// Real gateways for client tests: one process a datacenter, in a temporary folder, on free ports.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+export async function startGateways({ dcs, topology, schema, extra = '' }) {
+  const folder = mkdtempSync(join(tmpdir(), 'entente-clients-'))
+  const ports = {}
+  let yaml = `cluster: clients\ntopology: ${topology}\ndatacenters:\n`
+  for (const dc of dcs) {
+    ports[dc] = await freePort()
+    yaml += `  ${dc}: {peers: "ws://127.0.0.1:${await freePort()}", clients: "127.0.0.1:${ports[dc]}"}\n`
+  }
+  writeFileSync(join(folder, 'schema.sql'), schema)
+  const config = join(folder, 'cluster.yaml')
+  writeFileSync(config, `${yaml}schema: schema.sql\nsecurity: {insecure: true}\n${extra}`)
+
+  const processes = dcs.map((dc) =>
+    spawn(
+      process.env.ENTENTE_BINARY,
+      ['serve', '--config', config, '--dc', dc, '--data', join(folder, dc)],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    ),
+  )
+  const url = (dc) => `http://127.0.0.1:${ports[dc]}`
+  for (const dc of dcs) await until(async () => (await fetch(`${url(dc)}/readyz`)).ok, `${dc} is ready`)
+
+  return {
+    url,
+    stop() {
+      for (const p of processes) p.kill('SIGTERM')
+      return Promise.all(processes.map((p) => new Promise((done) => p.on('exit', done)))).then(() =>
+        rmSync(folder, { recursive: true, force: true }),
+      )
+    },
+  }
+}
+
+export async function until(holds, what) {
+  const deadline = Date.now() + 20_000
+  for (;;) {
+    try {
+      const value = await holds()
+      if (value) return value
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+    if (Date.now() > deadline) throw new Error(`not in 20 s: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

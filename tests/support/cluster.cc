@@ -1,0 +1,136 @@
+#include "tests/support/cluster.h"
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "conflict/context.h"
+#include "tests/support/http_client.h"
+
+namespace entente::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPoll = 20ms;
+
+// The two ends of a link in a fixed order: the one that opens the connection first.
+std::pair<std::string, std::string> ends(std::string a, std::string b) {
+  if (b < a) std::swap(a, b);
+  return {a, b};
+}
+
+}  // namespace
+
+std::string Cluster::binary() {
+  const char* named = std::getenv("ENTENTE_BINARY");
+  return named != nullptr ? named : ENTENTE_BINARY_DEFAULT;
+}
+
+Cluster::Cluster(Options options) : options_(std::move(options)) {
+  for (const auto& dc : options_.dcs) {
+    client_ports_[dc] = free_port();
+    peer_ports_[dc] = free_port();
+  }
+  std::ofstream(folder_.path() / "schema.sql") << options_.schema;
+}
+
+TcpProxy& Cluster::proxy(const std::string& a, const std::string& b) {
+  auto& proxy = proxies_[ends(a, b)];
+  if (!proxy) proxy = std::make_unique<TcpProxy>(peer_ports_.at(ends(a, b).second));
+  return *proxy;
+}
+
+// Every gateway has the same file but for the address of a neighbour behind a proxy.
+std::filesystem::path Cluster::write_config(const std::string& dc) {
+  const auto path = folder_.path() / (dc + ".yaml");
+  std::ofstream out(path);
+  out << "cluster: test\ntopology: " << options_.topology << "\ndatacenters:\n";
+  for (const auto& other : options_.dcs) {
+    const auto proxied = proxies_.find(ends(dc, other));
+    const bool through = proxied != proxies_.end() && proxied->first.first == dc && other != dc;
+    const int peers = through ? proxied->second->port() : peer_ports_.at(other);
+    out << "  " << other << ": {peers: \"ws://127.0.0.1:" << peers
+        << "\", clients: \"127.0.0.1:" << client_ports_.at(other) << "\"}\n";
+  }
+  out << "security: {insecure: true}\nschema: schema.sql\n" << options_.extra;
+  return path;
+}
+
+void Cluster::start(const std::string& dc) {
+  const auto config = write_config(dc);
+  processes_[dc] = std::make_unique<Process>(
+      std::vector<std::string>{binary(), "serve", "--config", config.string(), "--dc", dc, "--data",
+                               (folder_.path() / dc).string()},
+      folder_.path() / (dc + ".log"));
+}
+
+void Cluster::start_all() {
+  for (const auto& dc : options_.dcs) start(dc);
+}
+
+void Cluster::kill(const std::string& dc) {
+  processes_.at(dc)->signal(SIGKILL);
+  processes_.at(dc)->wait();
+}
+
+int Cluster::stop(const std::string& dc) {
+  processes_.at(dc)->signal(SIGTERM);
+  return processes_.at(dc)->wait();
+}
+
+bool Cluster::wait_ready(const std::string& dc) {
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (std::chrono::steady_clock::now() < deadline && process(dc).running()) {
+    HttpClient client(port(dc));
+    if (client.request("GET", "/readyz").status == 200) return true;
+    std::this_thread::sleep_for(kPoll);
+  }
+  return false;
+}
+
+VersionVector Cluster::applied(const std::string& dc) {
+  HttpClient client(port(dc));
+  const auto response = client.request("GET", "/livez");
+  const auto token = response.headers.find("entente-session");
+  if (token == response.headers.end()) return {};
+  return parse_session_token(token->second).value_or(VersionVector{});
+}
+
+bool Cluster::wait_converged(const VersionVector& at_least, int seconds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  while (std::chrono::steady_clock::now() < deadline) {
+    const VersionVector first = applied(options_.dcs.front());
+    bool same = first.covers(at_least) && !first.empty();
+    for (const auto& dc : options_.dcs) same = same && applied(dc) == first;
+    if (same) return true;
+    std::this_thread::sleep_for(kPoll);
+  }
+  return false;
+}
+
+std::string Cluster::output(const std::string& dc) const {
+  std::stringstream text;
+  text << std::ifstream(folder_.path() / (dc + ".log")).rdbuf();
+  return text.str();
+}
+
+std::string sql(int port, const std::string& statement) {
+  HttpClient client(port);
+  std::string text;
+  for (const char c : statement) {
+    if (c == '"' || c == '\\') text.push_back('\\');
+    text.push_back(c);
+  }
+  return client
+      .request("POST", "/v2/pipeline",
+               R"({"baton":null,"requests":[{"type":"execute","stmt":{"sql":")" + text +
+                   R"(","want_rows":true}},{"type":"close"}]})",
+               "Content-Type: application/json\r\n")
+      .body;
+}
+
+}  // namespace entente::testing

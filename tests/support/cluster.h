@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conflict/version_vector.h"
+#include "tests/support/process.h"
+#include "tests/support/tcp_proxy.h"
+
+namespace entente::testing {
+
+// Real gateways, one process per datacenter, in a temporary folder, on ports of the system's
+// choosing. The binary is the one this build made.
+class Cluster {
+ public:
+  struct Options {
+    std::vector<std::string> dcs;
+    std::string topology;  // YAML under `topology:`, in flow style: `{kind: all-to-all}`
+    std::string schema;    // SQL
+    std::string extra;     // more top-level YAML
+  };
+
+  explicit Cluster(Options options);
+
+  // The link between these two goes through a proxy. Before start().
+  TcpProxy& proxy(const std::string& a, const std::string& b);
+
+  void start(const std::string& dc);
+  void start_all();
+  void kill(const std::string& dc);  // kill -9
+  int stop(const std::string& dc);   // SIGTERM; the exit code
+  bool wait_ready(const std::string& dc);
+  // Waits until every gateway has applied the same, and none of them anything less than `at_least`.
+  bool wait_converged(const VersionVector& at_least, int seconds);
+  VersionVector applied(const std::string& dc);
+
+  int port(const std::string& dc) const { return client_ports_.at(dc); }
+  const std::vector<std::string>& dcs() const { return options_.dcs; }
+  Process& process(const std::string& dc) { return *processes_.at(dc); }
+  // What the gateway printed.
+  std::string output(const std::string& dc) const;
+  std::filesystem::path folder() const { return folder_.path(); }
+  static std::string binary();
+
+ private:
+  std::filesystem::path write_config(const std::string& dc);
+
+  Options options_;
+  TemporaryFolder folder_;
+  std::map<std::string, int> client_ports_, peer_ports_;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<TcpProxy>> proxies_;
+  std::map<std::string, std::unique_ptr<Process>> processes_;
+};
+
+// Runs one SQL statement by Hrana; the body of the answer.
+std::string sql(int port, const std::string& statement);
+
+}  // namespace entente::testing
