@@ -46,7 +46,13 @@ struct StatementResult {
 
 // One row write of the row API.
 struct RowRequest {
-  enum class Kind { kPut, kPatch, kErase };
+  enum class Kind {
+    kPut,
+    kPatch,
+    kErase,
+    kIncrement,  // counters: `columns` are the amounts
+    kResolve,    // what the policies that decide on reading make of the row; kNotFound: nothing
+  };
   Kind kind = Kind::kPut;
   std::string table;
   std::vector<Value> key;  // in primary-key order
@@ -55,6 +61,7 @@ struct RowRequest {
   std::optional<std::string> if_match;  // the ETag the row must have here
   bool if_none_match = false;           // the row must not exist here
   std::optional<Dot> pick;              // put: take the columns of this sibling instead
+  bool resolution = false;              // somebody decided a conflict: the log says so
 };
 
 // What a row write did. `context` covers what its writer has now seen of the row; it is complete
@@ -114,6 +121,7 @@ struct RowRead {
   size_t siblings = 0;  // values that differ; 1 in the usual case
   enum class Conflict { kNone, kResolved, kOpen } conflict = Conflict::kNone;
   PolicyKind policy = PolicyKind::kLww;
+  bool decides_on_read = false;    // open, and kResolve can decide it
   std::vector<RowVersion> values;  // only when asked for
 };
 
@@ -124,11 +132,15 @@ struct ConflictEntry {
   std::string group;  // the register: "" the row, or a column
   PolicyKind policy = PolicyKind::kLww;
   bool open = false;
-  std::string kind;  // "update-update", "update-delete", "delete-update", … loser first; or
-                     // "constraint": the row is valid but this database refuses to show it
+  std::string kind;  // "insert-insert", "update-update", "update-delete", … loser first; or
+                     // "constraint": the row is valid but this database refuses to show it;
+                     // "unique": another row holds its UNIQUE key
   RowVersion winner;
   std::vector<RowVersion> losers;  // resolved: one; open: all that SQL does not show
   uint64_t detected_ms = 0;        // Unix, this gateway's clock
+  std::string
+      decided_by;    // "lww", "merge: text", "handler cart lua:…", "operator", …; "" while open
+  std::string note;  // open: why a handler failed, what is in the way
 };
 
 struct ConflictQuery {
@@ -149,6 +161,13 @@ struct DatabaseState {
   LogPosition log_head = 0;
   uint64_t epoch = 0;
   Hlc hlc;
+  VersionVector promised;  // what clients' contexts must cover; see Database::promise
+};
+
+// What one slice of collecting did.
+struct Collected {
+  size_t rows = 0;         // from which something was taken
+  bool round_over = true;  // the next call starts with the first row again
 };
 
 // A reading connection. One thread at a time. Between begin() and end() everything is read from one
@@ -173,7 +192,8 @@ class Reader {
 
 // One datacenter's database, as its gateway sees it.
 //
-// Threads:     commit(), apply() and trim_log() from one thread, the writer; the rest from any.
+// Threads:     commit(), apply(), promise(), collect() and trim_log() from one thread, the writer;
+//              the rest from any.
 // Durability:  when commit() or apply() returns, its effect survives power loss.
 // Idempotence: applying a transaction whose dot is covered changes nothing and succeeds.
 // Order:       transactions enter the log in the order they become visible, which is causal.
@@ -205,8 +225,22 @@ class Database {
   // The hash chain of an origin at seq, if the log still reaches it.
   virtual Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin& origin,
                                                                   uint64_t seq) = 0;
+  // Tries again what handlers failed to decide, some rows a call; returns how many still wait.
+  // Forgets resolved conflicts that are too old.
+  virtual Result<size_t> judge_again(uint64_t wall_ms) = 0;
   // Forgets log chunks that `stable` covers whole, oldest first, up to the first it does not.
   virtual Result<void> trim_log(const VersionVector& stable) = 0;
+
+  // Promises, durably, to refuse client contexts that do not cover `floor`: kPrecondition,
+  // "context_expired". Never goes back. A write that saw nothing (`blind: sibling`) counts as
+  // having seen the floor, and keeps what lasts of the row (lasting_siblings). REQUIRES: what is
+  // applied covers it.
+  virtual Result<void> promise(const VersionVector& floor) = 0;
+  // Collects what nobody can ask for any more: tombstones and settled siblings all of whose dots
+  // `stable` covers. Goes round all rows, a slice of at most `rows_max` a call, each call from
+  // where the last one stopped. REQUIRES: every change not applied here yet has seen `stable`
+  // (Replica::collectable).
+  virtual Result<Collected> collect(const VersionVector& stable, size_t rows_max) = 0;
 };
 
 // What every adapter is told when it opens a database.
@@ -214,14 +248,16 @@ struct DatabaseOptions {
   std::string dc;       // whose database this is; declared in the first record
   Origin fresh_origin;  // random: becomes self if the database is new
   ConflictRules rules;
+  std::string rules_version;  // when it changes, every row with siblings is judged anew
   bool schema_leader = true;  // schema changes are accepted here
   std::string schema_leader_name;
-  uint64_t wall_ms = 0;                    // now, for the declaration of a new origin
-  size_t conflict_log_rows = 1'000'000;    // oldest resolved conflicts go first
-  size_t transaction_bytes = 64ull << 20;  // one transaction's record
-  size_t result_bytes = 64ull << 20;       // one statement's result
-  uint64_t statement_ms = 10'000;          // one statement's run time
-  size_t sql_bytes = 1ull << 20;           // one statement's text
+  uint64_t wall_ms = 0;                               // now, for the declaration of a new origin
+  size_t conflict_log_rows = 1'000'000;               // oldest resolved conflicts go first
+  uint64_t conflict_log_ms = 30ull * 24 * 3'600'000;  // and those that are older
+  size_t transaction_bytes = 64ull << 20;             // one transaction's record
+  size_t result_bytes = 64ull << 20;                  // one statement's result
+  uint64_t statement_ms = 10'000;                     // one statement's run time
+  size_t sql_bytes = 1ull << 20;                      // one statement's text
 };
 
 }  // namespace entente

@@ -26,6 +26,11 @@ void ByteWriter::zigzag(int64_t v) {
   varint((static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63));
 }
 
+void ByteWriter::wide(Int128 v) {
+  u64(static_cast<uint64_t>(v >> 64));
+  u64(static_cast<uint64_t>(v));
+}
+
 void ByteWriter::value(const Value& v) {
   switch (v.index()) {
     case 0:
@@ -106,6 +111,11 @@ Origin ByteReader::origin() {
   const auto b = raw(o.id.size());
   if (!b.empty()) std::memcpy(o.id.data(), b.data(), b.size());
   return o;
+}
+
+Int128 ByteReader::wide() {
+  const auto high = static_cast<int64_t>(u64());
+  return static_cast<Int128>(high) * (static_cast<Int128>(1) << 64) + u64();
 }
 
 Value ByteReader::value() {

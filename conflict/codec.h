@@ -11,6 +11,8 @@
 
 namespace entente {
 
+__extension__ typedef __int128 Int128;
+
 // Appends to a byte string. Integers are big-endian; varints are LEB128 (7 bits a byte, low
 // first, at most 10 bytes); strings are a varint length and the bytes.
 class ByteWriter {
@@ -20,6 +22,7 @@ class ByteWriter {
   void u64(uint64_t v);
   void varint(uint64_t v);
   void zigzag(int64_t v);
+  void wide(Int128 v);  // 16 bytes
   void raw(std::string_view bytes) { out_.append(bytes); }
   void string(std::string_view bytes) { varint(bytes.size()), raw(bytes); }
   void origin(const Origin& o) {
@@ -48,6 +51,7 @@ class ByteReader {
   uint64_t u64();
   uint64_t varint();
   int64_t zigzag();
+  Int128 wide();
   std::string_view raw(size_t n);
   std::string_view string();
   Origin origin();

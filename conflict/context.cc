@@ -1,6 +1,7 @@
 #include "conflict/context.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace entente {
 namespace {
@@ -61,6 +62,16 @@ bool RowContext::covers(const Dot& d) const {
   return seen.covers(d) || std::find(also.begin(), also.end(), d) != also.end();
 }
 
+bool RowContext::covers(const VersionVector& vv) const {
+  return std::all_of(vv.begin(), vv.end(), [&](const Dot& last) {
+    const uint64_t seen_up_to = seen.at(last.origin);
+    const auto beyond = std::count_if(also.begin(), also.end(), [&](const Dot& d) {
+      return d.origin == last.origin && d.seq > seen_up_to && d.seq <= last.seq;
+    });
+    return seen_up_to >= last.seq || last.seq - seen_up_to == static_cast<uint64_t>(beyond);
+  });
+}
+
 VersionVector RowContext::ceiling() const {
   VersionVector vv = seen;
   for (const auto& d : also) vv.advance(d.origin, d.seq);
@@ -74,6 +85,16 @@ void RowContext::add(const Dot& d) {
   } else {
     also.push_back(d);
   }
+}
+
+RowContext context_without(VersionVector applied, const std::vector<Dot>& unseen,
+                           const std::vector<Dot>& seen) {
+  for (const auto& d : unseen) {
+    if (applied.covers(d)) applied.set(d.origin, d.seq - 1);
+  }
+  RowContext context{std::move(applied), {}};
+  for (const auto& d : seen) context.add(d);
+  return context;
 }
 
 std::string session_token(const VersionVector& seen) {

@@ -16,11 +16,18 @@ struct RowContext {
   std::vector<Dot> also;  // none covered by seen
 
   bool covers(const Dot& d) const;
+  bool covers(const VersionVector& vv) const;
   // The smallest vector over all of it: what a gateway must have applied to admit the context, and
   // what the change carries; what the vector covers beyond the context is listed as kept.
   VersionVector ceiling() const;
   void add(const Dot& d);
 };
+
+// What somebody has seen of a row who knows all that is `applied` but its values `unseen`; `seen`
+// are its other values. Other rows' changes make no difference to it, and count as seen: so the
+// context is as young as `applied`.
+RowContext context_without(VersionVector applied, const std::vector<Dot>& unseen,
+                           const std::vector<Dot>& seen);
 
 // What clients carry: url-safe base64. A session token says "I have seen this much", a row context
 // "my write replaces what I saw of that row". They are neither secrets nor interchangeable.

@@ -4,17 +4,28 @@
 #include <span>
 #include <vector>
 
+#include "conflict/codec.h"
 #include "conflict/dot.h"
-#include "conflict/policy.h"
 #include "conflict/value.h"
 #include "conflict/version_vector.h"
 
 namespace entente {
 
+// What one origin has added to a counter. The state of a counter is one of these per origin, each
+// of which only its origin moves: so whichever was seen later says it all.
+struct Addend {
+  Int128 sum = 0;          // of everything the origin added
+  Int128 floor = 0;        // how much of it a re-creation of the row has put aside,
+  uint64_t floor_seq = 0;  // as it was up to here
+  friend bool operator==(const Addend&, const Addend&) = default;
+};
+
 // One of several concurrent values of a register. No row: a tombstone.
 struct Sibling {
   Version version;
   std::optional<Row> row;
+  std::optional<Row> base = {};       // what its writer started from, if its policy asks for it
+  std::optional<Addend> addend = {};  // of a counter, whose row says sum - floor
 };
 
 // The op-based multi-value register.
@@ -33,6 +44,7 @@ struct Write {
   const VersionVector& context;  // what its writer had seen
   std::span<const Dot> kept;     // seen, and not replaced
   std::optional<Row> row;        // absent: an erase
+  std::optional<Row> base = {};
 };
 
 // Drops what the write has seen (and does not keep) and adds the write. Returns what was dropped.
@@ -45,20 +57,10 @@ std::vector<Sibling> apply(Register& r, Write w);
 Register join(const Register& a, const VersionVector& a_seen, const Register& b,
               const VersionVector& b_seen);
 
-// What a policy says of a set of siblings: a pure function of the set.
-struct Verdict {
-  size_t winner = 0;  // index of the visible sibling
-  bool open = false;  // nobody decided: the winner is only what SQL shows meanwhile
-};
-Verdict judge(const Register& r, PolicyKind policy, const Ranks& ranks);
-
 // A sibling that says the same as another lost nothing to it.
 bool same_content(const Sibling& a, const Sibling& b);
 
-// Removes and returns the losers that this policy may forget at once. LWW may, because its order
-// extends causality; every other policy must keep them until they are superseded or stable. A
-// loser with the winner's content stays: it has lost nothing yet, and if its twin is overwritten
-// by somebody who did not see it, it must still be there to lose.
-std::vector<Sibling> prune(Register& r, PolicyKind policy, const Ranks& ranks);
+// Inserts where its version belongs.
+void insert(Register& r, Sibling s);
 
 }  // namespace entente

@@ -1,6 +1,11 @@
 #include "conflict/row_state.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
+
+#include "conflict/counter.h"
+#include "conflict/element_set.h"
 
 namespace entente {
 namespace {
@@ -17,10 +22,9 @@ const Register& find(const RowState& state, std::string_view group) {
   return it == state.registers.end() ? kNever : it->second;
 }
 
-// The winner of a group's register, if the register was ever written.
-const Sibling* winner(const RowState& state, const Group& group, const Ranks& ranks) {
-  const Register& r = find(state, group.name);
-  return r.siblings.empty() ? nullptr : &r.siblings[judge(r, group.policy, ranks).winner];
+const Value* find(const Row& row, const std::string& column) {
+  const auto it = row.find(column);
+  return it == row.end() ? nullptr : &it->second;
 }
 
 // The columns of a change by the group they belong to. Every put is in "" too.
@@ -39,13 +43,31 @@ const Group& named(const Layout& layout, std::string_view name) {
   return it == layout.groups.end() ? layout.groups.front() : *it;
 }
 
-// Losers of a register whose loss is decided: an open conflict has none.
-std::vector<const Sibling*> losers(const Register& r, const Group& group, const Ranks& ranks) {
+Verdict judge_if_written(const RowState& state, const Layout& layout, const Group& group,
+                         const Ranks& ranks) {
+  const Register& r = find(state, group.name);
+  return r.siblings.empty() ? Verdict{} : judge(r, {layout, group, state.key}, ranks);
+}
+
+Verdicts judge_existence(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  Verdicts out;
+  out.of.push_back(judge_if_written(state, layout, layout.groups.front(), ranks));
+  const Register& r = find(state, "");
+  const Verdict& v = out.of.front();
+  out.held = v.hold;
+  out.deleted = r.siblings.empty() || (!v.open && shown(r, v) == nullptr);
+  return out;
+}
+
+bool commutes(const Group& group) { return group.policy.is_counter() || group.policy.is_set(); }
+
+// Losers of a register whose loss is decided: an open conflict has none, and what commutes loses
+// nothing.
+std::vector<const Sibling*> losers(const Register& r, const Group& group, const Verdict& v) {
   std::vector<const Sibling*> out;
-  if (r.siblings.empty() || group.policy == PolicyKind::kSiblings) return out;
-  const Sibling& won = r.siblings[judge(r, group.policy, ranks).winner];
+  if (r.siblings.size() < 2 || v.open || commutes(group)) return out;
   for (const auto& s : r.siblings) {
-    if (!same_content(s, won)) out.push_back(&s);
+    if (!says_the_same(s, r, v)) out.push_back(&s);
   }
   return out;
 }
@@ -56,55 +78,47 @@ std::vector<Dot> dots_of(const std::vector<const Sibling*>& siblings) {
   return dots;
 }
 
-// True if the row is gone for good: not shown, and nobody has to decide about it.
-bool deleted(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  const Group& existence = layout.groups.front();
-  const Register& r = find(state, existence.name);
-  if (r.siblings.empty()) return true;
-  const Verdict v = judge(r, existence.policy, ranks);
-  return !v.open && !r.siblings[v.winner].row;
+// What is shown, as a sibling: of several that made a value, by the name of the newest.
+Sibling shown_sibling(const Register& r, const Verdict& v) {
+  const Row* row = shown(r, v);
+  Sibling s{r.siblings[v.winner].version, std::nullopt};
+  if (row != nullptr) s.row = *row;
+  return s;
 }
 
 // A put whose existence lost takes the row with it: the columns that it wrote, where they still
 // stand, and for the others what the row showed. Earlier puts that it saw are overwritten in the
 // existence register and so listed nowhere else, though their columns are lost with it.
-void complete(Sibling& put, const RowState& state, const Layout& layout, const Ranks& ranks) {
+void complete(Sibling& put, const RowState& state, const Layout& layout, const Verdicts& verdicts) {
   if (!put.row) return;
-  for (const auto& group : layout.groups) {
-    if (group.name.empty()) continue;
-    const auto& siblings = find(state, group.name).siblings;
-    const auto own = std::find_if(siblings.begin(), siblings.end(), [&](const Sibling& s) {
+  for (size_t g = 1; g < layout.groups.size(); ++g) {
+    const Register& r = find(state, layout.groups[g].name);
+    if (r.siblings.empty()) continue;
+    const auto own = std::find_if(r.siblings.begin(), r.siblings.end(), [&](const Sibling& s) {
       return s.version.dot == put.version.dot;
     });
-    const Sibling* s = own != siblings.end() ? &*own : winner(state, group, ranks);
-    if (s != nullptr && s->row) put.row->insert(s->row->begin(), s->row->end());
+    const bool whole = own != r.siblings.end() && own->row && !commutes(layout.groups[g]);
+    const Row* row = whole ? &*own->row : shown(r, verdicts.of[g]);
+    if (row != nullptr) put.row->insert(row->begin(), row->end());
   }
 }
 
-// The losers that did not lose before. Where losers are forgotten at once, each is news.
-std::vector<Loss> apply_to_group(RowState& state, const Group& group, Write w, const Ranks& ranks) {
-  Register& r = state.registers[group.name];
-  std::vector<Dot> lost_before;
-  if (group.policy != PolicyKind::kLww) lost_before = dots_of(losers(r, group, ranks));
-  apply(r, std::move(w));
-  std::vector<Loss> losses;
-  for (const auto* s : losers(r, group, ranks)) {
-    if (!contains(lost_before, s->version.dot)) {
-      losses.push_back({group.name, group.policy, *s, *winner(state, group, ranks)});
-    }
-  }
-  prune(r, group.policy, ranks);
-  return losses;
+std::string describe(Decider decider, const Group& group) {
+  if (decider == Decider::kHandler) return group.policy.describe() + ", on read";
+  return decider == Decider::kOperator ? "operator" : "writer";
 }
 
-std::vector<Loss> apply_to_existence(RowState& state, const Layout& layout, Write w,
-                                     const Ranks& ranks) {
-  auto losses = apply_to_group(state, layout.groups.front(), std::move(w), ranks);
-  for (auto& loss : losses) {
-    complete(loss.loser, state, layout, ranks);
-    complete(loss.winner, state, layout, ranks);
-  }
-  return losses;
+std::string kind_of(const Sibling& loser, const Sibling& winner, bool inserted) {
+  if (inserted && loser.row && winner.row) return "insert-insert";
+  return std::string(loser.row ? "update" : "delete") + (winner.row ? "-update" : "-delete");
+}
+
+std::string decider_of(const Group& group, const Layout& layout, const Sibling& loser,
+                       const Sibling& winner) {
+  const bool mixed = group.name.empty() && loser.row.has_value() != winner.row.has_value();
+  if (mixed && layout.delete_update == DeleteUpdate::kDeleteWins) return "delete_wins";
+  if (mixed && layout.delete_update == DeleteUpdate::kUpdateWins) return "update_wins";
+  return group.policy.describe();
 }
 
 bool includes(const Row& whole, const Row& part) {
@@ -114,94 +128,272 @@ bool includes(const Row& whole, const Row& part) {
   });
 }
 
+// One change on its way into one row.
+class Application {
+ public:
+  Application(RowState& state, const Layout& layout, const RowChange& change,
+              const Version& version, const VersionVector& seen, const Ranks& ranks)
+      : state_(state),
+        layout_(layout),
+        change_(change),
+        version_(version),
+        seen_(seen),
+        ranks_(ranks) {}
+
+  std::vector<Loss> run();
+
+ private:
+  Write write(std::optional<Row> columns) const;
+  void to_group(const Group& group, std::optional<Row> columns);
+  void to_existence(std::optional<Row> columns);
+  bool commuting(const Group& group, const Row& columns);
+  void list(const Group& group, const Register& r, const Verdict& v, std::vector<Dot> lost_before);
+  void list_decided(const Group& group, const std::vector<Sibling>& replaced);
+  void add_lost_columns(const Verdicts& verdicts);
+  bool listed(const Sibling& s) const;
+
+  RowState& state_;
+  const Layout& layout_;
+  const RowChange& change_;
+  const Version& version_;
+  const VersionVector& seen_;
+  const Ranks& ranks_;
+  std::vector<Loss> losses_;
+};
+
+Write Application::write(std::optional<Row> columns) const {
+  Write w{version_, seen_, change_.kept, std::move(columns)};
+  if (!w.row || change_.base.empty()) return w;
+  Row base;
+  for (const auto& [name, value] : *w.row) {
+    if (const Value* was = find(change_.base, name)) base.emplace(name, *was);
+  }
+  if (!base.empty()) w.base = std::move(base);
+  return w;
+}
+
+// Counters and sets have registers of their own kind.
+bool Application::commuting(const Group& group, const Row& columns) {
+  if (!commutes(group) || group.columns.size() != 1) return false;
+  const std::string& column = group.columns.front();
+  const Value* x = find(columns, column);
+  if (x == nullptr) return true;
+  const Value* y = change_.inserted ? nullptr : find(change_.base, column);
+  Register& r = state_.registers[group.name];
+  const auto already = std::any_of(r.siblings.begin(), r.siblings.end(),
+                                   [&](const Sibling& s) { return s.version.dot == version_.dot; });
+  if (already) return true;
+  if (group.policy.is_counter()) {
+    add(r, version_, column, *x, y, change_.floors);
+  } else {
+    write_set(r, version_, seen_, column, *x, y);
+  }
+  return true;
+}
+
+// Lists the losers that did not lose before. Where losers are forgotten at once, each is news.
+void Application::list(const Group& group, const Register& r, const Verdict& v,
+                       std::vector<Dot> lost_before) {
+  for (const auto* s : losers(r, group, v)) {
+    if (contains(lost_before, s->version.dot)) continue;
+    Sibling winner = shown_sibling(r, v);
+    losses_.push_back({group.name, group.policy.kind, *s, winner,
+                       kind_of(*s, winner, change_.inserted),
+                       decider_of(group, layout_, *s, winner)});
+  }
+}
+
+// The values of an open conflict that this write has decided.
+void Application::list_decided(const Group& group, const std::vector<Sibling>& replaced) {
+  const Sibling winner{version_, change_.erase ? std::nullopt : std::optional(change_.columns)};
+  for (const auto& s : replaced) {
+    const bool same = s.row && winner.row ? includes(*winner.row, *s.row) : !s.row && !winner.row;
+    if (same) continue;
+    losses_.push_back({group.name, group.policy.kind, s, winner, kind_of(s, winner, false),
+                       describe(change_.decider, group)});
+  }
+}
+
+void Application::to_group(const Group& group, std::optional<Row> columns) {
+  if (columns && commuting(group, *columns)) return;
+  Register& r = state_.registers[group.name];
+  std::vector<Dot> lost_before;
+  bool was_open = false;
+  if (r.siblings.size() > 1) {
+    const Verdict before = judge(r, {layout_, group, state_.key}, ranks_);
+    was_open = before.open;
+    if (!forgets_losers(group, layout_)) lost_before = dots_of(losers(r, group, before));
+  }
+  const auto replaced = apply(r, write(std::move(columns)));
+  if (r.siblings.size() < 2) {
+    if (was_open) list_decided(group, replaced);
+    return;
+  }
+  const Verdict now = judge(r, {layout_, group, state_.key}, ranks_);
+  if (was_open && !now.open) list_decided(group, replaced);
+  list(group, r, now, std::move(lost_before));
+  prune(r, {layout_, group, state_.key}, ranks_);
+}
+
+void Application::to_existence(std::optional<Row> columns) {
+  const size_t first = losses_.size();
+  to_group(layout_.groups.front(), std::move(columns));
+  if (losses_.size() == first) return;
+  const Verdicts verdicts = judge(state_, layout_, ranks_);
+  for (size_t i = first; i < losses_.size(); ++i) {
+    complete(losses_[i].loser, state_, layout_, verdicts);
+    complete(losses_[i].winner, state_, layout_, verdicts);
+  }
+}
+
+bool Application::listed(const Sibling& s) const {
+  return !s.row || std::any_of(losses_.begin(), losses_.end(), [&](const Loss& loss) {
+    return loss.loser.row && includes(*loss.loser.row, *s.row);
+  });
+}
+
 // When a row goes, the values of its columns go: what was shown, what was open, and what the change
-// says it keeps. Lists those that an erase had not seen and `losses` does not list. A put that lets
-// an older tombstone win has replaced no column but those it wrote.
-void add_lost_columns(std::vector<Loss>& losses, const RowState& state, const Layout& layout,
-                      const Ranks& ranks, const RowChange& change,
-                      const VersionVector& change_context) {
-  const VersionVector& seen = change.erase ? change_context : kNothing;
-  const Sibling tombstone = *winner(state, layout.groups.front(), ranks);
-  const auto listed = [&](const Sibling& s) {
-    return !s.row || std::any_of(losses.begin(), losses.end(), [&](const Loss& loss) {
-      return loss.loser.row && includes(*loss.loser.row, *s.row);
-    });
-  };
-  for (const auto& group : layout.groups) {
-    if (group.name.empty()) continue;
-    const Register& r = find(state, group.name);
-    const Verdict v = judge(r, group.policy, ranks);
+// says it keeps. Lists those that an erase had not seen and that are not listed. A put that lets an
+// older tombstone win has replaced no column but those it wrote.
+void Application::add_lost_columns(const Verdicts& verdicts) {
+  const VersionVector& seen = change_.erase ? seen_ : kNothing;
+  const Register& existence = find(state_, "");
+  if (existence.siblings.empty()) return;
+  const Sibling tombstone = shown_sibling(existence, verdicts.of.front());
+  for (size_t g = 1; g < layout_.groups.size(); ++g) {
+    const Group& group = layout_.groups[g];
+    const Register& r = find(state_, group.name);
+    const Verdict& v = verdicts.of[g];
     for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Sibling& s = r.siblings[i];
-      const bool kept = contains(change.kept, s.version.dot);
-      const bool unseen = (v.open || i == v.winner) && !seen.covers(s.version.dot);
-      if ((kept || unseen) && !listed(s))
-        losses.push_back({group.name, group.policy, s, tombstone});
+      const bool kept = contains(change_.kept, s.version.dot);
+      const bool counts = v.open || i == v.winner || commutes(group);
+      if ((kept || (counts && !seen.covers(s.version.dot))) && !listed(s)) {
+        losses_.push_back({group.name, group.policy.kind, s, tombstone,
+                           kind_of(s, tombstone, false),
+                           decider_of(layout_.groups.front(), layout_, s, tombstone)});
+      }
     }
   }
+}
+
+std::vector<Loss> Application::run() {
+  const bool gone = judge_existence(state_, layout_, ranks_).deleted;
+  std::optional<Row> row;
+  if (!change_.erase) {
+    auto parts = by_group(layout_, change_);
+    row = std::move(parts.extract("").mapped());
+    for (auto& [name, columns] : parts) to_group(named(layout_, name), std::move(columns));
+  }
+  // Existence last: what it says was lost includes the columns, which must be there by then.
+  to_existence(std::move(row));
+  if (gone || !judge_existence(state_, layout_, ranks_).deleted) return std::move(losses_);
+  add_lost_columns(judge(state_, layout_, ranks_));
+  return std::move(losses_);
 }
 
 }  // namespace
 
-std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
-                        const Version& version, const VersionVector& transaction_context,
-                        const Ranks& ranks) {
-  const VersionVector& context = change.context ? *change.context : transaction_context;
-  const bool gone = deleted(state, layout, ranks);
-  std::vector<Loss> losses;
-  const auto add = [&](std::vector<Loss> more) {
-    std::move(more.begin(), more.end(), std::back_inserter(losses));
-  };
-  std::optional<Row> row;
-  if (!change.erase) {
-    auto parts = by_group(layout, change);
-    row = std::move(parts.extract("").mapped());
-    for (auto& [name, columns] : parts) {
-      add(apply_to_group(state, named(layout, name),
-                         {version, context, change.kept, std::move(columns)}, ranks));
-    }
-  }
-  // Existence last: what it says was lost includes the columns, which must be there by then.
-  add(apply_to_existence(state, layout, {version, context, change.kept, std::move(row)}, ranks));
-  if (!gone && deleted(state, layout, ranks)) {
-    add_lost_columns(losses, state, layout, ranks, change, context);
-  }
-  return losses;
-}
-
-std::optional<Row> visible(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  const Sibling* row = winner(state, layout.groups.front(), ranks);
-  if (row == nullptr || !row->row) return std::nullopt;
-  Row out = *row->row;
-  for (const auto& group : layout.groups) {
-    if (group.name.empty()) continue;
-    const Sibling* s = winner(state, group, ranks);
-    if (s != nullptr && s->row) out.insert(s->row->begin(), s->row->end());
+Verdicts judge(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  Verdicts out = judge_existence(state, layout, ranks);
+  for (size_t g = 1; g < layout.groups.size(); ++g) {
+    out.of.push_back(judge_if_written(state, layout, layout.groups[g], ranks));
+    out.held |= out.of.back().hold;
   }
   return out;
 }
 
-std::vector<std::string> open_groups(const RowState& state, const Layout& layout,
-                                     const Ranks& ranks) {
-  std::vector<std::string> open;
-  if (deleted(state, layout, ranks)) return open;
+std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
+                        const Version& version, const VersionVector& transaction_context,
+                        const Ranks& ranks) {
+  state.key = change.key;
+  const VersionVector& seen = change.context ? *change.context : transaction_context;
+  return Application(state, layout, change, version, seen, ranks).run();
+}
+
+void add_bases(RowChange& change, const RowState& state, const Layout& layout,
+               const std::optional<Row>& before) {
+  if (change.erase) return;
+  for (const auto& [column, value] : change.columns) {
+    const Group& group = layout.group_of(column);
+    const Register& r = find(state, group.name);
+    if (!before && group.policy.is_counter()) {
+      auto more = floors(r, column);
+      std::move(more.begin(), more.end(), std::back_inserter(change.floors));
+    }
+    if (!before || (!commutes(group) && !group.policy.wants_base())) continue;
+    const Value* base = find(*before, column);
+    // While the value is not stable, others may write beside it who have not seen it: they and this
+    // writer have in common what it started from.
+    if (!commutes(group) && !r.siblings.empty() && r.siblings.front().base) {
+      const Value* older = find(*r.siblings.front().base, column);
+      if (older != nullptr) base = older;
+    }
+    if (base != nullptr) change.base.insert_or_assign(column, *base);
+  }
+}
+
+std::optional<Row> visible(const RowState& state, const Layout& layout, const Verdicts& verdicts) {
+  const Register& existence = find(state, "");
+  if (existence.siblings.empty() || verdicts.held) return std::nullopt;
+  const Row* row = shown(existence, verdicts.of.front());
+  if (row == nullptr) return std::nullopt;
+  Row out = *row;
+  for (size_t g = 1; g < layout.groups.size(); ++g) {
+    const Register& r = find(state, layout.groups[g].name);
+    const Row* columns = r.siblings.empty() ? nullptr : shown(r, verdicts.of[g]);
+    if (columns != nullptr) out.insert(columns->begin(), columns->end());
+  }
+  return out;
+}
+
+std::optional<Row> visible(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  return visible(state, layout, judge(state, layout, ranks));
+}
+
+Row shown_columns(const RowState& state, const Layout& layout, const Verdicts& verdicts) {
+  Row out;
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const Register& r = find(state, layout.groups[g].name);
+    const Row* columns = r.siblings.empty() ? nullptr : shown(r, verdicts.of[g]);
+    if (columns != nullptr) out.insert(columns->begin(), columns->end());
+  }
+  return out;
+}
+
+Row columns_written_by(const RowState& state, const Layout& layout, const Dot& dot) {
+  Row out;
   for (const auto& group : layout.groups) {
-    if (judge(find(state, group.name), group.policy, ranks).open) open.push_back(group.name);
+    if (commutes(group)) continue;
+    for (const auto& s : find(state, group.name).siblings) {
+      if (s.version.dot == dot && s.row) out.insert(s.row->begin(), s.row->end());
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> open_groups(const Layout& layout, const Verdicts& verdicts) {
+  std::vector<std::string> open;
+  if (verdicts.deleted) return open;
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    if (verdicts.of[g].open) open.push_back(layout.groups[g].name);
   }
   return open;
 }
 
 bool open_conflict(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  return !open_groups(state, layout, ranks).empty();
+  return !open_groups(layout, judge(state, layout, ranks)).empty();
 }
 
 std::vector<Dot> hidden_siblings(const RowState& state, const Layout& layout, const Ranks& ranks) {
   std::vector<Dot> hidden;
-  if (deleted(state, layout, ranks)) return hidden;
-  for (const auto& group : layout.groups) {
-    const Register& r = find(state, group.name);
-    const Verdict v = judge(r, group.policy, ranks);
-    for (size_t i = 0; v.open && i < r.siblings.size(); ++i) {
+  const Verdicts verdicts = judge(state, layout, ranks);
+  if (verdicts.deleted) return hidden;
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const Verdict& v = verdicts.of[g];
+    if (!v.open) continue;
+    const Register& r = find(state, layout.groups[g].name);
+    for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Dot& d = r.siblings[i].version.dot;
       if (i != v.winner && !contains(hidden, d)) hidden.push_back(d);
     }
@@ -209,13 +401,84 @@ std::vector<Dot> hidden_siblings(const RowState& state, const Layout& layout, co
   return hidden;
 }
 
+std::optional<Resolution> resolve(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  const Verdicts verdicts = judge(state, layout, ranks);
+  Resolution out;
+  bool any = false;
+  for (size_t g = 0; g < layout.groups.size() && !verdicts.deleted; ++g) {
+    const Group& group = layout.groups[g];
+    if (!verdicts.of[g].open || group.policy.run != RunWhen::kRead) continue;
+    const Register& r = find(state, group.name);
+    const Verdict v = decide(r, {layout, group, state.key}, ranks);
+    if (v.open) continue;
+    any = true;
+    const Row* row = shown(r, v);
+    if (row == nullptr) return Resolution{true, {}};
+    out.columns.insert(row->begin(), row->end());
+  }
+  if (!any) return std::nullopt;
+  return out;
+}
+
+bool collapse(RowState& state, const Layout& layout, const VersionVector& stable,
+              const Ranks& ranks) {
+  const auto settled = [&](const Register& r) {
+    return std::all_of(r.siblings.begin(), r.siblings.end(),
+                       [&](const Sibling& s) { return stable.covers(s.version.dot); });
+  };
+  const auto may_go = [&](const auto& entry) {
+    return settled(entry.second) && !named(layout, entry.first).policy.is_counter();
+  };
+  const Verdicts verdicts = judge(state, layout, ranks);
+  if (verdicts.deleted && std::all_of(state.registers.begin(), state.registers.end(), may_go)) {
+    state.registers.clear();
+    return true;
+  }
+  const auto is_open = [](const Verdict& v) { return v.open; };
+  if (std::any_of(verdicts.of.begin(), verdicts.of.end(), is_open)) return false;
+  bool any = false;
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const auto it = state.registers.find(layout.groups[g].name);
+    if (it == state.registers.end()) continue;
+    Register& r = it->second;
+    const bool has_more = r.siblings.size() > 1 || (!r.siblings.empty() && r.siblings[0].base);
+    if (!has_more || layout.groups[g].policy.is_counter() || !settled(r)) continue;
+    r.siblings = {shown_sibling(r, verdicts.of[g])};
+    any = true;
+  }
+  return any;
+}
+
+std::vector<Dot> lasting_siblings(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  std::vector<Dot> lasting;
+  const Verdicts verdicts = judge(state, layout, ranks);
+  if (verdicts.deleted) return lasting;
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const PolicyKind kind = layout.groups[g].policy.kind;
+    const bool picks =
+        kind == PolicyKind::kLww || kind == PolicyKind::kPriority || kind == PolicyKind::kSiblings;
+    const Verdict& v = verdicts.of[g];
+    const Register& r = find(state, layout.groups[g].name);
+    for (size_t i = 0; i < r.siblings.size(); ++i) {
+      const Dot& d = r.siblings[i].version.dot;
+      if ((v.open || (picks && i == v.winner)) && !contains(lasting, d)) lasting.push_back(d);
+    }
+  }
+  return lasting;
+}
+
 RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
-              const VersionVector& b_seen) {
-  RowState out;
+              const VersionVector& b_seen, const Layout& layout) {
+  RowState out{a.key.empty() ? b.key : a.key, {}};
   for (const auto* side : {&a, &b}) {
     for (const auto& [name, r] : side->registers) {
       if (out.registers.contains(name)) continue;
-      Register both = join(find(a, name), a_seen, find(b, name), b_seen);
+      const Register &mine = find(a, name), &theirs = find(b, name);
+      const Group& group = named(layout, name);
+      Register both = group.policy.is_counter() && group.name == name ? join_counters(mine, theirs)
+                      : group.policy.is_set() && group.name == name
+                          ? join_sets(mine, a_seen, theirs, b_seen)
+                          : join(mine, a_seen, theirs, b_seen);
       if (!both.siblings.empty()) out.registers.emplace(name, std::move(both));
     }
   }

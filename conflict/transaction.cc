@@ -11,7 +11,8 @@ constexpr uint8_t kHeadDeclares = 1;
 
 constexpr uint8_t kPut = 0, kErase = 1, kSchema = 2;  // plain changes: kPut and kErase
 
-constexpr uint8_t kInserted = 1, kOwnContext = 2, kKept = 4, kBase = 8;
+constexpr uint8_t kInserted = 1, kOwnContext = 2, kKept = 4, kBase = 8, kFloors = 16, kDecided = 32;
+constexpr uint8_t kAllFlags = 63;
 
 // A change's shape: its table and the names of the columns it carries, in one run of bytes, so that
 // the changes of one statement repeat it byte for byte.
@@ -27,7 +28,9 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
   append_shape(out, c);
   out.string(c.key);
   out.u8(static_cast<uint8_t>((c.inserted ? kInserted : 0) | (c.context ? kOwnContext : 0) |
-                              (c.kept.empty() ? 0 : kKept) | (c.base.empty() ? 0 : kBase)));
+                              (c.kept.empty() ? 0 : kKept) | (c.base.empty() ? 0 : kBase) |
+                              (c.floors.empty() ? 0 : kFloors) |
+                              (c.decider == Decider::kWriter ? 0 : kDecided)));
   for (const auto& [name, value] : c.columns) out.value(value);
   if (c.context) encode(out, *c.context);
   if (!c.kept.empty()) {
@@ -38,6 +41,33 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
     out.varint(c.base.size());
     for (const auto& [name, value] : c.base) out.string(name), out.value(value);
   }
+  if (!c.floors.empty()) {
+    out.varint(c.floors.size());
+    for (const auto& f : c.floors) {
+      out.string(f.column), out.origin(f.origin), out.varint(f.seq), out.wide(f.sum);
+    }
+  }
+  if (c.decider != Decider::kWriter) out.u8(static_cast<uint8_t>(c.decider));
+}
+
+bool read_floors(ByteReader& in, std::vector<Floor>& floors) {
+  const size_t n = in.count(20);
+  for (size_t i = 0; i < n && in.ok(); ++i) {
+    Floor f;
+    f.column = in.string();
+    f.origin = in.origin();
+    f.seq = in.varint();
+    f.sum = in.wide();
+    floors.push_back(std::move(f));
+  }
+  return in.ok();
+}
+
+// A decider that a later version may know is still a decision.
+bool read_decider(ByteReader& in, Decider& decider) {
+  const uint8_t who = in.u8();
+  decider = who == static_cast<uint8_t>(Decider::kHandler) ? Decider::kHandler : Decider::kOperator;
+  return in.ok() && who != 0;
 }
 
 Result<Change> read_row_change(ByteReader& in, bool erase) {
@@ -71,8 +101,11 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
       twice |= !c.base.emplace(name, in.value()).second;
     }
   }
-  if (!in.ok() || !shape.ok() || c.table.empty() || twice || (erase && !names.empty()) ||
-      flags > 15) {
+  bool whole = true;
+  if (flags & kFloors) whole = read_floors(in, c.floors);
+  if (flags & kDecided) whole = whole && read_decider(in, c.decider);
+  if (!in.ok() || !shape.ok() || c.table.empty() || twice || (erase && !names.empty()) || !whole ||
+      flags > kAllFlags) {
     return fail(Code::kInvalid, "a row change is malformed");
   }
   return c;

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "conflict/counter.h"
 #include "conflict/dot.h"
 #include "conflict/key.h"
 #include "conflict/result.h"
@@ -16,6 +17,13 @@
 #include "conflict/version_vector.h"
 
 namespace entente {
+
+// Who chose the values of a write.
+enum class Decider : uint8_t {
+  kWriter,    // an application
+  kOperator,  // somebody who resolved a conflict
+  kHandler,   // the row's policy, when the row was read
+};
 
 // What happened to one row.
 struct RowChange {
@@ -28,6 +36,8 @@ struct RowChange {
   std::optional<VersionVector> context;  // what the writer had seen of this row; absent: the
                                          // transaction's context
   std::vector<Dot> kept;                 // siblings in the context that this write does not replace
+  std::vector<Floor> floors = {};  // inserted over a deleted row: what its counters had counted
+  Decider decider = Decider::kWriter;
 };
 
 // A schema change, as the schema leader ran it.

@@ -1,10 +1,14 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <string_view>
 
 #include "gateway/commands/check.h"
+#include "gateway/commands/conflicts.h"
+#include "gateway/commands/handler_check.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/serve.h"
 #include "gateway/commands/status.h"
+#include "gateway/handlers/handler_host.h"
 
 namespace {
 
@@ -14,9 +18,112 @@ void add_output_option(CLI::App* command, std::string& format) {
       ->type_name("table|json");
 }
 
+void add_url_option(CLI::App* command, std::string& url) {
+  command->add_option("url", url, "where it serves its clients")
+      ->capture_default_str()
+      ->type_name("URL");
+}
+
+// `entente conflicts list|show|resolve`.
+class Conflicts {
+ public:
+  Conflicts(CLI::App& app, std::string& url, std::string& format)
+      : command_(app.add_subcommand("conflicts", "what a gateway's conflict log holds")) {
+    command_->require_subcommand(1);
+    list_ = command_->add_subcommand("list", "conflicts, oldest first");
+    list_->add_option("--state", filter_.state, "open, resolved or any")
+        ->check(CLI::IsMember({"open", "resolved", "any"}))
+        ->capture_default_str()
+        ->type_name("STATE");
+    list_->add_option("--table", filter_.table, "of this table only")->type_name("NAME");
+    list_->add_option("--limit", filter_.limit, "how many")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    list_->add_option("--since", filter_.since, "after this id")->type_name("ID");
+    show_ = command_->add_subcommand("show", "every value of a conflict, side by side");
+    resolve_ = command_->add_subcommand(
+        "resolve", "decide an open conflict, or a decided one again; one of the options");
+    for (CLI::App* one : {show_, resolve_}) {
+      one->add_option("id", id_, "its number in the list")->required()->type_name("ID");
+    }
+    auto* choice = resolve_->add_option_group("choice");
+    choice->add_option("--pick", choice_.pick, "this value")->type_name("DOT");
+    choice->add_option("--row", choice_.row, "these columns")->type_name("JSON");
+    choice->add_flag("--delete", choice_.erase, "no row");
+    choice->require_option(1);
+    for (CLI::App* one : {list_, show_, resolve_}) {
+      add_url_option(one, url);
+      add_output_option(one, format);
+    }
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(const std::string& url, entente::OutputFormat format) const {
+    if (*list_) return entente::list_conflicts(url, filter_, format, std::cout, std::cerr);
+    if (*show_) return entente::show_conflict(url, id_, format, std::cout, std::cerr);
+    return entente::resolve_conflict(url, id_, choice_, format, std::cout, std::cerr);
+  }
+
+ private:
+  CLI::App *command_, *list_, *show_, *resolve_;
+  entente::ConflictFilter filter_;
+  entente::ConflictChoice choice_;
+  uint64_t id_ = 0;
+};
+
+// `entente handler check`.
+class HandlerCheck {
+ public:
+  HandlerCheck(CLI::App& app, std::string& format) {
+    CLI::App* handler = app.add_subcommand("handler", "the code under `handlers`");
+    handler->require_subcommand(1);
+    command_ = handler->add_subcommand(
+        "check", "run a handler on made-up conflicts and say what it does wrong");
+    command_->add_option("file", options_.file, "a .lua script, or a .so plug-in")
+        ->required()
+        ->type_name("FILE");
+    command_->add_option("--config", options_.config, "what a plug-in is given to start")
+        ->type_name("JSON");
+    command_
+        ->add_option("--columns", options_.columns,
+                     "the table's columns, each with what it holds: integer, real, text, blob, "
+                     "json, array or any")
+        ->type_name("NAME:TYPE,…")
+        ->capture_default_str();
+    command_->add_option("--runs", options_.runs, "how many conflicts")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str()
+        ->type_name("COUNT");
+    command_->add_option("--seed", options_.seed, "which conflicts")
+        ->capture_default_str()
+        ->type_name("NUMBER");
+    command_->add_option("--instructions", options_.instructions, "a script's budget for each")
+        ->capture_default_str()
+        ->type_name("COUNT");
+    command_->add_option("--memory", options_.memory, "a script's memory for each")
+        ->capture_default_str()
+        ->type_name("BYTES");
+    add_output_option(command_, format);
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(entente::OutputFormat format) const {
+    return entente::handler_check(options_, format, std::cout, std::cerr);
+  }
+
+ private:
+  CLI::App* command_;
+  entente::HandlerCheckOptions options_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  // What this program starts itself with, for each isolated plug-in.
+  if (argc == 2 && std::string_view(argv[1]) == "handler-host") return entente::run_handler_host();
+
   CLI::App app{"Entente: datacenters that accept writes locally and replicate to each other."};
   app.name("entente");
   app.require_subcommand(1);
@@ -41,10 +148,11 @@ int main(int argc, char** argv) {
 
   std::string url = "http://127.0.0.1:8080";
   CLI::App* status_command = app.add_subcommand("status", "ask a gateway how its cluster is");
-  status_command->add_option("url", url, "where it serves its clients")
-      ->capture_default_str()
-      ->type_name("URL");
+  add_url_option(status_command, url);
   add_output_option(status_command, format_name);
+
+  const Conflicts conflicts(app, url, format_name);
+  const HandlerCheck handler_check(app, format_name);
 
   try {
     app.parse(argc, argv);
@@ -55,7 +163,11 @@ int main(int argc, char** argv) {
       format_name == "json" ? entente::OutputFormat::kJson : entente::OutputFormat::kTable;
   if (*serve_command) return entente::serve(serve, std::cout, std::cerr);
   if (*check_command) {
-    return entente::check(entente::read_topology_file(file), format, std::cout, std::cerr);
+    auto topology = entente::read_topology_file(file);
+    entente::load_handlers(topology);
+    return entente::check(topology, format, std::cout, std::cerr);
   }
+  if (conflicts) return conflicts.run(url, format);
+  if (handler_check) return handler_check.run(format);
   return entente::status(url, format, std::cout, std::cerr);
 }

@@ -119,7 +119,7 @@ DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& f
   file.require("datacenters", "datacenters: {tokyo: {…}}");
   const Node* node = file.find("datacenters");
   if (!node) return out;
-  const Place place = file.place("datacenters");
+  const FilePlace place = file.place("datacenters");
   const Fields reports_what_is_no_mapping(*node, "`datacenters`", place, problems);
   const bool readable = node->kind == Node::Kind::kMap || node->kind == Node::Kind::kNothing;
   if (readable && node->entries.empty()) {

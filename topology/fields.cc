@@ -23,7 +23,7 @@ std::string_view describe(const Node& node) {
   return "";
 }
 
-Place place_of(const Node& node, Place key) {
+FilePlace place_of(const Node& node, FilePlace key) {
   return node.kind == Node::Kind::kNothing ? key : node.place;
 }
 
@@ -37,7 +37,7 @@ std::optional<Word> read_word(const Node& node, std::string_view what, Problems&
   return std::nullopt;
 }
 
-Fields::Fields(const Node& node, std::string where, Place place, Problems& problems)
+Fields::Fields(const Node& node, std::string where, FilePlace place, Problems& problems)
     : node_(node), where_(std::move(where)), place_(place), problems_(problems) {
   const bool fits = node.kind == Node::Kind::kMap || node.kind == Node::Kind::kNothing ||
                     node.kind == Node::Kind::kBroken;
@@ -52,7 +52,7 @@ const Entry* Fields::entry(std::string_view key) const {
   return found == node_.entries.end() ? nullptr : &*found;
 }
 
-Place Fields::place(std::string_view key) const {
+FilePlace Fields::place(std::string_view key) const {
   const Entry* found = entry(key);
   return found ? found->place : place_;
 }
@@ -77,6 +77,16 @@ const Node* Fields::scalar(const std::string& key, std::string_view wanted, bool
 std::optional<Word> Fields::word(const std::string& key) {
   const Node* node = scalar(key, "a word", true);
   return node ? std::optional<Word>(Word{node->text, node->place}) : std::nullopt;
+}
+
+std::optional<Word> Fields::text(const std::string& key) {
+  const Node* node = find(key);
+  if (node && node->kind == Node::Kind::kText) return Word{node->text, node->place};
+  if (node && node->kind != Node::Kind::kBroken) {
+    problems_.add(place_of(*node, place(key)),
+                  in_quotes(key) + " must be text; this is " + std::string(describe(*node)));
+  }
+  return std::nullopt;
 }
 
 std::optional<std::vector<Word>> Fields::words(const std::string& key) {
@@ -180,7 +190,7 @@ void Fields::report_choice(const std::string& key, const Word& chosen,
       nearest(chosen.text, names));
 }
 
-void Fields::report_range(const std::string& key, Place place, const std::string& least,
+void Fields::report_range(const std::string& key, FilePlace place, const std::string& least,
                           const std::string& most) {
   problems_.add(place, in_quotes(key) + " must be from " + least + " to " + most);
 }

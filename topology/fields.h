@@ -17,7 +17,7 @@ namespace entente {
 // A word of the file that other places refer to.
 struct Word {
   std::string text;
-  Place place;
+  FilePlace place;
 };
 
 // The values an enumerated key can take.
@@ -32,14 +32,15 @@ class Fields {
  public:
   // `where` names the mapping in sentences: "`topology`". `place` is where it is, for what is
   // missing in it. Anything but a mapping, or nothing, is reported.
-  Fields(const Node& node, std::string where, Place place, Problems& problems);
+  Fields(const Node& node, std::string where, FilePlace place, Problems& problems);
 
   bool has(std::string_view key) const { return entry(key) != nullptr; }
-  Place place(std::string_view key) const;  // of the key; of the mapping if it is not there
+  FilePlace place(std::string_view key) const;  // of the key; of the mapping if it is not there
 
   // The value whatever it is; null when the key is not there.
   const Node* find(std::string key);
   std::optional<Word> word(const std::string& key);
+  std::optional<Word> text(const std::string& key);  // a word that may be empty
   std::optional<std::vector<Word>> words(const std::string& key);
   std::optional<bool> flag(const std::string& key);
   std::optional<int64_t> integer(const std::string& key, int64_t least, int64_t most);
@@ -75,12 +76,12 @@ class Fields {
   const Node* scalar(const std::string& key, std::string_view wanted, bool quotes_allowed);
   void report_choice(const std::string& key, const Word& chosen,
                      std::span<const std::string> names);
-  void report_range(const std::string& key, Place place, const std::string& least,
+  void report_range(const std::string& key, FilePlace place, const std::string& least,
                     const std::string& most);
 
   const Node& node_;
   std::string where_;
-  Place place_;
+  FilePlace place_;
   Problems& problems_;
   std::vector<std::string> known_;
 };

@@ -1,7 +1,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "conflict/handler.h"
 #include "topology/graph.h"
 
 namespace entente {
@@ -67,15 +69,55 @@ void add_shape(Canonical& out, const TopologySpec& spec) {
   }
 }
 
+template <class Enum>
+int64_t number(Enum value) {
+  return static_cast<int64_t>(value);
+}
+
+void add_policy(Canonical& out, const Policy& policy) {
+  out.add(number(policy.kind)).add(number(policy.run));
+  if (policy.kind == PolicyKind::kHandler) out.add(policy.handler);
+  if (policy.kind != PolicyKind::kMerge) return;
+  out.add(number(policy.merge));
+  if (policy.merge == MergeKind::kConcat) out.add(policy.separator);
+  if (policy.merge == MergeKind::kText) out.add(policy.markers);
+}
+
+void add_group(Canonical& out, const ColumnGroup& group) {
+  auto columns = group.columns;
+  std::sort(columns.begin(), columns.end());
+  out.add(number(columns.size()));
+  for (const auto& column : columns) out.add(column);
+  add_policy(out, group.policy);
+}
+
 void add_rules(Canonical& out, const TableRules& rules) {
-  out.add(rules.replicate)
-      .add(static_cast<int64_t>(rules.policy))
-      .add(static_cast<int64_t>(rules.granularity))
-      .add(static_cast<int64_t>(rules.blind))
-      .add(static_cast<int64_t>(rules.columns.size()));
-  for (const auto& [column, policy] : rules.columns) {
-    out.add(column).add(static_cast<int64_t>(policy));
+  out.add(rules.replicate);
+  add_policy(out, rules.policy);
+  out.add(number(rules.granularity)).add(number(rules.blind)).add(number(rules.delete_update));
+  out.add(number(rules.unique)).add(number(rules.orphans));
+  out.add(number(rules.columns.size()));
+  for (const auto& [column, policy] : rules.columns) add_policy(out.add(column), policy);
+  out.add(number(rules.groups.size()));
+  for (const auto& [name, group] : rules.groups) add_group(out.add(name), group);
+}
+
+// Where the file lies may differ; what it is called and must hash to may not.
+std::string version_of(const HandlerSource& source) {
+  return std::string(source.kind == HandlerSource::Kind::kLua ? "lua file " : "plug-in file ") +
+         std::filesystem::path(source.path).filename().string() +
+         (source.sha256.empty() ? "" : ", sha256 " + source.sha256);
+}
+
+// What a handler may use and is told changes what it decides, whatever its code.
+void add_handler(Canonical& out, const ConflictRules& rules, const std::string& name) {
+  const auto source = rules.handlers.find(name);
+  if (source == rules.handlers.end()) return;
+  out.add(source->second.config);
+  if (source->second.kind == HandlerSource::Kind::kLua) {
+    out.add(number(source->second.instructions));
   }
+  out.add(number(source->second.memory));
 }
 
 }  // namespace
@@ -94,16 +136,36 @@ std::string topology_fingerprint(const Config& config) {
 
 std::string rules_fingerprint(const Config& config) {
   Canonical out;
-  out.add("entente rules 1");
+  out.add("entente rules 2");
   add_rules(out, config.rules.defaults);
   for (const auto& [table, rules] : config.rules.tables) {
     if (rules == config.rules.defaults) continue;  // says what would hold anyway
     out.add(table);
     add_rules(out, rules);
   }
+  out.add("handlers");
+  for (const auto& [name, version] : handler_versions(config.rules)) {
+    out.add(name).add(version);
+    add_handler(out, config.rules, name);
+  }
   out.add("priorities");
   for (const auto& [dc, priority] : config.rules.priorities) out.add(dc).add(priority);
   return out.hash();
+}
+
+std::map<std::string, std::string> handler_versions(const ConflictRules& rules) {
+  std::map<std::string, std::string> out;
+  ConflictRules visited = rules;  // it can only be visited to be changed
+  visited.for_each_policy([&](const Policy& policy) {
+    if (policy.kind != PolicyKind::kHandler) return;
+    const auto source = rules.handlers.find(policy.handler);
+    if (policy.run_this) {
+      out[policy.handler] = policy.run_this->version();
+    } else if (source != rules.handlers.end()) {
+      out.try_emplace(policy.handler, version_of(source->second));
+    }
+  });
+  return out;
 }
 
 }  // namespace entente

@@ -60,9 +60,13 @@ class Graph {
 
 // What two gateways must agree on before they exchange anything: 128 bits in hex over the cluster's
 // name, its datacenters, the schema leader and the shape of the topology; and, apart, over conflict
-// rules and priorities. Addresses, paths, timing and limits may differ, and so may the order in
-// which the file lists things that have none.
+// rules, the handlers they name, and priorities. Addresses, folders, timing and limits may differ,
+// and so may the order in which the file lists things that have none.
 std::string topology_fingerprint(const Config& config);
 std::string rules_fingerprint(const Config& config);
+
+// What decides under each name that some rule uses: the version of the handler if it is loaded,
+// otherwise what the file says of it.
+std::map<std::string, std::string> handler_versions(const ConflictRules& rules);
 
 }  // namespace entente

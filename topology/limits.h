@@ -20,6 +20,7 @@ struct Limits {
   std::chrono::milliseconds idle_timeout{60'000};   // between requests
   std::chrono::milliseconds write_timeout{30'000};  // a client that does not read its answer
   std::chrono::milliseconds session_wait{2'000};    // for a session token or context to be reached
+  std::chrono::milliseconds context_lifetime{600'000};   // a row's context; past it 412
   std::chrono::milliseconds transaction_timeout{5'000};  // an interactive transaction
   std::chrono::milliseconds stream_timeout{10'000};      // an idle SQL stream
   size_t streams = 4096;                                 // open SQL streams
@@ -32,6 +33,7 @@ struct Limits {
   std::chrono::milliseconds statement_time{10'000};
   size_t transaction_bytes = 64 << 20;
   size_t conflict_log_rows = 1'000'000;
+  std::chrono::milliseconds conflict_log_age{30ll * 24 * 3'600'000};
 
   // Links.
   size_t frame_bytes = 80 << 20;      // one frame, compressed or not

@@ -23,7 +23,7 @@ std::string read_cluster(Fields& file, Problems& problems) {
 }
 
 bool read_security(Fields& file, Problems& problems) {
-  const Place place = file.place("security");
+  const FilePlace place = file.place("security");
   Fields fields = section(file, "security", problems);
   for (const std::string key : {"tls", "tokens"}) {
     fields.refuse(key, in_quotes(key) + " cannot be used: " + std::string(kLoopbackOnly) +
@@ -54,27 +54,34 @@ std::chrono::milliseconds read_clock(Fields& file, std::chrono::milliseconds oth
   return drift.value_or(otherwise);
 }
 
-Config read_config(const Node& root, const std::filesystem::path& folder, Problems& problems) {
+struct Read {
+  Config config;
+  RulePlaces places;
+};
+
+Read read_config(const Node& root, const std::filesystem::path& folder, Problems& problems) {
   Config config;
   Fields file(root, "the file", root.place, problems);
   config.cluster = read_cluster(file, problems);
   auto datacenters = read_datacenters(file, folder, problems);
   config.datacenters = std::move(datacenters.list);
   config.topology = read_topology(file, datacenters.names, problems);
-  config.rules = read_conflicts(file, problems);
+  auto handlers = read_handlers(file, folder, problems);
+  auto conflicts = read_conflicts(file, handlers.names, problems);
+  config.rules = std::move(conflicts.rules);
+  config.rules.handlers = std::move(handlers.sources);
+  conflicts.places.handlers = std::move(handlers.places);
   for (const auto& dc : config.datacenters) config.rules.priorities[dc.name] = dc.priority;
   config.insecure = read_security(file, problems);
   if (const auto schema = file.word("schema")) {
+    conflicts.places.schema = schema->place;
     config.schema_path = (folder / schema->text).lexically_normal().string();
   }
   config.schema_leader = read_schema_leader(file, datacenters.names, problems);
   config.max_clock_drift = read_clock(file, config.max_clock_drift, problems);
   config.limits = read_limits(file, problems);
-  file.refuse("handlers",
-              "`handlers` are not in this version: it has the policies lww, priority "
-              "and siblings");
   file.finish();
-  return config;
+  return {std::move(config), std::move(conflicts.places)};
 }
 
 }  // namespace
@@ -88,7 +95,7 @@ Fields section(Fields& parent, const std::string& key, Problems& problems) {
 Loaded load_config(std::string_view yaml, const std::filesystem::path& folder,
                    const Environment& environment) {
   Problems problems;
-  std::optional<Config> config;
+  std::optional<Read> read;
   auto root = read_yaml(yaml, problems);
   if (root && root->kind == Node::Kind::kNothing) {
     problems.add({}, "the file is empty");
@@ -96,10 +103,10 @@ Loaded load_config(std::string_view yaml, const std::filesystem::path& folder,
     problems.add(root->place, "a topology file is a mapping of keys to values");
   } else if (root) {
     expand_variables(*root, environment, problems);
-    config = read_config(*root, folder, problems);
+    read = read_config(*root, folder, problems);
   }
-  if (!problems.empty()) return {std::nullopt, problems.take()};
-  return {std::move(config), {}};
+  if (!problems.empty()) return {std::nullopt, problems.take(), {}};
+  return {std::move(read->config), {}, std::move(read->places)};
 }
 
 }  // namespace entente

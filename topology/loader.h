@@ -2,12 +2,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "topology/config.h"
+#include "topology/node.h"
 
 namespace entente {
 
@@ -19,9 +21,22 @@ struct Problem {
   std::string did_you_mean;  // "" if nothing is near
 };
 
+// Where the file says what holds for one table: for who finds out later that it does not suit.
+struct TablePlaces {
+  FilePlace table;
+  std::map<std::string, FilePlace, std::less<>> parts;  // its columns and groups
+};
+struct RulePlaces {
+  FilePlace defaults;  // of `conflicts`; the whole file if it says nothing
+  FilePlace schema;
+  std::map<std::string, TablePlaces, std::less<>> tables;
+  std::map<std::string, FilePlace, std::less<>> handlers;
+};
+
 struct Loaded {
   std::optional<Config> config;   // present exactly when there are no problems
   std::vector<Problem> problems;  // all of them, in the file's order
+  RulePlaces places;
 };
 
 // Reads `${NAME}` from here; absent: the variable is not set.

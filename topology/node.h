@@ -6,10 +6,10 @@
 namespace entente {
 
 // A place in the file, as editors count: from 1, columns in characters. Line 0: the whole file.
-struct Place {
+struct FilePlace {
   int line = 0;
   int column = 0;
-  friend auto operator<=>(const Place&, const Place&) = default;
+  friend auto operator<=>(const FilePlace&, const FilePlace&) = default;
 };
 
 struct Entry;
@@ -24,7 +24,7 @@ struct Node {
     kBroken,  // already reported: whoever reads it stays silent
   };
   Kind kind = Kind::kNothing;
-  Place place;
+  FilePlace place;
   std::string text;            // kText
   bool plain = true;           // kText: written without quotes
   std::vector<Node> items;     // kList
@@ -33,7 +33,7 @@ struct Node {
 
 struct Entry {
   std::string key;
-  Place place;
+  FilePlace place;
   Node value;
 };
 

@@ -33,7 +33,7 @@ size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-void Problems::add(Place place, std::string text, std::string did_you_mean) {
+void Problems::add(FilePlace place, std::string text, std::string did_you_mean) {
   if (full()) {
     ++more_;
     return;

@@ -16,7 +16,7 @@ class Problems {
  public:
   static constexpr size_t kMost = 100;
 
-  void add(Place place, std::string text, std::string did_you_mean = {});
+  void add(FilePlace place, std::string text, std::string did_you_mean = {});
   bool empty() const { return list_.empty(); }
   bool full() const { return list_.size() >= kMost; }
   // All of them in the file's order.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,8 +28,24 @@ DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& f
 TopologySpec read_topology(Fields& file, std::span<const std::string> datacenters,
                            Problems& problems);
 
-// `conflicts` and `tables`; without the priorities, which stand with the datacenters.
-ConflictRules read_conflicts(Fields& file, Problems& problems);
+struct HandlersSection {
+  std::map<std::string, HandlerSource, std::less<>> sources;
+  std::map<std::string, FilePlace, std::less<>> places;
+  std::vector<std::string> names;  // of all that the file lists
+};
+
+HandlersSection read_handlers(Fields& file, const std::filesystem::path& folder,
+                              Problems& problems);
+
+// `conflicts` and `tables`; without the handlers, and the priorities, which stand with the
+// datacenters.
+struct ConflictsSection {
+  ConflictRules rules;
+  RulePlaces places;
+};
+
+ConflictsSection read_conflicts(Fields& file, std::span<const std::string> handlers,
+                                Problems& problems);
 
 Limits read_limits(Fields& file, Problems& problems);
 

@@ -138,7 +138,7 @@ std::set<std::string> reached_from(const std::string& first, std::span<const Lin
   return reached;
 }
 
-void check_connected(std::span<const Link> links, Names datacenters, Place place,
+void check_connected(std::span<const Link> links, Names datacenters, FilePlace place,
                      Problems& problems) {
   if (datacenters.empty()) return;
   const auto missing = missing_from(reached_from(datacenters[0], links), datacenters);
@@ -148,7 +148,7 @@ void check_connected(std::span<const Link> links, Names datacenters, Place place
 }
 
 std::vector<Link> read_links(Fields& fields, Names datacenters, Problems& problems) {
-  const Place place = fields.place("links");
+  const FilePlace place = fields.place("links");
   if (datacenters.size() > 1) fields.require("links", "links: [[tokyo, frankfurt]]");
   const Node* node = fields.find("links");
   if (!node || node->kind == Node::Kind::kBroken) return {};

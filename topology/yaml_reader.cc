@@ -22,7 +22,7 @@ bool is_control(char c) {
 
 // Reports the first byte that no text file has.
 bool is_text(std::string_view text, Problems& problems) {
-  Place at{1, 1};
+  FilePlace at{1, 1};
   while (!text.empty()) {
     const size_t length = character_length(text);
     if (length == 0) {
@@ -33,7 +33,7 @@ bool is_text(std::string_view text, Problems& problems) {
       problems.add(at, "a control character: remove it");
       return false;
     }
-    at = text[0] == '\n' ? Place{at.line + 1, 1} : Place{at.line, at.column + 1};
+    at = text[0] == '\n' ? FilePlace{at.line + 1, 1} : FilePlace{at.line, at.column + 1};
     text.remove_prefix(length);
   }
   return true;
@@ -51,7 +51,7 @@ class Lines {
     }
   }
 
-  Place place(const YAML::Mark& mark) {
+  FilePlace place(const YAML::Mark& mark) {
     if (mark.is_null() || mark.line < 0 || static_cast<size_t>(mark.line) >= lines_.size()) {
       return {};
     }
@@ -70,7 +70,7 @@ class Lines {
   }
 
   // The first line from here that is indented with a tab, if this one or the next is.
-  Place tab_near(int line) const {
+  FilePlace tab_near(int line) const {
     for (int i = std::max(0, line - 1); i <= line + 1; ++i) {
       if (static_cast<size_t>(i) >= lines_.size()) return {};
       const size_t indent = lines_[i].find_first_not_of(" \t");
@@ -145,7 +145,7 @@ class Builder : public YAML::EventHandler {
     return node;
   }
 
-  void stop(Place place, std::string text) {
+  void stop(FilePlace place, std::string text) {
     if (!stopped) problems_.add(place, std::move(text));
     stopped = true;
   }
@@ -197,9 +197,8 @@ class Builder : public YAML::EventHandler {
   void key(Frame& frame, Node node) {
     frame.has_key = true;
     frame.next = {.key = std::move(node.text), .place = node.place, .value = {}};
-    if (node.kind == Node::Kind::kText) return;
+    if (!frame.next.key.empty()) return;
     problems_.add(node.place, "a key must be a word");
-    frame.next.key.clear();
   }
 
   void value(Frame& frame, Node node) {
@@ -222,7 +221,7 @@ class Builder : public YAML::EventHandler {
 };
 
 void report_syntax(const YAML::Exception& error, Lines& lines, Problems& problems) {
-  const Place tab = lines.tab_near(error.mark.line);
+  const FilePlace tab = lines.tab_near(error.mark.line);
   if (tab.line > 0) {
     problems.add(tab, "YAML cannot be indented with tabs: use spaces");
     return;

@@ -28,7 +28,7 @@ class MemoryDatabase final : public Database {
     const std::lock_guard held(disk_->lock);
     return {
         disk_->self, disk_->contents.streams, disk_->contents.labels, disk_->log_head, disk_->epoch,
-        disk_->hlc};
+        disk_->hlc,  disk_->promised};
   }
 
   Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
@@ -108,6 +108,56 @@ class MemoryDatabase final : public Database {
       disk_->log.pop_front();
     }
     return {};
+  }
+
+  // What is shown is computed when it is read; only the list of what is open is kept.
+  Result<size_t> judge_again(uint64_t wall_ms) override {
+    const std::lock_guard held(disk_->lock);
+    auto& resolved = disk_->contents.resolved;
+    while (!resolved.empty() && resolved.front().detected_ms + options_.conflict_log_ms < wall_ms) {
+      resolved.pop_front();
+    }
+    const auto open = disk_->contents.open;
+    size_t waiting = 0;
+    for (const auto& [name, mark] : open) {
+      RowChange row;
+      row.table = std::get<0>(name);
+      row.key = std::get<1>(name);
+      const RowState& state = disk_->contents.rows[row.table][row.key];
+      const Layout& rules = layout(row.table);
+      const Verdicts before = judge(state, rules, ranks_);
+      for (const auto& v : before.of) waiting += !v.failure.empty();
+      note(row, {}, wall_ms);
+    }
+    return waiting;
+  }
+
+  Result<void> promise(const VersionVector& floor) override {
+    const std::lock_guard held(disk_->lock);
+    disk_->promised.join(floor);
+    return {};
+  }
+
+  Result<Collected> collect(const VersionVector& stable, size_t rows_max) override {
+    const std::lock_guard held(disk_->lock);
+    Collected out;
+    size_t looked_at = 0;
+    for (auto& [table, rows] : disk_->contents.rows) {
+      if (table < collected_up_to_.first) continue;
+      auto it = table == collected_up_to_.first ? rows.lower_bound(collected_up_to_.second)
+                                                : rows.begin();
+      while (it != rows.end()) {
+        if (looked_at++ == rows_max) {
+          collected_up_to_ = {table, it->first};
+          out.round_over = false;
+          return out;
+        }
+        out.rows += collapse(it->second, layout(table), stable, ranks_);
+        it = it->second.registers.empty() ? rows.erase(it) : std::next(it);
+      }
+    }
+    collected_up_to_ = {};
+    return out;
   }
 
  private:
@@ -260,16 +310,19 @@ class MemoryDatabase final : public Database {
                                    loss.group,
                                    loss.policy,
                                    false,
-                                   conflict_kind(loss.loser.row, loss.winner.row),
+                                   loss.kind,
                                    version(loss.winner),
                                    {version(loss.loser)},
-                                   wall_ms});
+                                   wall_ms,
+                                   loss.decided_by,
+                                   ""});
     }
     while (contents.resolved.size() > options_.conflict_log_rows) contents.resolved.pop_front();
 
     const RowState& state = contents.rows[change.table][change.key];
-    const auto open = open_groups(state, layout(change.table), ranks_);
-    for (const auto& group : layout(change.table).groups) {
+    const Layout& rules = layout(change.table);
+    const auto open = open_groups(rules, judge(state, rules, ranks_));
+    for (const auto& group : rules.groups) {
       const MemoryDisk::RegisterName name{change.table, change.key, group.name};
       if (std::find(open.begin(), open.end(), group.name) == open.end()) {
         contents.open.erase(name);
@@ -283,6 +336,7 @@ class MemoryDatabase final : public Database {
   const DatabaseOptions options_;
   Ranks ranks_;
   std::map<std::string, Layout> layouts_;
+  std::pair<std::string, Key> collected_up_to_;  // where the next slice starts
 };
 
 }  // namespace

@@ -44,6 +44,7 @@ struct MemoryDisk {
   uint64_t epoch = 0;
   Hlc hlc;
   uint64_t last_conflict = 0;
+  VersionVector promised;
   std::deque<LogChunk> log;  // positions ascend
   LogPosition log_head = 0;
   std::map<Origin, uint64_t> floors;                   // the last seq that was trimmed

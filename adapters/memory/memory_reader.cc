@@ -43,10 +43,13 @@ std::optional<ConflictEntry> open_entry(const Contents& contents, const Conflict
   entry.table = table;
   entry.key = key;
   entry.group = group;
-  entry.policy = PolicyKind::kSiblings;
+  const Group& rule = view.group(group);
+  const Verdict verdict = judge(r, {layout, rule, state.key}, ranks);
+  entry.policy = rule.policy.kind;
+  entry.note = verdict.failure;
   entry.open = true;
   entry.detected_ms = mark.detected_ms;
-  const Sibling& winner = r.siblings[judge(r, entry.policy, ranks).winner];
+  const Sibling& winner = r.siblings[verdict.winner];
   entry.winner = view.version(winner);
   for (const auto& s : r.siblings) {
     if (!same_content(s, winner)) entry.losers.push_back(view.version(s));
@@ -99,7 +102,9 @@ Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value>
     if (logged && out.conflict == RowRead::Conflict::kNone) {
       out.conflict = RowRead::Conflict::kResolved;
     }
-    out.policy = rules.policy;
+    out.policy = rules.policy.kind;
+    out.decides_on_read =
+        out.conflict == RowRead::Conflict::kOpen && resolve(*state, layout, ranks).has_value();
     auto values = view.values();
     out.siblings = values.size();
     if (all_siblings) out.values = std::move(values);

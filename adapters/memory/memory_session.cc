@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "conflict/merge.h"
+
 namespace entente {
 namespace {
 
@@ -73,17 +75,20 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
   if (auto ok = check(request, view); !ok) return tl::unexpected(ok.error());
   auto seen = seen_by(request, before, *target);
   if (!seen) return tl::unexpected(seen.error());
-  auto columns = columns_of(request, *target, view);
+  auto columns = columns_of(request, *target, before, view);
   if (!columns) return tl::unexpected(columns.error());
 
+  const bool decides = request.kind == RowRequest::Kind::kResolve || request.context;
   const bool nothing_to_erase =
-      !*columns && !view.shown() && !(request.context && view.values().size() > 1);
+      !*columns && !view.shown() && !(decides && view.values().size() > 1);
   if (nothing_to_erase) {
     return RowOutcome{request.context.value_or(RowContext{applied_, {}}),
                       open_conflict(before, target->layout, ranks_), false};
   }
   Touched& row = touch(name);
   const Seen as_seen = *seen;
+  if (request.resolution || request.pick) row.change.decider = Decider::kOperator;
+  if (request.kind == RowRequest::Kind::kResolve) row.change.decider = Decider::kHandler;
   merge(row, *target, std::move(*seen), std::move(*columns));
   return outcome(request, as_seen, before, row, target->layout);
 }
@@ -127,18 +132,24 @@ Result<void> MemorySession::check(const RowRequest& request, const RowView& row)
 
 Result<MemorySession::Seen> MemorySession::seen_by(const RowRequest& request, const RowState& row,
                                                    const Target& target) const {
+  if (request.kind == RowRequest::Kind::kResolve) return Seen{std::nullopt, {}};
   if (!request.context) {
     switch (options_.rules.of(request.table).blind) {
       case Blind::kSupersede:
         return Seen{std::nullopt, hidden_siblings(row, target.layout, ranks_)};
       case Blind::kSibling:
-        return Seen{VersionVector{}, {}};
+        return saw_nothing(row, target);
       case Blind::kRequire:
         break;
     }
     return fail(Code::kContextNeeded,
                 "table " + request.table + " takes writes with a context only: read the row first",
                 "context_needed");
+  }
+  if (!request.context->covers(disk_.promised)) {
+    return fail(Code::kPrecondition,
+                "the context is older than limits.context_lifetime: read the row again",
+                "context_expired");
   }
   Seen seen{request.context->ceiling(), {}};
   if (!applied_.covers(*seen.context)) {
@@ -151,18 +162,50 @@ Result<MemorySession::Seen> MemorySession::seen_by(const RowRequest& request, co
   return seen;
 }
 
+// It counts as having seen what was promised, and keeps what it can of that.
+MemorySession::Seen MemorySession::saw_nothing(const RowState& row, const Target& target) const {
+  Seen seen{disk_.promised, {}};
+  for (const auto& d : lasting_siblings(row, target.layout, ranks_)) {
+    if (seen.context->covers(d)) seen.kept.push_back(d);
+  }
+  return seen;
+}
+
 Result<std::optional<Row>> MemorySession::columns_of(const RowRequest& request,
-                                                     const Target& target,
+                                                     const Target& target, const RowState& state,
                                                      const RowView& row) const {
   if (request.kind == RowRequest::Kind::kErase) return std::optional<Row>();
   if (request.pick) return row.picked(*request.pick);
+  RowRequest asked = request;
+  if (request.kind == RowRequest::Kind::kIncrement) {
+    auto sums = incremented(request, target, row);
+    if (!sums) return tl::unexpected(sums.error());
+    asked.columns = std::move(*sums);
+  }
+  if (request.kind == RowRequest::Kind::kResolve) {
+    auto resolution = resolve(state, target.layout, ranks_);
+    if (!resolution) {
+      return fail(Code::kNotFound, "nothing of this row can be decided now", "nothing_to_resolve");
+    }
+    if (resolution->erase) return std::optional<Row>();
+    asked.columns = std::move(resolution->columns);
+  }
+  return written(asked, target, row);
+}
+
+// What a write writes: every column of each register that it touches.
+Result<std::optional<Row>> MemorySession::written(const RowRequest& request, const Target& target,
+                                                  const RowView& row) const {
   auto written = stored(request.columns, target);
   if (!written) return tl::unexpected(written.error());
+  if (auto fit = check_values(*written, target); !fit) return tl::unexpected(fit.error());
+  const bool patch = request.kind != RowRequest::Kind::kPut &&
+                     (request.kind != RowRequest::Kind::kResolve || row.shown());
 
   const auto shown = row.shown();
   const auto key_columns = target.table.key();
   std::set<std::string_view> groups{""};  // those the write touches
-  if (request.kind == RowRequest::Kind::kPatch) {
+  if (patch) {
     if (!shown) return fail(Code::kNotFound, "there is no such row to change", "no_row");
     for (const auto* c : key_columns) {
       if (const auto it = shown->find(c->name); it != shown->end()) written->insert(*it);
@@ -176,9 +219,9 @@ Result<std::optional<Row>> MemorySession::columns_of(const RowRequest& request,
     }
   }
   for (const auto& group : target.layout.groups) {
-    if (request.kind == RowRequest::Kind::kPatch && !groups.contains(group.name)) continue;
+    if (patch && !groups.contains(group.name)) continue;
     for (const auto& name : group.columns) {
-      const bool keep = request.kind == RowRequest::Kind::kPatch && shown->contains(name);
+      const bool keep = patch && shown->contains(name);
       written->emplace(name, keep ? shown->at(name) : Value{});
     }
   }
@@ -190,6 +233,48 @@ Result<std::optional<Row>> MemorySession::columns_of(const RowRequest& request,
     }
   }
   return std::move(*written);
+}
+
+Result<Row> MemorySession::incremented(const RowRequest& request, const Target& target,
+                                       const RowView& row) const {
+  const Row shown = row.shown().value_or(Row{});
+  Row sums;
+  for (const auto& [name, value] : request.columns) {
+    const auto* amount = std::get_if<int64_t>(&value);
+    const Group& group = target.layout.group_of(name);
+    if (!group.policy.is_counter() || group.name != name) {
+      return fail(Code::kConstraint, "column " + name + " of " + request.table + " is no counter",
+                  "not_a_counter");
+    }
+    if (amount == nullptr) {
+      return fail(Code::kInvalid, "counters are incremented by 64-bit integers", "amount");
+    }
+    const auto it = shown.find(name);
+    const auto* now = it == shown.end() ? nullptr : std::get_if<int64_t>(&it->second);
+    int64_t sum = 0;
+    if (__builtin_add_overflow(now == nullptr ? 0 : *now, *amount, &sum)) {
+      return fail(Code::kConstraint, "column " + name + " would not fit 64 bits", "counter_value");
+    }
+    sums.emplace(name, sum);
+  }
+  return sums;
+}
+
+// Counters take integers, sets JSON arrays.
+Result<void> MemorySession::check_values(const Row& columns, const Target& target) const {
+  for (const auto& [name, value] : columns) {
+    const Policy& policy = target.layout.group_of(name).policy;
+    if (std::holds_alternative<Null>(value)) continue;
+    if (policy.is_counter() && !std::holds_alternative<int64_t>(value)) {
+      return fail(Code::kConstraint, "column " + name + " is a counter: it takes 64-bit integers",
+                  "counter_value");
+    }
+    if (policy.is_set() && !set_elements(value)) {
+      return fail(Code::kConstraint, "column " + name + " is a set: it takes a JSON array as text",
+                  "set_value");
+    }
+  }
+  return {};
 }
 
 Result<Row> MemorySession::stored(const Row& columns, const Target& target) const {
@@ -271,6 +356,9 @@ void MemorySession::merge(Touched& row, const Target& target, Seen seen,
   } else {
     row.change.columns.clear();
   }
+  row.change.base.clear();
+  row.change.floors.clear();
+  add_bases(row.change, row.before, target.layout, visible(row.before, target.layout, ranks_));
   row.now = local_only ? RowState{} : row.before;
   row.losses = entente::apply(row.now, target.layout, row.change, version_, applied_, ranks_);
   const bool made_and_erased = !columns && !was_there && row.before.registers.empty();
@@ -287,20 +375,14 @@ RowOutcome MemorySession::outcome(const RowRequest& request, const Seen& seen,
   out.open_conflict = open_conflict(row.now, layout, ranks_);
   out.had_conflict = RowView(def, layout, before, ranks_).values().size() > 1 ||
                      RowView(def, layout, row.now, ranks_).values().size() > 1;
-  if (request.context) {
-    out.context = *request.context;
-    return out;
-  }
-  // Without a context it has seen what SQL showed: everything but the values it keeps.
-  out.context.seen = effective(seen.context);
-  for (const auto& d : seen.kept) {
-    if (out.context.seen.covers(d)) out.context.seen.set(d.origin, d.seq - 1);
-  }
+  std::vector<Dot> unseen, known;
   for (const auto& d : RowView(def, layout, before, ranks_).dots()) {
-    if (effective(seen.context).covers(d) && !contains(seen.kept, d) && d != version_.dot) {
-      out.context.add(d);
-    }
+    if (d == version_.dot) continue;
+    const bool saw = request.context ? request.context->covers(d)
+                                     : replaces(effective(seen.context), seen.kept, d);
+    (saw ? known : unseen).push_back(d);
   }
+  out.context = context_without(applied_, unseen, known);
   return out;
 }
 

@@ -57,10 +57,16 @@ class MemorySession final : public WriteSession {
   const TableDef* table(std::string_view name) const;
   const RowState& current(const RowName& name) const;
   Result<void> check(const RowRequest& request, const RowView& row) const;
+  Seen saw_nothing(const RowState& row, const Target& target) const;
   Result<Seen> seen_by(const RowRequest& request, const RowState& row, const Target& target) const;
   // The columns to write; absent: the row is to be erased.
   Result<std::optional<Row>> columns_of(const RowRequest& request, const Target& target,
-                                        const RowView& row) const;
+                                        const RowState& state, const RowView& row) const;
+  Result<std::optional<Row>> written(const RowRequest& request, const Target& target,
+                                     const RowView& row) const;
+  Result<Row> incremented(const RowRequest& request, const Target& target,
+                          const RowView& row) const;
+  Result<void> check_values(const Row& columns, const Target& target) const;
   Result<Row> stored(const Row& columns, const Target& target) const;
   RowOutcome outcome(const RowRequest& request, const Seen& seen, const RowState& before,
                      const Touched& row, const Layout& layout) const;

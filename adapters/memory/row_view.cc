@@ -9,11 +9,11 @@
 namespace entente {
 namespace {
 
-// The siblings of a register that say something else than the winner.
-std::vector<const Sibling*> others(const Register& r, const Sibling& winner) {
+// The siblings of a register that say something else than what is shown.
+std::vector<const Sibling*> others(const Register& r, const Verdict& verdict) {
   std::vector<const Sibling*> out;
   for (const auto& s : r.siblings) {
-    if (!same_content(s, winner)) out.push_back(&s);
+    if (!says_the_same(s, r, verdict)) out.push_back(&s);
   }
   return out;
 }
@@ -31,7 +31,18 @@ std::string conflict_kind(const std::optional<Row>& loser, const std::optional<R
   return std::string(loser ? "update" : "delete") + (winner ? "-update" : "-delete");
 }
 
-std::optional<Row> RowView::shown() const { return visible(state_, layout_, ranks_); }
+const Group& RowView::group(std::string_view name) const {
+  const auto it = std::find_if(layout_.groups.begin(), layout_.groups.end(),
+                               [&](const Group& g) { return g.name == name; });
+  return it == layout_.groups.end() ? layout_.groups.front() : *it;
+}
+
+const Register* RowView::written(size_t g) const {
+  const auto it = state_.registers.find(layout_.groups[g].name);
+  return it == state_.registers.end() || it->second.siblings.empty() ? nullptr : &it->second;
+}
+
+std::optional<Row> RowView::shown() const { return visible(state_, layout_, verdicts_); }
 
 std::optional<Row> RowView::whole(const Key& key) const {
   auto row = shown();
@@ -60,27 +71,6 @@ std::string RowView::etag() const {
   return out.size() == 0 ? "" : hex64(XXH3_64bits(out.view().data(), out.size()));
 }
 
-Row RowView::columns_written_by(const Dot& dot) const {
-  Row out;
-  for (const auto& [group, r] : state_.registers) {
-    for (const auto& s : r.siblings) {
-      if (s.version.dot == dot && s.row) out.insert(s.row->begin(), s.row->end());
-    }
-  }
-  return out;
-}
-
-Row RowView::shown_columns() const {
-  Row out;
-  for (const auto& group : layout_.groups) {
-    const auto it = state_.registers.find(group.name);
-    if (it == state_.registers.end() || it->second.siblings.empty()) continue;
-    const Sibling& s = it->second.siblings[judge(it->second, group.policy, ranks_).winner];
-    if (s.row) out.insert(s.row->begin(), s.row->end());
-  }
-  return out;
-}
-
 Result<std::optional<Row>> RowView::picked(const Dot& dot) const {
   const auto all = dots();
   if (!std::binary_search(all.begin(), all.end(), dot)) {
@@ -93,8 +83,8 @@ Result<std::optional<Row>> RowView::picked(const Dot& dot) const {
       if (s.version.dot == dot && !s.row) return std::optional<Row>();
     }
   }
-  Row row = columns_written_by(dot);
-  row.merge(shown_columns());
+  Row row = columns_written_by(state_, layout_, dot);
+  row.merge(shown_columns(state_, layout_, verdicts_));
   return row;
 }
 
@@ -102,13 +92,15 @@ std::vector<RowVersion> RowView::values() const {
   if (state_.registers.empty()) return {};
   std::map<Dot, Version> differing;
   Version newest, newest_contested;
-  for (const auto& group : layout_.groups) {
-    const auto it = state_.registers.find(group.name);
-    if (it == state_.registers.end() || it->second.siblings.empty()) continue;
-    const Sibling& winner = it->second.siblings[judge(it->second, group.policy, ranks_).winner];
-    const auto rest = others(it->second, winner);
-    for (const auto* s : rest) differing.emplace(s->version.dot, s->version);
+  for (size_t g = 0; g < layout_.groups.size(); ++g) {
+    const Register* r = written(g);
+    if (r == nullptr) continue;
+    const Policy& policy = layout_.groups[g].policy;
+    const Sibling& winner = r->siblings[verdicts_.of[g].winner];
     newest = std::max(newest, winner.version);
+    if (policy.is_counter() || policy.is_set()) continue;  // parts of one value, not several
+    const auto rest = others(*r, verdicts_.of[g]);
+    for (const auto* s : rest) differing.emplace(s->version.dot, s->version);
     if (!rest.empty()) newest_contested = std::max(newest_contested, winner.version);
   }
   // Where values differ, the one that SQL shows goes by the name of a winner over the others.
@@ -121,7 +113,7 @@ std::vector<RowVersion> RowView::values() const {
 }
 
 RowRead::Conflict RowView::conflict() const {
-  if (open_conflict(state_, layout_, ranks_)) return RowRead::Conflict::kOpen;
+  if (!open_groups(layout_, verdicts_).empty()) return RowRead::Conflict::kOpen;
   return values().size() > 1 ? RowRead::Conflict::kResolved : RowRead::Conflict::kNone;
 }
 
@@ -135,7 +127,7 @@ std::vector<Dot> RowView::dots() const {
 
 RowVersion RowView::version(const Sibling& sibling) const {
   RowVersion out{sibling.version, std::string(ranks_.dc(sibling.version.dot.origin)), sibling.row};
-  if (out.row) out.row->merge(columns_written_by(sibling.version.dot));
+  if (out.row) out.row->merge(columns_written_by(state_, layout_, sibling.version.dot));
   return out;
 }
 

@@ -8,7 +8,7 @@
 
 namespace entente {
 
-// The kind of a conflict as its log names it, the loser first; absent: it erased the row.
+// The kind of an open conflict as its log names it, the loser first; absent: it erased the row.
 std::string conflict_kind(const std::optional<Row>& loser, const std::optional<Row>& winner);
 
 // What users are shown of a row's state. Pure.
@@ -16,7 +16,13 @@ class RowView {
  public:
   // The arguments outlive the view.
   RowView(const TableDef& table, const Layout& layout, const RowState& state, const Ranks& ranks)
-      : table_(table), layout_(layout), state_(state), ranks_(ranks) {}
+      : table_(table),
+        layout_(layout),
+        state_(state),
+        ranks_(ranks),
+        verdicts_(judge(state, layout, ranks)) {}
+
+  const Group& group(std::string_view name) const;
 
   // The row that SQL shows, with the columns of the table that are not in its key, and those of the
   // key if they are spelled otherwise than its canonical bytes.
@@ -37,13 +43,13 @@ class RowView {
   RowVersion version(const Sibling& sibling) const;
 
  private:
-  Row shown_columns() const;  // the winners' columns, whether or not the row exists
-  Row columns_written_by(const Dot& dot) const;
+  const Register* written(size_t group) const;  // null: never
 
   const TableDef& table_;
   const Layout& layout_;
   const RowState& state_;
   const Ranks& ranks_;
+  const Verdicts verdicts_;
 };
 
 }  // namespace entente

@@ -5,8 +5,8 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr size_t kRetriedPerTable = 256;
 constexpr size_t kPlansMax = 4096;
+constexpr size_t kPendingMax = 4096;
 
 // Undoes what was not committed.
 class Rollback {
@@ -36,7 +36,10 @@ Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseO
       state_(state),
       log_(db, options.conflict_log_rows),
       rows_(db, &log_, &state.extras),
+      unique_(rows_, log_),
+      orphans_(rows_, log_, state.extras),
       storage_(db, options.rules),
+      log_ms_(options.conflict_log_ms),
       sql_(db, guard, options, Guard::Mode::kWrite) {}
 
 Result<void> Applier::run(Stmt& stmt, const char* sql) {
@@ -54,13 +57,19 @@ Result<std::vector<LogChunk>> Applier::apply(std::span<const Run> runs, uint64_t
   to_retry_.clear();
   advanced_.clear();
   rows_.tidy();
+  pending_.clear();
+  orphans_.forget();
+  state_.retired.clear();
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
   const Rollback rollback(db_);
   std::vector<LogChunk> chunks;
   for (const auto& r : runs) {
     if (auto done = apply_run(r, chunks); !done) return tl::unexpected(done.error());
   }
-  auto done = retry(to_retry_).and_then([&] { return finish(); });
+  auto done = store_pending()
+                  .and_then([&] { return retry(to_retry_); })
+                  .and_then([&] { return orphans_.settle(*state_.world, wall_ms_); })
+                  .and_then([&] { return finish(); });
   if (!done) return tl::unexpected(done.error());
   return chunks;
 }
@@ -170,6 +179,7 @@ Result<Applier::Plan*> Applier::plan_of(std::string_view shape) {
     const Column* c = t != nullptr ? t->find(name) : nullptr;
     plan.columns.push_back(c != nullptr ? static_cast<size_t>(c - t->columns.data()) : kUnknown);
     plan.simple &= c != nullptr && c->key_part == 0;
+    plan.more |= c != nullptr && c->key_part == 0 && t->keeps_more[c->group];
     if (c != nullptr &&
         std::find(plan.groups.begin(), plan.groups.end(), c->group) == plan.groups.end()) {
       plan.groups.push_back(c->group);
@@ -187,6 +197,11 @@ Result<Applier::Plan*> Applier::plan_of(std::string_view shape) {
   if (!update) return tl::unexpected(update.error());
   plan.update = std::move(*update);
   return last_plan_;
+}
+
+void Applier::touched(const Table& t, std::string_view key, bool erased) {
+  if (t.referenced || !t.foreign_keys.empty()) orphans_.changed(t, key, erased);
+  touched(t);
 }
 
 void Applier::touched(const Table& t) {
@@ -216,15 +231,18 @@ Result<void> Applier::apply_plain(const PlainRowChange& change, const Record& re
 // that case, and nothing was done.
 Result<bool> Applier::try_fast(Plan& plan, const PlainRowChange& change, const Record& record) {
   const Table& t = *plan.table;
+  if (is_pending(t, change.key)) return false;
   auto known = rows_.meta(t, change.key);
   if (!known) return tl::unexpected(known.error());
   if (!*known) {
     if (change.erase || !plan.whole) return false;
     auto done = put_fast(plan, change, false);
     if (!done || !*done) return done;
+    touched(t, change.key, false);
     return rows_.put_stamp_later(t, change.key, record.stamp).map([] { return true; });
   }
   RowMeta& meta = **known;
+  if (plan.more && !change.erase) return false;
   if (!meta.simple() || !all_covered(*state_.world, t, meta, plan.groups, record.context)) {
     return false;
   }
@@ -244,7 +262,7 @@ Result<bool> Applier::try_fast(Plan& plan, const PlainRowChange& change, const R
       meta.put(t, plan.groups, record.stamp);
     }
   }
-  touched(t);
+  touched(t, change.key, change.erase);
   return rows_.put_meta(t, change.key, meta).map([] { return true; });
 }
 
@@ -293,19 +311,44 @@ Result<void> Applier::apply_slow(RowChange change, const Record& record) {
     return fail(Code::kInvalid, "a row change of table " + t->def.name + " has no usable key");
   }
   std::erase_if(change.columns, [&](const auto& c) { return t->find(c.first) == nullptr; });
-  auto loaded = rows_.load(world, *t, change.key);
-  if (!loaded) return tl::unexpected(loaded.error());
+  auto found = pending(*t, change.key);
+  if (!found) return tl::unexpected(found.error());
+  Loaded* loaded = *found;
   const auto losses =
       entente::apply(loaded->state, t->layout, change, record.version, record.context, world.ranks);
   if (auto done = log_.add(world, *t, change.key, losses, wall_ms_); !done) return done;
-  auto done = rows_.store(world, *t, change.key, loaded->state, *loaded, wall_ms_);
-  touched(*t);
-  return done;
+  return {};
+}
+
+Result<Loaded*> Applier::pending(const Table& t, const Key& key) {
+  if (const auto it = pending_.find(std::pair(&t, key)); it != pending_.end()) return &it->second;
+  if (pending_.size() >= kPendingMax) {
+    if (auto done = store_pending(); !done) return tl::unexpected(done.error());
+  }
+  auto loaded = rows_.load(*state_.world, t, key);
+  if (!loaded) return tl::unexpected(loaded.error());
+  return &pending_.emplace(std::pair(&t, key), std::move(*loaded)).first->second;
+}
+
+bool Applier::is_pending(const Table& t, std::string_view key) const {
+  return !pending_.empty() && pending_.contains(std::pair(&t, Key(key)));
+}
+
+Result<void> Applier::store_pending() {
+  for (const auto& [name, row] : pending_) {
+    const auto& [t, key] = name;
+    auto done = rows_.store(*state_.world, *t, key, row.state, row, wall_ms_);
+    if (!done) return done;
+    touched(*t, key, !visible(row.state, t->layout, state_.world->ranks));
+  }
+  pending_.clear();
+  return {};
 }
 
 // A schema change that fails here must not stop the stream: what it made is missing, and the rows
 // for it are left out.
 Result<void> Applier::apply_schema(const SchemaChange& change) {
+  if (auto done = store_pending(); !done) return done;
   const StatementKind kind = kind_of(words_of(change.sql));
   if (kind == StatementKind::kCreateTable || kind == StatementKind::kCreateIndex) {
     auto done = sql_.run_schema(change.sql);
@@ -320,7 +363,7 @@ Result<void> Applier::apply_schema(const SchemaChange& change) {
     const Code code = added.error().code;
     if (code != Code::kNotFound && code != Code::kRefused) return tl::unexpected(added.error());
   }
-  if (auto done = storage_.refresh_fussy(state_); !done) return done;
+  if (auto done = storage_.refresh_schema(state_); !done) return done;
   state_.epoch = std::max(state_.epoch, change.epoch);
   changed_schema_ = true;
   plans_.clear();
@@ -328,16 +371,20 @@ Result<void> Applier::apply_schema(const SchemaChange& change) {
   return {};
 }
 
+Result<void> Applier::judge_again(const Table& t, const Key& key) {
+  auto loaded = rows_.load(*state_.world, t, key);
+  if (!loaded) return tl::unexpected(loaded.error());
+  return rows_.store(*state_.world, t, key, loaded->state, *loaded, wall_ms_);
+}
+
 Result<void> Applier::retry(const std::vector<const Table*>& tables) {
   for (const Table* t : tables) {
-    auto keys = log_.quarantined(*t, kRetriedPerTable);
+    auto keys = log_.waiting(*t, kConstraintKind);
     if (!keys) return tl::unexpected(keys.error());
     for (const auto& key : *keys) {
-      auto loaded = rows_.load(*state_.world, *t, key);
-      if (!loaded) return tl::unexpected(loaded.error());
-      auto done = rows_.store(*state_.world, *t, key, loaded->state, *loaded, wall_ms_);
-      if (!done) return done;
+      if (auto done = judge_again(*t, key); !done) return done;
     }
+    if (auto done = unique_.settle(*state_.world, *t, wall_ms_); !done) return done;
   }
   return {};
 }
@@ -346,9 +393,136 @@ Result<void> Applier::retry_quarantined(const std::vector<const Table*>& tables,
   wall_ms_ = wall_ms;
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
   const Rollback rollback(db_);
-  return retry(tables).and_then([&] { return rows_.flush(); }).and_then([&] {
-    return run(commit_, "COMMIT");
-  });
+  orphans_.forget();
+  for (const Table* t : tables) {
+    if (auto done = orphans_.look_again(*t); !done) return done;
+  }
+  return retry(tables)
+      .and_then([&] { return orphans_.settle(*state_.world, wall_ms); })
+      .and_then([&] { return rows_.flush(); })
+      .and_then([&] { return run(commit_, "COMMIT"); });
+}
+
+Result<void> Applier::judge_again(const std::string& which) {
+  std::vector<std::pair<const Table*, Key>> found;
+  {
+    auto q = rows_.plan(which);
+    if (!q) return tl::unexpected(q.error());
+    Rows rows(**q);
+    auto row = rows.next();
+    for (; row && *row; row = rows.next()) {
+      const Table* t = state_.world->by_id((*q)->integer(0));
+      if (t != nullptr) found.emplace_back(t, Key((*q)->bytes(1)));
+    }
+    if (!row) return tl::unexpected(row.error());
+  }
+  for (const auto& [t, key] : found) {
+    if (auto done = judge_again(*t, key); !done) return done;
+    touched(*t);
+  }
+  return retry(to_retry_);
+}
+
+Result<void> Applier::forget_old_conflicts() {
+  constexpr uint64_t kEvery = 60'000;
+  if (wall_ms_ < aged_ms_ + kEvery) return {};
+  aged_ms_ = wall_ms_;
+  return log_.forget_before(wall_ms_ > log_ms_ ? wall_ms_ - log_ms_ : 0);
+}
+
+Result<size_t> Applier::waiting_for_handlers() {
+  auto q = rows_.plan(
+      "SELECT count(*) FROM _entente_conflicts WHERE open = 1 AND kind = 'open' AND note <> ''");
+  if (!q) return tl::unexpected(q.error());
+  Rows rows(**q);
+  auto row = rows.next();
+  if (!row) return tl::unexpected(row.error());
+  return *row ? (*q)->natural(0) : 0;
+}
+
+// In small parts: those that are not tried now are tried another time.
+Result<size_t> Applier::judge_again(uint64_t wall_ms) {
+  wall_ms_ = wall_ms;
+  if (auto done = forget_old_conflicts(); !done) return tl::unexpected(done.error());
+  auto waiting = waiting_for_handlers();
+  if (!waiting || *waiting == 0) return waiting;
+  to_retry_.clear();
+  if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
+  const Rollback rollback(db_);
+  auto done =
+      judge_again(
+          "SELECT tbl, key FROM _entente_conflicts WHERE open = 1 AND kind = 'open' AND note <> '' "
+          "ORDER BY random() LIMIT 64")
+          .and_then([&] { return rows_.flush(); })
+          .and_then([&] { return run(commit_, "COMMIT"); });
+  if (!done) return tl::unexpected(done.error());
+  return waiting_for_handlers();
+}
+
+Result<void> Applier::judge_all(uint64_t wall_ms) {
+  wall_ms_ = wall_ms;
+  to_retry_.clear();
+  if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
+  const Rollback rollback(db_);
+  return judge_again("SELECT DISTINCT tbl, key FROM _entente_siblings")
+      .and_then([&] { return rows_.flush(); })
+      .and_then([&] { return run(commit_, "COMMIT"); });
+}
+
+Result<Applier::Taken> Applier::collect_row(const Table& t, const Key& key,
+                                            const VersionVector& stable) {
+  auto loaded = rows_.load(*state_.world, t, key);
+  if (!loaded) return tl::unexpected(loaded.error());
+  RowState& state = loaded->state;
+  Taken taken{false, true};
+  for (const auto& [group, r] : state.registers) {
+    for (const auto& s : r.siblings) taken.all = taken.all && stable.covers(s.version.dot);
+  }
+  taken.some = loaded->meta && collapse(state, t.layout, stable, state_.world->ranks);
+  if (!taken.some) return taken;
+  auto done = state.registers.empty()
+                  ? rows_.forget_row(t, key, *loaded->meta)
+                  : rows_.store(*state_.world, t, key, state, *loaded, wall_ms_);
+  return done.map([&] { return taken; });
+}
+
+Result<Collected> Applier::collect(const VersionVector& stable, size_t rows_max) {
+  if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
+  const Rollback rollback(db_);
+  auto found = unsettled(rows_max);
+  if (!found) return tl::unexpected(found.error());
+  Collected out;
+  for (const auto& [id, key] : *found) {
+    const Table* t = state_.world->by_id(id);
+    Result<Taken> taken = Taken{false, true};
+    if (t != nullptr) taken = collect_row(*t, key, stable);
+    if (!taken) return tl::unexpected(taken.error());
+    out.rows += taken->some;
+    if (!taken->all) continue;
+    auto settle = rows_.plan("DELETE FROM _entente_unsettled WHERE tbl = ?1 AND key = ?2");
+    if (!settle) return tl::unexpected(settle.error());
+    (*settle)->bind_all(id, Bytes{key});
+    if (auto done = (*settle)->run(); !done) return tl::unexpected(done.error());
+  }
+  out.round_over = found->size() < rows_max;
+  collected_up_to_ = out.round_over ? std::pair<int64_t, Key>() : found->back();
+  return rows_.flush().and_then([&] { return run(commit_, "COMMIT"); }).map([&] { return out; });
+}
+
+// The next rows of which something may be collected.
+Result<std::vector<std::pair<int64_t, Key>>> Applier::unsettled(size_t rows_max) {
+  auto q = rows_.plan(
+      "SELECT tbl, key FROM _entente_unsettled WHERE (tbl, key) > (?1, ?2) ORDER BY tbl, key LIMIT "
+      "?3");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(collected_up_to_.first, Bytes{collected_up_to_.second},
+                 static_cast<int64_t>(rows_max));
+  std::vector<std::pair<int64_t, Key>> found;
+  Rows rows(**q);
+  auto row = rows.next();
+  for (; row && *row; row = rows.next()) found.emplace_back((*q)->integer(0), (*q)->bytes(1));
+  if (!row) return tl::unexpected(row.error());
+  return found;
 }
 
 Result<void> Applier::trim_log(LogPosition up_to) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,7 +9,9 @@
 
 #include "adapters/database.h"
 #include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/orphans.h"
 #include "adapters/sqlite/storage.h"
+#include "adapters/sqlite/unique_keys.h"
 
 namespace entente::sqlite {
 
@@ -21,9 +24,14 @@ class Applier {
   Applier(Connection& db, Guard& guard, FileState& state, const DatabaseOptions& options);
 
   Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms);
-  // Tries to show quarantined rows of these tables, in a transaction of its own.
+  // Tries to show rows of these tables that are not shown, in a transaction of its own.
   Result<void> retry_quarantined(const std::vector<const Table*>& tables, uint64_t wall_ms);
   Result<void> trim_log(LogPosition up_to);
+  // Database::collect() and Database::judge_again().
+  Result<Collected> collect(const VersionVector& stable, size_t rows_max);
+  Result<size_t> judge_again(uint64_t wall_ms);
+  // Judges every row with siblings anew: the rules are not those that it was judged by.
+  Result<void> judge_all(uint64_t wall_ms);
   void take_slow_path_only() { slow_only_ = true; }
   // After a failure, and when the schema changed on the other connection.
   void forget_plans() { plans_.clear(), rows_.forget(), last_plan_ = nullptr; }
@@ -37,6 +45,7 @@ class Applier {
     std::vector<size_t> columns;  // of the table, as the values come; kUnknown: not here
     std::vector<size_t> groups;   // that a put of this shape touches
     bool simple = false;          // all columns known, none of the key
+    bool more = false;            // a register of it is more than its newest value
     bool whole = false;           // every register is touched, by every column
     Stmt insert, update;
   };
@@ -58,9 +67,23 @@ class Applier {
   Result<bool> put_fast(Plan& plan, const PlainRowChange& change, bool exists);
   Result<bool> erase_fast(Plan& plan, const PlainRowChange& change, RowMeta& meta);
   Result<void> apply_slow(RowChange change, const Record& record);
+  Result<Loaded*> pending(const Table& t, const Key& key);
+  bool is_pending(const Table& t, std::string_view key) const;
+  Result<void> store_pending();
   Result<void> apply_schema(const SchemaChange& change);
   Result<Plan*> plan_of(std::string_view shape);
   void touched(const Table& t);
+  Result<void> judge_again(const Table& t, const Key& key);
+  Result<void> judge_again(const std::string& which);
+  Result<size_t> waiting_for_handlers();
+  Result<void> forget_old_conflicts();
+  // What collecting did to a row: something was taken; nothing is left to be taken later.
+  struct Taken {
+    bool some = false, all = false;
+  };
+  Result<std::vector<std::pair<int64_t, Key>>> unsettled(size_t rows_max);
+  Result<Taken> collect_row(const Table& t, const Key& key, const VersionVector& stable);
+  void touched(const Table& t, std::string_view key, bool erased);
   Result<void> retry(const std::vector<const Table*>& tables);
   Result<void> finish();
   Result<void> run(Stmt& stmt, const char* sql);
@@ -69,7 +92,11 @@ class Applier {
   FileState& state_;
   ConflictLog log_;
   RowStore rows_;
+  UniqueKeys unique_;
+  Orphans orphans_;
   Storage storage_;
+  const uint64_t log_ms_;
+  uint64_t aged_ms_ = 0;  // when old conflicts were last forgotten
   ClientSql sql_;
   Stmt begin_, commit_;
   std::unordered_map<std::string, Plan> plans_;
@@ -77,6 +104,11 @@ class Applier {
   Plan* last_plan_ = nullptr;
   std::vector<const Table*> to_retry_;
   std::vector<Origin> advanced_;
+  // Rows that are stored at the end of the transaction: hot ones change many times in it. Whatever
+  // looks at rows otherwise stores them first. Empty between transactions.
+  using RowName = std::pair<const Table*, Key>;
+  std::map<RowName, Loaded, std::less<>> pending_;
+  std::pair<int64_t, Key> collected_up_to_;  // where the next look for what to collect begins
   uint64_t wall_ms_ = 0;
   bool changed_schema_ = false;
   bool slow_only_ = false;

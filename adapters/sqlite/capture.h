@@ -21,6 +21,7 @@ struct RowIntent {
   std::vector<size_t> columns;           // a put writes these even if they do not change
   std::optional<VersionVector> context;  // ceiling of the client's context; absent: plain SQL's
   std::vector<Dot> kept;
+  Decider decider = Decider::kWriter;
 };
 
 // Captures what one transaction does to rows, by SQLite's preupdate hook: each row image as the

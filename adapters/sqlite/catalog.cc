@@ -1,6 +1,7 @@
 #include "adapters/sqlite/catalog.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "adapters/sqlite/sql_text.h"
 #include "conflict/codec.h"
@@ -159,6 +160,7 @@ void write_sql(Table& t) {
   tuple = "(" + tuple + "NULL)";
   t.put_versions = "INSERT OR REPLACE INTO " + versions + " VALUES " +
                    join(std::vector<std::string>(kVersionsAtOnce, tuple), ", ");
+  t.delete_version = "DELETE FROM " + versions + where;
   std::vector<size_t> all;
   for (size_t i = 0; i < t.columns.size(); ++i) {
     names.push_back(quote_name(t.columns[i].name));
@@ -170,9 +172,140 @@ void write_sql(Table& t) {
   t.insert_row = t.insert_sql(all);
 }
 
-uint32_t group_id(const Table& t, const std::string& group) {
-  const Column* c = t.find(group);
-  return c == nullptr ? kRestGroupId : c->id + 1;
+// The group of a column has its id, one of several that of its first.
+uint32_t group_id(const Table& t, const Group& group) {
+  if (group.name.empty() || group.name == "*") return kRestGroupId;
+  uint32_t least = UINT32_MAX;
+  for (const auto& name : group.columns) least = std::min(least, t.find(name)->id);
+  return least + 1;
+}
+
+// The columns of a UNIQUE index, in its order; empty if it is over expressions or part of the rows.
+Result<std::vector<size_t>> indexed_columns(Connection& db, const Table& t,
+                                            const std::string& index) {
+  auto q = db.prepare("SELECT name FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{index});
+  std::vector<size_t> columns;
+  bool plain = true;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    const Column* c = q->is_null(0) ? nullptr : t.find(q->bytes(0));
+    plain &= c != nullptr;
+    if (c != nullptr) columns.push_back(static_cast<size_t>(c - t.columns.data()));
+  }
+  if (!row) return tl::unexpected(row.error());
+  if (!plain) columns.clear();
+  return columns;
+}
+
+UniqueKey unique_key(const Table& t, std::vector<size_t> columns) {
+  UniqueKey u{std::move(columns), {t.def.name, {}}, {}};
+  std::vector<std::string> keys, conditions;
+  for (const size_t i : t.key) keys.push_back(quote_name(t.columns[i].name));
+  for (const size_t i : u.columns) {
+    ColumnDef c = t.def.columns[i];
+    c.key_part = static_cast<uint16_t>(u.as_key.columns.size() + 1);
+    conditions.push_back(quote_name(c.name) + " = ?" + std::to_string(c.key_part));
+    u.as_key.columns.push_back(std::move(c));
+  }
+  u.find = "SELECT " + join(keys, ", ") + " FROM " + quote_name(t.def.name) + " WHERE " +
+           join(conditions, " AND ");
+  return u;
+}
+
+// One row of pragma_foreign_key_list: a column of a key.
+struct Reference {
+  int64_t id = 0;
+  std::string parent, from, to;
+};
+
+Result<std::vector<Reference>> read_references(Connection& db, const Table& t) {
+  auto q = db.prepare(
+      "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{t.def.name});
+  std::vector<Reference> out;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    out.push_back({q->integer(0), std::string(q->bytes(1)), std::string(q->bytes(2)),
+                   q->is_null(3) ? std::string() : std::string(q->bytes(3))});
+  }
+  if (!row) return tl::unexpected(row.error());
+  return out;
+}
+
+// A key that names columns which replication does not know is left out: nothing can be said of it.
+std::optional<ForeignKey> foreign_key(const Table& t, const TableDef& parent,
+                                      const std::vector<Reference>& parts) {
+  ForeignKey fk;
+  std::vector<std::string> to, keys, by_parent, matches;
+  for (const auto& part : parts) {
+    const Column* c = t.find(part.from);
+    if (c == nullptr) return std::nullopt;
+    fk.columns.push_back(static_cast<size_t>(c - t.columns.data()));
+    to.push_back(part.to);
+  }
+  std::vector<std::string> parent_key;
+  for (const auto* c : parent.key()) parent_key.push_back(c->name);
+  if (to.front().empty()) to = parent_key;
+  if (to.size() != fk.columns.size()) return std::nullopt;
+  fk.by_key = to == parent_key;
+  for (size_t i = 0; i < to.size(); ++i) {
+    const std::string mark = "?" + std::to_string(i + 1);
+    const std::string child = quote_name(t.columns[fk.columns[i]].name);
+    by_parent.push_back("p." + quote_name(to[i]) + " = " + mark);
+    std::string match = fk.by_key ? "c." : "p.";
+    match.append(fk.by_key ? child : quote_name(to[i])).append(" = ");
+    match.append(fk.by_key ? mark : "c." + child);
+    matches.push_back(std::move(match));
+  }
+  for (const size_t i : t.key) keys.push_back("c." + quote_name(t.columns[i].name));
+  fk.find_parent =
+      "SELECT 1 FROM " + quote_name(parent.name) + " AS p WHERE " + join(by_parent, " AND ");
+  fk.find_children = "SELECT " + join(keys, ", ") + " FROM " + quote_name(t.def.name) +
+                     " AS c WHERE " +
+                     (fk.by_key ? join(matches, " AND ")
+                                : "NOT EXISTS (SELECT 1 FROM " + quote_name(parent.name) +
+                                      " AS p WHERE " + join(matches, " AND ") + ")");
+  return fk;
+}
+
+Result<std::vector<ForeignKey>> read_foreign_keys(Connection& db, const Table& t) {
+  auto references = read_references(db, t);
+  if (!references) return tl::unexpected(references.error());
+  std::vector<ForeignKey> out;
+  for (size_t i = 0; i < references->size();) {
+    std::vector<Reference> parts;
+    const int64_t id = (*references)[i].id;
+    for (; i < references->size() && (*references)[i].id == id; ++i) {
+      parts.push_back((*references)[i]);
+    }
+    const auto parent = read_definition(db, parts.front().parent);
+    if (!parent) continue;
+    auto fk = foreign_key(t, *parent, parts);
+    if (!fk) continue;
+    fk->parent = parts.front().parent;
+    out.push_back(std::move(*fk));
+  }
+  return out;
+}
+
+Result<std::vector<UniqueKey>> read_unique(Connection& db, const Table& t) {
+  auto q = db.prepare(
+      "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND origin <> 'pk' AND partial "
+      "= 0 ORDER BY name");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{t.def.name});
+  std::vector<UniqueKey> out;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    auto columns = indexed_columns(db, t, std::string(q->bytes(0)));
+    if (!columns) return tl::unexpected(columns.error());
+    if (!columns->empty()) out.push_back(unique_key(t, std::move(*columns)));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return out;
 }
 
 // Numbers its columns as the preupdate hook does: by storage, where virtual columns have no place.
@@ -205,6 +338,18 @@ std::string Table::update_sql(const std::vector<size_t>& which) const {
   std::vector<std::string> parts;
   for (const size_t i : which) {
     parts.push_back(quote_name(columns[i].name) + " = ?" + std::to_string(parts.size() + 1));
+  }
+  return "UPDATE " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
+         key_condition(*this, which.size() + 1);
+}
+
+std::string Table::increment_sql(const std::vector<size_t>& which) const {
+  std::vector<std::string> parts;
+  for (const size_t i : which) {
+    const std::string name = quote_name(columns[i].name);
+    std::string part = name;
+    part.append(" = coalesce(").append(name).append(", 0) + ?");
+    parts.push_back(part.append(std::to_string(parts.size() + 1)));
   }
   return "UPDATE " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
          key_condition(*this, which.size() + 1);
@@ -308,7 +453,13 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   }
   std::sort(t->by_name.begin(), t->by_name.end(),
             [&](size_t a, size_t b) { return t->columns[a].name < t->columns[b].name; });
-  for (const auto& g : t->layout.groups) t->group_ids.push_back(group_id(*t, g.name));
+  for (const auto& g : t->layout.groups) {
+    t->group_ids.push_back(group_id(*t, g));
+    const bool more =
+        !g.columns.empty() && (g.policy.is_counter() || g.policy.is_set() || g.policy.wants_base());
+    t->keeps_more.push_back(more);
+    t->any_keeps_more |= more;
+  }
   ByteWriter full;
   full.string(def.name);
   for (const size_t i : t->by_name) full.string(t->columns[i].name);
@@ -317,6 +468,12 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
     return tl::unexpected(done.error());
   }
   write_sql(*t);
+  auto unique = read_unique(db, *t);
+  if (!unique) return tl::unexpected(unique.error());
+  t->unique = std::move(*unique);
+  auto references = read_foreign_keys(db, *t);
+  if (!references) return tl::unexpected(references.error());
+  t->foreign_keys = std::move(*references);
   return t;
 }
 

@@ -24,6 +24,22 @@ struct Column {
   size_t group = 0;  // index into layout.groups; 0 for key columns
 };
 
+// A UNIQUE index over plain columns.
+struct UniqueKey {
+  std::vector<size_t> columns;  // of the table
+  TableDef as_key;              // a table whose key it would be: for canonical_key()
+  std::string find;             // the key of the row that holds these values
+};
+
+// A foreign key, from the side of the child.
+struct ForeignKey {
+  std::vector<size_t> columns;  // of the child
+  std::string parent;           // its name, as the schema spells it
+  bool by_key = false;          // it refers to the parent's primary key, in its order
+  std::string find_parent;      // by the child's columns
+  std::string find_children;    // their keys: by the parent's key, or all without a parent
+};
+
 // A table as this file holds it, with the SQL that the gateway runs on it. Immutable.
 struct Table {
   int64_t id = 0;  // local
@@ -37,16 +53,25 @@ struct Table {
   std::vector<size_t> key;          // indices into columns, in key order
   std::vector<size_t> by_name;      // non-key columns, ordered by name: as changes carry them
   std::vector<uint32_t> group_ids;  // by index into layout.groups: how version rows name them
-  std::string full_shape;           // a change's shape with all non-key columns
+  std::vector<UniqueKey> unique;
+  std::vector<ForeignKey> foreign_keys;
+  bool referenced = false;       // by foreign keys
+  std::vector<char> keeps_more;  // by index into layout.groups: a write of it needs more than the
+                                 // new values (counters, sets, merges with a base, handlers)
+  bool any_keeps_more = false;
+  std::string full_shape;  // a change's shape with all non-key columns
 
   std::string read_version, put_version;
   std::string put_versions;  // of kVersionsAtOnce rows, without extras
+  std::string delete_version;
   std::string read_row, insert_row, delete_row;
 
   bool one_register() const { return layout.groups.size() == 1; }
   const Column* find(std::string_view column) const;
   // "UPDATE … SET the columns = ?1 … WHERE key = ?n+1 …", and INSERT of key and columns.
   std::string update_sql(const std::vector<size_t>& which) const;
+  // "UPDATE … SET each column = coalesce(it, 0) + ?i … WHERE key = …".
+  std::string increment_sql(const std::vector<size_t>& which) const;
   std::string insert_sql(const std::vector<size_t>& which) const;
   // INSERT of these columns, or, if the row is there, an update to the same, with every other
   // column at its default.

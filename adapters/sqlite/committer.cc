@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "conflict/merge.h"
+
 namespace entente::sqlite {
 namespace {
 
@@ -43,13 +45,16 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       rows_(db, &log_, &state.extras),
       storage_(db, options.rules),
       sql_(db, guard, options, Guard::Mode::kWrite),
+      functions_(db, guard, rows_, [&state] { return state.world; }),
       side_{db, sql_, capture_, rows_, storage_, state, options} {
   capture_.attach(db.get());
+  functions_.install();
 }
 
 Result<CommittedGroup> Committer::commit(std::span<const ClientTransaction> group,
                                          uint64_t wall_ms) {
   rows_.tidy();
+  state_.retired.clear();
   to_retry_.clear();
   const Stream& self = state_.streams.at(state_.self);
   group_ = Group{{state_.self, self.state.seq + 1, 0, {}}, self.state.chain, wall_ms, false};
@@ -244,18 +249,64 @@ Result<void> Committer::declare(uint64_t wall_ms) {
 
 Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
   ++record.count;
+  auto done = write_one(c, record);
   const auto extras = state_.extras.find(c.table->id);
-  const bool plain = extras == state_.extras.end() || extras->second.none();
-  if (!plain && c.before != Capture::kNone && extras->second.quarantined > 0) {
+  if (extras != state_.extras.end() && extras->second.quarantined > 0) {
     to_retry_.push_back(c.table);
   }
+  if (c.table->referenced || !c.table->foreign_keys.empty()) note_orphans();
+  return done;
+}
+
+// A parent may have come for those that wait, or gone from those that SQLite does not see.
+void Committer::note_orphans() {
+  for (const auto& [id, extras] : state_.extras) {
+    const bool waits = extras.orphans > 0 || extras.quarantined > 0;
+    const Table* t = waits ? state_.world->by_id(id) : nullptr;
+    if (t != nullptr) to_retry_.push_back(t);
+  }
+}
+
+Result<void> Committer::write_one(const Capture::Change& c, Record& record) {
+  const auto extras = state_.extras.find(c.table->id);
+  const bool plain = extras == state_.extras.end() || extras->second.none();
   const bool own_context = c.intent != nullptr && c.intent->context && !c.plain;
+  const bool decided = c.intent != nullptr && c.intent->decider != Decider::kWriter;
   const bool missing = c.before == Capture::kNone && c.after == Capture::kNone;
-  if (slow_only_ || own_context || missing) return write_slow(c, record);
-  if (plain) return write_fast(c, record);
+  const bool more = c.table->any_keeps_more && c.after != Capture::kNone;
+  if (more) {
+    if (auto fit = check_values(c); !fit) return fit;
+  }
+  if (slow_only_ || own_context || decided || missing || (more && c.before != Capture::kNone)) {
+    return write_slow(c, record);
+  }
+  if (plain && !more) return write_fast(c, record);
   const auto meta = rows_.meta(*c.table, capture_.key(c));
   if (!meta) return tl::unexpected(meta.error());
-  return !*meta || (*meta)->simple() ? write_fast(c, record) : write_slow(c, record);
+  const bool fast = !*meta || ((*meta)->simple() && !more);
+  return fast ? write_fast(c, record) : write_slow(c, record);
+}
+
+// Counters take integers, sets JSON arrays.
+Result<void> Committer::check_values(const Capture::Change& c) const {
+  const Table& t = *c.table;
+  for (const size_t i : t.by_name) {
+    const Policy& policy = t.layout.groups[t.columns[i].group].policy;
+    if (!t.keeps_more[t.columns[i].group] || (!policy.is_counter() && !policy.is_set())) continue;
+    ByteReader in(capture_.value(c.after, i));
+    const Value v = in.value();
+    const bool fits =
+        std::holds_alternative<Null>(v) ||
+        (policy.is_counter() ? std::holds_alternative<int64_t>(v) : set_elements(v).has_value());
+    if (fits) continue;
+    return fail(Code::kConstraint,
+                "column " + t.columns[i].name + " of " + t.def.name +
+                    (policy.is_counter() ? " is a counter: it takes 64-bit integers"
+                                         : " is a set: it takes a JSON array as text") +
+                    ", not " + describe(v),
+                policy.is_counter() ? "counter_value" : "set_value");
+  }
+  return {};
 }
 
 // The columns that the change carries, by name: all of each group it touches. Fills groups_ too.
@@ -375,7 +426,8 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   const Key key(capture_.key(c));
   auto loaded = rows_.load(world, t, key, image(c, c.before));
   if (!loaded) return tl::unexpected(loaded.error());
-  RowChange change{t.def.name, key, c.after == Capture::kNone, false, {}, {}, std::nullopt, {}};
+  RowChange change{t.def.name, key, c.after == Capture::kNone, false, {}, {}, std::nullopt, {},
+                   {},         {}};
   change.inserted = c.before == Capture::kNone && !change.erase;
   for (const size_t i : columns_of(c)) {
     ByteReader in(capture_.value(c.after, i));
@@ -393,6 +445,8 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   } else {
     change.kept = hidden_siblings(loaded->state, t.layout, world.ranks);
   }
+  if (c.intent != nullptr && !c.plain) change.decider = c.intent->decider;
+  add_bases(change, loaded->state, t.layout, image(c, c.before));
   append_change(record.changes, Change(change));
   const auto losses =
       apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);

@@ -7,6 +7,7 @@
 #include "adapters/database.h"
 #include "adapters/sqlite/capture.h"
 #include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/conflict_functions.h"
 #include "adapters/sqlite/storage.h"
 #include "adapters/sqlite/write_session.h"
 
@@ -24,7 +25,7 @@ class Committer {
   Result<CommittedGroup> commit(std::span<const ClientTransaction> group, uint64_t wall_ms);
   // Logs the first record of this database's life.
   Result<void> declare(uint64_t wall_ms);
-  // Tables of which the last group updated or deleted rows while some were quarantined.
+  // Tables of which the last group changed rows while some were not shown.
   const std::vector<const Table*>& to_retry() const { return to_retry_; }
   void schema_changed() { sql_.clear(), rows_.forget(); }
   // True if the last group was undone as a whole: `state` must be read again.
@@ -58,6 +59,9 @@ class Committer {
     ByteWriter sealed, frame;
   };
   Result<void> write_row(const Capture::Change& c, Record& record);
+  Result<void> write_one(const Capture::Change& c, Record& record);
+  void note_orphans();
+  Result<void> check_values(const Capture::Change& c) const;
   Result<void> write_fast(const Capture::Change& c, Record& record);
   Result<void> write_slow(const Capture::Change& c, Record& record);
   Result<void> erase_version(const Capture::Change& c, const Stamp& stamp);
@@ -78,6 +82,7 @@ class Committer {
   Storage storage_;
   ClientSql sql_;
   Capture capture_;
+  ConflictFunctions functions_;
   LocalSide side_;
   Stmt begin_, commit_, release_, undo_;
   Group group_;

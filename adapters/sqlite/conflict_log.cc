@@ -40,31 +40,30 @@ Result<RowVersion> decode_sibling(const World& world, std::string_view bytes) {
   return listed(world, s);
 }
 
-// "update-delete": what the loser did, then what the winner did.
-std::string kind_of(const Loss& loss) {
-  return std::string(loss.loser.row ? "update" : "delete") + "-" +
-         (loss.winner.row ? "update" : "delete");
-}
-
 // Fills in an open entry from the row's state now; false if it was settled meanwhile.
 bool describe_open(const World& world, const Table& t, const RowState& state, ConflictEntry& e) {
   const auto group = std::find_if(t.layout.groups.begin(), t.layout.groups.end(),
                                   [&](const Group& g) { return g.name == e.group; });
   const auto it = state.registers.find(e.group);
   if (group == t.layout.groups.end() || it == state.registers.end()) return false;
-  e.policy = group->policy;
+  e.policy = group->policy.kind;
   const Register& r = it->second;
   if (r.siblings.empty()) return false;
-  const size_t winner = judge(r, group->policy, world.ranks).winner;
-  e.winner = listed(world, r.siblings[winner]);
-  if (e.kind == "constraint") {
+  const size_t winner = judge(r, {t.layout, *group, state.key}, world.ranks).winner;
+  const auto whole = [&](const Sibling& s) {
+    RowVersion v = listed(world, s);
+    if (v.row) v.row->merge(columns_written_by(state, t.layout, s.version.dot));
+    return v;
+  };
+  e.winner = whole(r.siblings[winner]);
+  if (e.kind != kOpenKind) {
     e.winner.row = visible(state, t.layout, world.ranks);
     return true;
   }
   bool all_put = true;
   for (size_t i = 0; i < r.siblings.size(); ++i) {
     all_put &= r.siblings[i].row.has_value();
-    if (i != winner) e.losers.push_back(listed(world, r.siblings[i]));
+    if (i != winner) e.losers.push_back(whole(r.siblings[i]));
   }
   const bool won_put = r.siblings[winner].row.has_value();
   e.kind = all_put ? "update-update" : won_put ? "delete-update" : "update-delete";
@@ -73,7 +72,8 @@ bool describe_open(const World& world, const Table& t, const RowState& state, Co
 
 std::string query_text(const ConflictQuery& query) {
   std::string sql =
-      "SELECT id, tbl, key, open, grp, policy, kind, ms, winner, loser FROM _entente_conflicts "
+      "SELECT id, tbl, key, open, grp, policy, kind, ms, winner, loser, decider, note FROM "
+      "_entente_conflicts "
       "WHERE id > ?1";
   if (query.state == ConflictQuery::State::kOpen) sql += " AND open = 1";
   if (query.state == ConflictQuery::State::kResolved) sql += " AND open = 0";
@@ -115,13 +115,13 @@ Result<void> ConflictLog::add(const World& world, const Table& table, const Key&
   if (losses.empty()) return {};
   auto q = plan(add_,
                 "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, ms, winner, "
-                "loser) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)");
+                "loser, decider) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
   if (!q) return tl::unexpected(q.error());
   for (const auto& loss : losses) {
-    const std::string kind = kind_of(loss), winner = encode_sibling(world, loss.winner),
+    const std::string winner = encode_sibling(world, loss.winner),
                       loser = encode_sibling(world, loss.loser);
     (*q)->bind_all(table.id, Bytes{key}, Text{loss.group}, static_cast<int64_t>(loss.policy),
-                   Text{kind}, now_ms, Bytes{winner}, Bytes{loser});
+                   Text{loss.kind}, now_ms, Bytes{winner}, Bytes{loser}, Text{loss.decided_by});
     if (auto done = (*q)->run(); !done) return done;
   }
   return trim(losses.size());
@@ -143,27 +143,48 @@ Result<void> ConflictLog::trim(size_t added) {
 }
 
 Result<void> ConflictLog::set_open(const Table& table, const Key& key, std::string_view group,
-                                   std::string_view kind, bool open, uint64_t now_ms) {
-  auto q = open ? plan(open_,
-                       "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, ms) "
-                       "SELECT ?1, ?2, 1, ?3, 0, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM "
-                       "_entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 1 AND grp = ?3 "
-                       "AND kind = ?4)")
-                : plan(close_,
-                       "DELETE FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 1 "
-                       "AND grp = ?3 AND kind = ?4");
+                                   std::string_view kind, bool open, std::string_view note,
+                                   uint64_t now_ms) {
+  auto q =
+      open ? plan(open_,
+                  "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, note, ms) "
+                  "VALUES (?1, ?2, 1, ?3, 0, ?4, ?5, ?6) ON CONFLICT (tbl, key, grp, kind) "
+                  "WHERE open = 1 DO UPDATE SET note = excluded.note")
+           : plan(close_,
+                  "DELETE FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 1 "
+                  "AND grp = ?3 AND kind = ?4");
   if (!q) return tl::unexpected(q.error());
   (*q)->bind_all(table.id, Bytes{key}, Text{group}, Text{kind});
-  if (open) (*q)->bind(5, now_ms);
+  if (open) (*q)->bind(5, Text{note}), (*q)->bind(6, now_ms);
   return (*q)->run();
 }
 
-Result<std::vector<Key>> ConflictLog::quarantined(const Table& table, size_t limit) {
-  auto q = plan(quarantined_,
-                "SELECT key FROM _entente_conflicts WHERE open = 1 AND tbl = ?1 AND kind = "
-                "'constraint' ORDER BY id LIMIT ?2");
+Result<void> ConflictLog::forget_before(uint64_t ms) {
+  auto q = plan(forget_,
+                "DELETE FROM _entente_conflicts WHERE ms < ?1 AND id IN (SELECT id FROM "
+                "_entente_conflicts WHERE open = 0 ORDER BY id LIMIT 1000)");
   if (!q) return tl::unexpected(q.error());
-  (*q)->bind_all(table.id, static_cast<int64_t>(limit));
+  (*q)->bind(1, ms);
+  return (*q)->run();
+}
+
+Result<bool> ConflictLog::is_open(const Table& table, const Key& key, std::string_view kind) {
+  auto q =
+      plan(is_open_,
+           "SELECT 1 FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND grp = '' AND kind "
+           "= ?3 AND open = 1");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, Bytes{key}, Text{kind});
+  Rows rows(**q);
+  return rows.next();
+}
+
+Result<std::vector<Key>> ConflictLog::waiting(const Table& table, std::string_view kind) {
+  auto q = plan(waiting_,
+                "SELECT key FROM _entente_conflicts WHERE open = 1 AND tbl = ?1 AND kind = ?2 "
+                "ORDER BY id");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, Text{kind});
   Rows rows(**q);
   std::vector<Key> keys;
   auto row = rows.next();
@@ -200,6 +221,8 @@ Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& w
     e.policy = static_cast<PolicyKind>((*q)->integer(5));
     e.kind = (*q)->bytes(6);
     e.detected_ms = (*q)->natural(7);
+    e.decided_by = (*q)->bytes(10);
+    e.note = (*q)->bytes(11);
     if (e.open) {
       auto loaded = rows.load(world, *t, e.key);
       if (!loaded) return tl::unexpected(loaded.error());
@@ -217,13 +240,16 @@ Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& w
   return out;
 }
 
-Result<bool> has_losses(RowStore& rows, const Table& table, const Key& key) {
+Result<RowRead::Conflict> conflict_of(RowStore& rows, const Table& table, const Key& key) {
   auto q = rows.plan(
-      "SELECT 1 FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND open = 0 LIMIT 1");
+      "SELECT max(open) FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 HAVING count(*) > 0");
   if (!q) return tl::unexpected(q.error());
   (*q)->bind_all(table.id, Bytes{key});
   Rows found(**q);
-  return found.next();
+  auto row = found.next();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row) return RowRead::Conflict::kNone;
+  return (*q)->integer(0) != 0 ? RowRead::Conflict::kOpen : RowRead::Conflict::kResolved;
 }
 
 }  // namespace entente::sqlite

@@ -17,6 +17,11 @@ class RowStore;
 std::string encode_row(const Row& row);
 Result<Row> decode_row(std::string_view bytes);
 
+// Kinds of open entries. A register that waits for a decision; a row that a constraint refuses; a
+// row whose UNIQUE key another one holds; a row whose parent is not here.
+inline constexpr std::string_view kOpenKind = "open", kConstraintKind = "constraint",
+                                  kUniqueKind = "unique", kOrphanKind = "foreign-key";
+
 // Writes _entente_conflicts: what lost, with both values, and which rows wait for somebody.
 // Bounded: the oldest losses go first.
 class ConflictLog {
@@ -25,11 +30,14 @@ class ConflictLog {
 
   Result<void> add(const World& world, const Table& table, const Key& key,
                    const std::vector<Loss>& losses, uint64_t now_ms);
-  // Marks a register (or, kind "constraint", a row) as waiting, or as settled.
+  // Marks a register, or a whole row, as waiting, with a note why; or as settled.
   Result<void> set_open(const Table& table, const Key& key, std::string_view group,
-                        std::string_view kind, bool open, uint64_t now_ms);
-  // Keys of a table's quarantined rows, oldest first.
-  Result<std::vector<Key>> quarantined(const Table& table, size_t limit);
+                        std::string_view kind, bool open, std::string_view note, uint64_t now_ms);
+  // Forgets resolved conflicts detected before this, some a call.
+  Result<void> forget_before(uint64_t ms);
+  Result<bool> is_open(const Table& table, const Key& key, std::string_view kind);
+  // Keys of a table's rows that wait for this reason, oldest first.
+  Result<std::vector<Key>> waiting(const Table& table, std::string_view kind);
 
  private:
   Result<void> trim(size_t added);
@@ -38,13 +46,13 @@ class ConflictLog {
   Connection& db_;
   size_t rows_max_;
   size_t until_trim_ = 0;  // additions until the next look
-  Stmt add_, open_, close_, trim_, quarantined_;
+  Stmt add_, open_, close_, trim_, waiting_, is_open_, forget_;
 };
 
 // Reads a page of it. Open ones are listed with their values as they are now.
 Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& world,
                                                   const ConflictQuery& query);
-// True if something of this row ever lost.
-Result<bool> has_losses(RowStore& rows, const Table& table, const Key& key);
+// Open if something of this row waits, resolved if something of it ever lost.
+Result<RowRead::Conflict> conflict_of(RowStore& rows, const Table& table, const Key& key);
 
 }  // namespace entente::sqlite

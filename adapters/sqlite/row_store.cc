@@ -7,14 +7,27 @@
 #include <cstdio>
 
 #include "conflict/codec.h"
+#include "conflict/counter.h"
 
 namespace entente::sqlite {
 namespace {
 
-const Sibling* winner_of(const RowState& state, const Group& group, const Ranks& ranks) {
+const Register* written(const RowState& state, const Group& group) {
   const auto it = state.registers.find(group.name);
-  if (it == state.registers.end() || it->second.siblings.empty()) return nullptr;
-  return &it->second.siblings[judge(it->second, group.policy, ranks).winner];
+  return it == state.registers.end() || it->second.siblings.empty() ? nullptr : &it->second;
+}
+
+bool counts(const Group& group) { return group.policy.is_counter() && !group.name.empty(); }
+
+// True if a register needs more than a stamp and the value that is shown: then the side table holds
+// it whole.
+bool needs_side_table(const Register& r, const Group& group) {
+  const Sibling& s = r.siblings.front();
+  if (r.siblings.size() > 1 || s.base) return true;
+  if (!s.addend) return false;
+  const std::string& column = group.columns.front();
+  const auto it = s.row->find(column);
+  return it == s.row->end() || first_addend(s.version, column, it->second).addend != s.addend;
 }
 
 // The row with the key columns that it does not spell itself.
@@ -52,30 +65,42 @@ Result<void> spread(const World& world, const Table& t, const Key& key, const Ro
   for (size_t g = 1; g < rows.size(); ++g) {
     const Stamp* stamp = meta.of(t.group_ids[g]);
     if (stamp == nullptr) continue;
-    state.registers[t.layout.groups[g].name].siblings.push_back(
-        {version_of(world, *stamp), std::move(rows[g])});
+    const Group& group = t.layout.groups[g];
+    const Version version = version_of(world, *stamp);
+    auto& siblings = state.registers[group.name].siblings;
+    if (counts(group) && !rows[g].empty()) {
+      siblings.push_back(first_addend(version, group.columns[0], rows[g].begin()->second));
+    } else {
+      siblings.push_back({version, std::move(rows[g])});
+    }
   }
   return {};
 }
 
 // Which version each register's visible value has, and the values that would otherwise be nowhere.
-RowMeta meta_of(const World& world, const Table& t, const RowState& state, bool refused) {
+RowMeta meta_of(const World& world, const Table& t, const RowState& state, const Verdicts& verdicts,
+                bool refused) {
   RowMeta meta;
-  const auto retain = [&](const Sibling& s) {
-    for (const auto& [name, value] : *s.row) {
+  meta.quarantined = refused;
+  meta.held = verdicts.held && !verdicts.deleted;
+  const bool hidden = refused || meta.held;
+  const auto retain = [&](const Row& row) {
+    for (const auto& [name, value] : row) {
       if (const Column* c = t.find(name)) meta.retained.emplace_back(c->id, value);
     }
   };
   for (size_t g = 0; g < t.layout.groups.size(); ++g) {
-    const Sibling* s = winner_of(state, t.layout.groups[g], world.ranks);
+    const Register* r = written(state, t.layout.groups[g]);
+    const Sibling* s = r != nullptr ? &r->siblings[verdicts.of[g].winner] : nullptr;
+    const Row* row = r != nullptr ? shown(*r, verdicts.of[g]) : nullptr;
+    if (r != nullptr) meta.siblings |= needs_side_table(*r, t.layout.groups[g]);
     if (g == 0) {
       meta.row = meta.rest = s != nullptr ? stamp_of(world, s->version) : Stamp{};
-      meta.tombstone = s == nullptr || !s->row;
-      meta.quarantined = refused;
-      if (refused && s != nullptr && s->row) retain(*s);
+      meta.tombstone = row == nullptr;
+      if (hidden && row != nullptr) retain(*row);
       continue;
     }
-    if (s != nullptr && s->row && (meta.tombstone || refused)) retain(*s);
+    if (row != nullptr && (meta.tombstone || hidden)) retain(*row);
     RowMeta::Exception e{t.group_ids[g], std::nullopt};
     if (s != nullptr) e.stamp = stamp_of(world, s->version);
     meta.exceptions.push_back(e);
@@ -86,8 +111,43 @@ RowMeta meta_of(const World& world, const Table& t, const RowState& state, bool 
   std::erase_if(meta.exceptions, [&](const RowMeta::Exception& e) { return e.stamp == meta.rest; });
   std::sort(meta.exceptions.begin(), meta.exceptions.end(),
             [](const auto& a, const auto& b) { return a.group < b.group; });
-  for (const auto& [name, r] : state.registers) meta.siblings |= r.siblings.size() > 1;
   return meta;
+}
+
+constexpr uint8_t kHasRow = 1, kHasBase = 2, kHasAddend = 4;
+
+std::string encode_sibling(const Sibling& s) {
+  ByteWriter out;
+  out.u8(static_cast<uint8_t>((s.row ? kHasRow : 0) | (s.base ? kHasBase : 0) |
+                              (s.addend ? kHasAddend : 0)));
+  if (s.row) out.string(encode_row(*s.row));
+  if (s.base) out.string(encode_row(*s.base));
+  if (s.addend) {
+    out.wide(s.addend->sum), out.wide(s.addend->floor), out.varint(s.addend->floor_seq);
+  }
+  return out.take();
+}
+
+Result<std::optional<Row>> read_row_if(bool there, ByteReader& in) {
+  if (!there) return std::optional<Row>();
+  return decode_row(in.string()).map([](Row row) { return std::optional(std::move(row)); });
+}
+
+Result<Sibling> decode_sibling(const Version& version, std::string_view bytes) {
+  ByteReader in(bytes);
+  const uint8_t flags = in.u8();
+  auto row = read_row_if(flags & kHasRow, in);
+  if (!row) return tl::unexpected(row.error());
+  auto base = read_row_if(flags & kHasBase, in);
+  if (!base) return tl::unexpected(base.error());
+  Sibling s{version, std::move(*row), std::move(*base)};
+  if (flags & kHasAddend) {
+    Addend a;
+    a.sum = in.wide(), a.floor = in.wide(), a.floor_seq = in.varint();
+    s.addend = a;
+  }
+  if (!in.done()) return fail(Code::kCorrupt, "a side table holds bytes that are not a value");
+  return s;
 }
 
 }  // namespace
@@ -116,7 +176,8 @@ Result<Stmt*> RowStore::plan(const Table& t, Plan which) {
   Stmt& stmt = plans_[t.id].statements[static_cast<size_t>(which)];
   if (stmt) return &stmt;
   const std::array<const std::string*, static_cast<size_t>(Plan::kCount)> sql = {
-      &t.read_version, &t.put_version, &t.put_versions, &t.read_row, &t.insert_row, &t.delete_row};
+      &t.read_version, &t.put_version, &t.put_versions, &t.delete_version,
+      &t.read_row,     &t.insert_row,  &t.delete_row};
   auto made = db_.prepare(*sql[static_cast<size_t>(which)]);
   if (!made) return tl::unexpected(made.error());
   stmt = std::move(*made);
@@ -155,6 +216,9 @@ Result<std::optional<RowMeta>> RowStore::meta(const Table& t, std::string_view k
 Result<void> RowStore::put_meta(const Table& t, std::string_view key, const RowMeta& meta) {
   const std::string x = encode_extras(meta);
   if (x.empty()) return put_stamp_later(t, key, meta.row);
+  if (meta.tombstone || meta.siblings) {
+    if (auto done = mark_unsettled(t, key); !done) return done;
+  }
   if (waits(t, key)) {
     if (auto done = flush(); !done) return done;
   }
@@ -166,6 +230,31 @@ Result<void> RowStore::put_meta(const Table& t, std::string_view key, const RowM
   (*q)->bind(n + 2, meta.row.seq);
   (*q)->bind(n + 3, meta.row.hlc);
   (*q)->bind(n + 4, Bytes{x});
+  return (*q)->run();
+}
+
+// It has something that collecting may forget.
+Result<void> RowStore::mark_unsettled(const Table& t, std::string_view key) {
+  auto q = plan("INSERT OR IGNORE INTO _entente_unsettled VALUES (?1, ?2)");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(t.id, Bytes{key});
+  return (*q)->run();
+}
+
+Result<void> RowStore::forget_row(const Table& t, const Key& key, const RowMeta& meta) {
+  if (waits(t, key)) {
+    if (auto done = flush(); !done) return done;
+  }
+  if (meta.siblings) {
+    --(*extras_)[t.id].siblings;
+    auto q = plan("DELETE FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
+    if (!q) return tl::unexpected(q.error());
+    (*q)->bind_all(t.id, Bytes{key});
+    if (auto done = (*q)->run(); !done) return done;
+  }
+  auto q = plan(t, Plan::kDeleteVersion);
+  if (!q) return tl::unexpected(q.error());
+  bind_key(**q, 1, key);
   return (*q)->run();
 }
 
@@ -266,6 +355,7 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
   if (!meta) return tl::unexpected(meta.error());
   out.meta = std::move(*meta);
   out.shown = std::move(row);
+  out.state.key = key;
   if (!out.meta && !out.shown) return out;
   const RowMeta known = out.meta.value_or(RowMeta{});
   Row values = out.shown.value_or(Row{});
@@ -285,58 +375,72 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
   return out;
 }
 
+// A register that is in the side table is there whole.
 Result<void> RowStore::load_siblings(const World& world, const Table& t, const Key& key,
                                      RowState& state) {
   auto q = plan("SELECT grp, o, s, h, value FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
   if (!q) return tl::unexpected(q.error());
   (*q)->bind_all(t.id, Bytes{key});
   Rows rows(**q);
+  std::map<std::string, Register, std::less<>> whole;
   auto row = rows.next();
   for (; row && *row; row = rows.next()) {
-    Sibling s{version_of(world, {(*q)->integer(1), (*q)->natural(2), (*q)->natural(3)}), {}};
-    if (!(*q)->is_null(4)) {
-      auto value = decode_row((*q)->bytes(4));
-      if (!value) return tl::unexpected(value.error());
-      s.row = std::move(*value);
-    }
-    auto& siblings = state.registers[std::string((*q)->bytes(0))].siblings;
-    const auto at =
-        std::upper_bound(siblings.begin(), siblings.end(), s,
-                         [](const Sibling& a, const Sibling& b) { return a.version < b.version; });
-    siblings.insert(at, std::move(s));
+    const Stamp stamp{(*q)->integer(1), (*q)->natural(2), (*q)->natural(3)};
+    auto s = decode_sibling(version_of(world, stamp), (*q)->bytes(4));
+    if (!s) return tl::unexpected(s.error());
+    insert(whole[std::string((*q)->bytes(0))], std::move(*s));
   }
   if (!row) return tl::unexpected(row.error());
+  for (auto& [group, r] : whole) state.registers.insert_or_assign(group, std::move(r));
   return {};
 }
 
 Result<void> RowStore::store(const World& world, const Table& t, const Key& key,
                              const RowState& state, const Loaded& before, uint64_t now_ms) {
-  bool refused = false;
-  if (auto done = show(t, key, visible(state, t.layout, world.ranks), before, refused); !done) {
-    return done;
-  }
-  const RowMeta meta = meta_of(world, t, state, refused);
+  const Verdicts verdicts = judge(state, t.layout, world.ranks);
+  auto why = show(t, key, visible(state, t.layout, verdicts), before);
+  if (!why) return tl::unexpected(why.error());
+  return write_down(world, t, key, state, verdicts, before, *why, now_ms);
+}
+
+Result<void> RowStore::hide(const World& world, const Table& t, const Key& key, const Loaded& row,
+                            Hidden why, uint64_t now_ms) {
+  if (auto done = delete_row(t, key); !done) return done;
+  const Verdicts verdicts = judge(row.state, t.layout, world.ranks);
+  return write_down(world, t, key, row.state, verdicts, row, why, now_ms);
+}
+
+Result<void> RowStore::write_down(const World& world, const Table& t, const Key& key,
+                                  const RowState& state, const Verdicts& verdicts,
+                                  const Loaded& before, Hidden why, uint64_t now_ms) {
+  const RowMeta meta = meta_of(world, t, state, verdicts, why != Hidden::kNo);
   const bool had = before.meta && before.meta->siblings;
   if (auto done = store_siblings(world, t, key, state, had, meta.siblings); !done) return done;
   if (auto done = put_meta(t, key, meta); !done) return done;
-  return note(world, t, key, state, before, meta, now_ms);
+  return note(t, key, verdicts, before, meta, why, now_ms);
 }
 
-// Makes the user's table show `want`, if its constraints let it.
-Result<void> RowStore::show(const Table& t, const Key& key, const std::optional<Row>& want,
-                            const Loaded& before, bool& refused) {
-  if (!want) return before.shown ? delete_row(t, key) : Result<void>{};
+// Makes the user's table show `want`, if its constraints let it; says why not.
+Result<RowStore::Hidden> RowStore::show(const Table& t, const Key& key,
+                                        const std::optional<Row>& want, const Loaded& before) {
+  const auto hide = [&](Hidden why) -> Result<Hidden> {
+    if (before.shown) {
+      if (auto done = delete_row(t, key); !done) return tl::unexpected(done.error());
+    }
+    return why;
+  };
+  if (!want) return hide(Hidden::kNo);
   Row row;
   for (const auto& [name, value] : *want) {
     if (t.find(name) != nullptr) row.emplace(name, value);
   }
-  if (before.shown && shows(before.shown, row)) return {};
+  if (before.shown && shows(before.shown, row)) return Hidden::kNo;
   auto done = put_row(t, key, row, before.shown.has_value());
-  if (done || (done.error().code != Code::kConstraint && done.error().code != Code::kSql)) {
-    return done;
-  }
-  refused = true;
-  return before.shown ? delete_row(t, key) : Result<void>{};
+  if (done) return Hidden::kNo;
+  const bool taken = sqlite3_extended_errcode(db_.get()) == SQLITE_CONSTRAINT_UNIQUE;
+  const Code code = done.error().code;
+  if (code != Code::kConstraint && code != Code::kSql) return tl::unexpected(done.error());
+  return hide(taken && !t.unique.empty() ? Hidden::kUnique : Hidden::kConstraint);
 }
 
 Result<void> RowStore::put_row(const Table& t, const Key& key, const Row& row, bool exists) {
@@ -368,14 +472,13 @@ Result<void> RowStore::store_siblings(const World& world, const Table& t, const 
   auto q = plan("INSERT INTO _entente_siblings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
   if (!q) return tl::unexpected(q.error());
   for (const auto& group : t.layout.groups) {
-    const Sibling* winner = winner_of(state, group, world.ranks);
-    if (winner == nullptr) continue;
-    for (const auto& s : state.registers.find(group.name)->second.siblings) {
-      if (&s == winner) continue;
+    const Register* r = written(state, group);
+    if (r == nullptr || !needs_side_table(*r, group)) continue;
+    for (const auto& s : r->siblings) {
       const Stamp stamp = stamp_of(world, s.version);
-      const std::string value = s.row ? encode_row(*s.row) : std::string();
-      (*q)->bind_all(t.id, Bytes{key}, Text{group.name}, stamp.origin, stamp.seq, stamp.hlc);
-      s.row ? (*q)->bind(7, Bytes{value}) : (*q)->bind(7, nullptr);
+      const std::string value = encode_sibling(s);
+      (*q)->bind_all(t.id, Bytes{key}, Text{group.name}, stamp.origin, stamp.seq, stamp.hlc,
+                     Bytes{value});
       if (auto done = (*q)->run(); !done) return done;
     }
   }
@@ -383,23 +486,29 @@ Result<void> RowStore::store_siblings(const World& world, const Table& t, const 
 }
 
 // Keeps the list of what is open, and the counts, in step.
-Result<void> RowStore::note(const World& world, const Table& t, const Key& key,
-                            const RowState& state, const Loaded& before, const RowMeta& meta,
+Result<void> RowStore::note(const Table& t, const Key& key, const Verdicts& verdicts,
+                            const Loaded& before, const RowMeta& meta, Hidden why,
                             uint64_t now_ms) {
   const RowMeta was = before.meta.value_or(RowMeta{});
   Extras& extras = (*extras_)[t.id];
   extras.siblings += meta.siblings - was.siblings;
   extras.quarantined += meta.quarantined - was.quarantined;
-  if (was.quarantined != meta.quarantined) {
-    auto done = log_->set_open(t, key, "", "constraint", meta.quarantined, now_ms);
-    if (!done) return done;
+  if (was.quarantined || meta.quarantined) {
+    for (const auto& [hidden, kind] : {std::pair(Hidden::kConstraint, kConstraintKind),
+                                       std::pair(Hidden::kUnique, kUniqueKind)}) {
+      if (auto done = log_->set_open(t, key, "", kind, why == hidden, "", now_ms); !done) {
+        return done;
+      }
+    }
   }
   if (!was.siblings && !meta.siblings) return {};
-  const auto waiting = open_groups(state, t.layout, world.ranks);
-  for (const auto& group : t.layout.groups) {
-    if (group.policy != PolicyKind::kSiblings) continue;
-    const bool open = std::find(waiting.begin(), waiting.end(), group.name) != waiting.end();
-    if (auto done = log_->set_open(t, key, group.name, "open", open, now_ms); !done) return done;
+  for (size_t g = 0; g < t.layout.groups.size(); ++g) {
+    const Group& group = t.layout.groups[g];
+    if (!group.policy.leaves_open() && group.policy.kind != PolicyKind::kHandler) continue;
+    const Verdict& v = verdicts.of[g];
+    auto done = log_->set_open(t, key, group.name, kOpenKind, v.open && !verdicts.deleted,
+                               v.failure, now_ms);
+    if (!done) return done;
   }
   return {};
 }

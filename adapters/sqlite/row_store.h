@@ -19,6 +19,7 @@ namespace entente::sqlite {
 struct Extras {
   int64_t siblings = 0;
   int64_t quarantined = 0;
+  int64_t orphans = 0;  // listed as such; not shown or shown
   bool none() const { return siblings == 0 && quarantined == 0; }
 };
 using ExtrasByTable = std::unordered_map<int64_t, Extras>;
@@ -50,6 +51,8 @@ class RowStore {
   // this row's version.
   Result<void> put_stamp_later(const Table& t, std::string_view key, const Stamp& stamp);
   Result<void> flush();
+  // A deleted row of which nobody can ask any more.
+  Result<void> forget_row(const Table& t, const Key& key, const RowMeta& meta);
   // Forgets what waits: it belongs to a transaction that is undone.
   void drop_waiting() { later_.clear(), later_keys_.clear(); }
   Result<std::optional<Row>> shown(const Table& t, std::string_view key);
@@ -65,11 +68,18 @@ class RowStore {
   Result<void> store(const World& world, const Table& t, const Key& key, const RowState& state,
                      const Loaded& before, uint64_t now_ms);
 
+  // Why a row that exists is not in the user's table.
+  enum class Hidden { kNo, kConstraint, kUnique, kOrphan };
+  // The same, but the row is not shown, though its own constraints would let it.
+  Result<void> hide(const World& world, const Table& t, const Key& key, const Loaded& row,
+                    Hidden why, uint64_t now_ms);
+
   // The i-th of a table's statements, compiled once.
   enum class Plan {
     kReadVersion,
     kPutVersion,
     kPutVersions,
+    kDeleteVersion,
     kReadRow,
     kInsertRow,
     kDeleteRow,
@@ -88,18 +98,22 @@ class RowStore {
     uint32_t key_at = 0, key_size = 0;
     Stamp stamp;
   };
+  Result<void> mark_unsettled(const Table& t, std::string_view key);
   bool waits(const Table& t, std::string_view key) const;
   std::string_view key_of(const Later& l) const {
     return std::string_view(later_keys_).substr(l.key_at, l.key_size);
   }
   Result<void> put_row(const Table& t, const Key& key, const Row& row, bool exists);
-  Result<void> show(const Table& t, const Key& key, const std::optional<Row>& want,
-                    const Loaded& before, bool& refused);
+  Result<Hidden> show(const Table& t, const Key& key, const std::optional<Row>& want,
+                      const Loaded& before);
+  Result<void> write_down(const World& world, const Table& t, const Key& key, const RowState& state,
+                          const Verdicts& verdicts, const Loaded& before, Hidden why,
+                          uint64_t now_ms);
   Result<void> load_siblings(const World& world, const Table& t, const Key& key, RowState& state);
   Result<void> store_siblings(const World& world, const Table& t, const Key& key,
                               const RowState& state, bool had, bool has);
-  Result<void> note(const World& world, const Table& t, const Key& key, const RowState& state,
-                    const Loaded& before, const RowMeta& meta, uint64_t now_ms);
+  Result<void> note(const Table& t, const Key& key, const Verdicts& verdicts, const Loaded& before,
+                    const RowMeta& meta, Hidden why, uint64_t now_ms);
 
   struct Plans {
     Stmt statements[static_cast<size_t>(Plan::kCount)];

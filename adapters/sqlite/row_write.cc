@@ -83,6 +83,9 @@ Result<SqliteWriteSession::Writing> SqliteWriteSession::admit(const RowRequest& 
   const Table* t = side_.state.world->find(request.table);
   if (t == nullptr) return unknown_table(request.table);
   Writing w{request, *t, {}, spelled_parts(*t, request.key), request.columns, false, {}, {}, {}};
+  if (request.kind == RowRequest::Kind::kIncrement) {
+    if (auto done = check_counters(*t, request); !done) return tl::unexpected(done.error());
+  }
   w.erase = request.kind == RowRequest::Kind::kErase;
   auto key = canonical_key(t->def, w.parts);
   if (!key) return tl::unexpected(key.error());
@@ -96,22 +99,59 @@ Result<SqliteWriteSession::Writing> SqliteWriteSession::admit(const RowRequest& 
                       " wants a context with every write: read the row first and send its context",
                   "context_needed");
     }
-    if (t->rules.blind == Blind::kSibling) w.context = RowContext{};
+    // It saw nothing; but nobody may have seen less than was promised.
+    if (t->rules.blind == Blind::kSibling) w.context = RowContext{side_.state.promised, {}};
   }
   if (!w.context && request.pick) w.context = RowContext{side_.state.applied, {}};
+  if (w.context && !w.context->covers(side_.state.promised)) {
+    return fail(Code::kPrecondition,
+                "the context is older than limits.context_lifetime: read the row again",
+                "context_expired");
+  }
   if (w.context && !side_.state.applied.covers(w.context->ceiling())) {
     return fail(Code::kNotReached, "this gateway has not applied yet what the context has seen",
                 "context_not_reached");
   }
   const auto extras = side_.state.extras.find(t->id);
   const bool plain = extras == side_.state.extras.end() || extras->second.none();
-  if (w.context || request.if_match || request.if_none_match || !plain || w.erase) {
+  const bool looks = w.context || request.if_match || request.if_none_match ||
+                     request.kind == RowRequest::Kind::kResolve || t->any_keeps_more;
+  if (looks || !plain || w.erase) {
     auto before = side_.rows.load(*side_.state.world, *t, w.key);
     if (!before) return tl::unexpected(before.error());
     w.before = std::move(*before);
     if (w.context) w.kept = unseen(w.before->state, *w.context);
+    if (w.context && saw_nothing(w)) keep_lasting(w);
   }
   return w;
+}
+
+bool SqliteWriteSession::saw_nothing(const Writing& w) {
+  return !w.request.context && !w.request.pick && w.request.kind != RowRequest::Kind::kResolve;
+}
+
+// Of what a write that saw nothing counts as having seen, it keeps what it can.
+void SqliteWriteSession::keep_lasting(Writing& w) const {
+  const auto& world = *side_.state.world;
+  for (const auto& d : lasting_siblings(w.before->state, w.table.layout, world.ranks)) {
+    if (w.context->covers(d)) w.kept.push_back(d);
+  }
+}
+
+Result<void> SqliteWriteSession::check_counters(const Table& t, const RowRequest& request) const {
+  for (const auto& [name, amount] : request.columns) {
+    const Column* c = t.find(name);
+    if (c == nullptr || c->key_part > 0 || !t.layout.groups[c->group].policy.is_counter()) {
+      return fail(Code::kConstraint,
+                  "column " + name + " of " + t.def.name +
+                      " is no counter: give it `policy: counter`, or write its value",
+                  "not_a_counter");
+    }
+    if (!std::holds_alternative<int64_t>(amount)) {
+      return fail(Code::kInvalid, "counters are incremented by 64-bit integers", "amount");
+    }
+  }
+  return {};
 }
 
 Result<void> SqliteWriteSession::check_columns(const Table& t, const RowRequest& request) const {
@@ -131,7 +171,9 @@ Result<void> SqliteWriteSession::check_columns(const Table& t, const RowRequest&
     return fail(Code::kInvalid, "the row's key columns name another row than the request does",
                 "key_mismatch");
   }
-  if (request.kind == RowRequest::Kind::kPatch && request.columns.empty()) {
+  const bool patches =
+      request.kind == RowRequest::Kind::kPatch || request.kind == RowRequest::Kind::kIncrement;
+  if (patches && request.columns.empty()) {
     return fail(Code::kInvalid, "the request names no column to change", "no_columns");
   }
   return {};
@@ -149,34 +191,50 @@ Result<void> SqliteWriteSession::check_preconditions(const Writing& w) {
   return {};
 }
 
-// Replaces the request's columns by those of the picked sibling, over what is visible.
+// What the policies that decide on reading make of the row as it is now.
+Result<void> SqliteWriteSession::take_resolution(Writing& w) {
+  const World& world = *side_.state.world;
+  const auto resolution = resolve(w.before->state, w.table.layout, world.ranks);
+  if (!resolution) {
+    return fail(Code::kNotFound, "nothing of this row can be decided now", "nothing_to_resolve");
+  }
+  w.erase = resolution->erase;
+  w.columns = resolution->columns;
+  w.context = RowContext{side_.state.applied, {}};
+  return {};
+}
+
+// Replaces the request's columns by those of the picked sibling, over what the others show, also if
+// it is the row that SQL does not show.
 Result<void> SqliteWriteSession::take_pick(Writing& w) {
+  if (w.request.kind == RowRequest::Kind::kResolve) return take_resolution(w);
   if (!w.request.pick) return {};
   const RowState& state = w.before->state;
+  const Layout& layout = w.table.layout;
   bool found = false;
-  Row columns = visible(state, w.table.layout, side_.state.world->ranks).value_or(Row{});
   for (const auto& [group, r] : state.registers) {
     const Sibling* s = find_dot(r, *w.request.pick);
-    if (s == nullptr) continue;
-    found = true;
-    if (!s->row) {
-      w.erase = true;
-      continue;
-    }
-    for (const auto& [name, value] : *s->row) columns.insert_or_assign(name, value);
+    found |= s != nullptr;
+    w.erase |= s != nullptr && !s->row;
   }
   if (!found) {
     return fail(Code::kNotFound, "the row has no value " + to_string(*w.request.pick),
                 "unknown_dot");
   }
-  w.columns = std::move(columns);
+  w.columns = columns_written_by(state, layout, *w.request.pick);
+  w.columns.merge(shown_columns(state, layout, judge(state, layout, side_.state.world->ranks)));
   return {};
+}
+
+// True if the columns that it does not name stay as they are.
+bool SqliteWriteSession::patches(const Writing& w) {
+  if (w.request.kind == RowRequest::Kind::kResolve) return w.before->shown.has_value();
+  return w.request.kind != RowRequest::Kind::kPut && !w.request.pick;
 }
 
 Result<void> SqliteWriteSession::run_write(const Writing& w) {
   if (w.erase) return side_.rows.delete_row(w.table, w.key);
-  const bool patch = w.request.kind == RowRequest::Kind::kPatch && !w.request.pick;
-  auto found = patch ? run_patch(w) : run_put(w);
+  auto found = patches(w) ? run_patch(w) : run_put(w);
   if (!found) return tl::unexpected(found.error());
   if (!*found) return fail(Code::kNotFound, "there is no such row to change", "unknown_row");
   return {};
@@ -200,13 +258,27 @@ Result<bool> SqliteWriteSession::run_put(const Writing& w) {
   return true;
 }
 
+// A resolution that says only that the row exists: a write of what is there.
+Result<bool> SqliteWriteSession::touch(const Writing& w) {
+  const Table& t = w.table;
+  const size_t column = t.by_name.empty() ? t.key.front() : t.by_name.front();
+  auto q = side_.rows.plan(t.update_sql({column}));
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind(1, w.before->shown->find(t.columns[column].name)->second);
+  bind_key(**q, 2, w.key);
+  if (auto done = (*q)->run(); !done) return tl::unexpected(done.error());
+  return true;
+}
+
 Result<bool> SqliteWriteSession::run_patch(const Writing& w) {
   const Table& t = w.table;
   std::vector<size_t> which;
   for (size_t i = 0; i < t.columns.size(); ++i) {
     if (w.columns.contains(t.columns[i].name)) which.push_back(i);
   }
-  auto q = side_.rows.plan(t.update_sql(which));
+  const bool adds = w.request.kind == RowRequest::Kind::kIncrement;
+  if (which.empty()) return touch(w);
+  auto q = side_.rows.plan(adds ? t.increment_sql(which) : t.update_sql(which));
   if (!q) return tl::unexpected(q.error());
   int at = 0;
   for (const size_t i : which) (*q)->bind(++at, w.columns.find(t.columns[i].name)->second);
@@ -216,8 +288,10 @@ Result<bool> SqliteWriteSession::run_patch(const Writing& w) {
 }
 
 RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
-  RowIntent intent{&w.table, w.key, w.erase, {}, std::nullopt, w.kept};
-  const bool patch = w.request.kind == RowRequest::Kind::kPatch && !w.request.pick;
+  RowIntent intent{&w.table, w.key, w.erase, {}, std::nullopt, w.kept, Decider::kWriter};
+  const bool patch = patches(w);
+  if (w.request.resolution || w.request.pick) intent.decider = Decider::kOperator;
+  if (w.request.kind == RowRequest::Kind::kResolve) intent.decider = Decider::kHandler;
   for (const size_t i : w.table.by_name) {
     if (!w.erase && (!patch || w.columns.contains(w.table.columns[i].name))) {
       intent.columns.push_back(i);
@@ -227,20 +301,36 @@ RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
   return intent;
 }
 
+// All that is applied here but the row's values that the writer had not seen.
+RowContext SqliteWriteSession::seen_after(const Writing& w, const RowChange& change) const {
+  std::vector<Dot> seen, unseen;
+  for (const auto& [group, r] : w.before->state.registers) {
+    for (const auto& s : r.siblings) {
+      const Dot& d = s.version.dot;
+      const bool kept = std::find(change.kept.begin(), change.kept.end(), d) != change.kept.end();
+      const bool saw = (!w.context || w.context->covers(d)) && !kept;
+      (saw ? seen : unseen).push_back(d);
+    }
+  }
+  return context_without(side_.state.applied, unseen, seen);
+}
+
 // What the row will be like once the transaction is stamped.
 RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
   RowOutcome outcome;
-  outcome.context = w.request.context.value_or(RowContext{side_.state.applied, {}});
+  outcome.context = RowContext{side_.state.applied, {}};
   if (!w.before || !w.table.rules.replicate) return outcome;
   RowState state = w.before->state;
   const Layout& layout = w.table.layout;
   const Ranks& ranks = side_.state.world->ranks;
-  RowChange change{w.table.def.name, w.key, w.erase, false, {}, {}, std::nullopt, w.kept};
+  RowChange change{w.table.def.name, w.key, w.erase, false, {}, {}, std::nullopt, w.kept, {}, {}};
   for (const auto& [name, value] : w.columns) {
     if (!w.erase && w.table.find(name)->key_part == 0) change.columns.emplace(name, value);
   }
   if (w.context) change.context = w.context->ceiling();
   if (!w.context) change.kept = hidden_siblings(state, layout, ranks);
+  add_bases(change, state, layout, w.before->shown);
+  outcome.context = seen_after(w, change);
   const Version version{Hlc{side_.state.clock.last().bits + 1},
                         {side_.state.self, side_.state.applied.at(side_.state.self) + 1}};
   outcome.had_conflict = several(state);

@@ -57,11 +57,15 @@ class SqliteDatabase final : public Database {
     return log_.chain_at(origin, seq);
   }
   Result<void> trim_log(const VersionVector& stable) override;
+  Result<void> promise(const VersionVector& floor) override;
+  Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;
+  Result<size_t> judge_again(uint64_t wall_ms) override;
 
  private:
   Result<void> set_up();
   Result<void> adopt_tables();
   Result<void> check_owner() const;
+  Result<void> follow_rules();
   Result<void> reload();
   void publish();
 
@@ -88,7 +92,8 @@ Result<void> SqliteDatabase::start() {
   checkpointer_.watch(local_);
   checkpointer_.watch(apply_);
   publish();
-  return check_owner();
+  if (auto done = check_owner(); !done) return done;
+  return follow_rules();
 }
 
 // Makes a new database the gateway's, or reads what it left.
@@ -120,7 +125,7 @@ Result<void> SqliteDatabase::adopt_tables() {
     auto table = storage.add_table(state_, name);
     if (!table && table.error().code != Code::kRefused) return tl::unexpected(table.error());
   }
-  return storage.refresh_fussy(state_);
+  return storage.refresh_schema(state_);
 }
 
 Result<void> SqliteDatabase::check_owner() const {
@@ -151,6 +156,7 @@ void SqliteDatabase::publish() {
   out.log_head = state_.log_head;
   out.epoch = state_.epoch;
   out.hlc = state_.clock.last();
+  out.promised = state_.promised;
   published_.world = state_.world;
 }
 
@@ -194,6 +200,42 @@ Result<void> SqliteDatabase::trim_log(const VersionVector& stable) {
   if (!prefix) return tl::unexpected(prefix.error());
   if (*prefix == 0) return {};
   return applier_.trim_log(*prefix);
+}
+
+// One statement outside a transaction is a transaction.
+Result<void> SqliteDatabase::promise(const VersionVector& floor) {
+  VersionVector promised = state_.promised;
+  promised.join(floor);
+  if (auto done = committer_.storage().save_promised(promised); !done) return done;
+  state_.promised = std::move(promised);
+  publish();
+  return {};
+}
+
+Result<Collected> SqliteDatabase::collect(const VersionVector& stable, size_t rows_max) {
+  auto done = applier_.collect(stable, rows_max);
+  if (!done) {
+    if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
+  }
+  return done;
+}
+
+Result<size_t> SqliteDatabase::judge_again(uint64_t wall_ms) {
+  auto done = applier_.judge_again(wall_ms);
+  if (!done) {
+    if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
+  }
+  return done;
+}
+
+// Under other rules than those by which they were judged last, rows with siblings show other
+// values.
+Result<void> SqliteDatabase::follow_rules() {
+  auto before = committer_.storage().rules_version();
+  if (!before) return tl::unexpected(before.error());
+  if (*before == options_.rules_version) return {};
+  if (auto done = applier_.judge_all(options_.wall_ms); !done) return done;
+  return committer_.storage().save_rules_version(options_.rules_version);
 }
 
 Result<std::unique_ptr<Reader>> SqliteDatabase::reader() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adapters/sqlite/row_reading.h"
 #include "adapters/sqlite/write_session.h"
 #include "conflict/codec.h"
 
@@ -30,52 +31,6 @@ class Snapshot {
   Result<void> begun_;
 };
 
-// The row's values as wholes: each existence sibling with the columns written under its dot, over
-// those that are visible.
-std::vector<RowVersion> versions_of(const World& world, const Table& t, const RowState& state) {
-  const Row shown = visible(state, t.layout, world.ranks).value_or(Row{});
-  std::map<Version, RowVersion> by_version;
-  for (const auto& [group, r] : state.registers) {
-    for (const auto& s : r.siblings) {
-      auto [it, fresh] = by_version.try_emplace(s.version);
-      RowVersion& v = it->second;
-      if (fresh) {
-        v.version = s.version;
-        v.dc = world.ranks.dc(s.version.dot.origin);
-        v.row = shown;
-      }
-      if (!s.row) {
-        v.row.reset();
-      } else if (v.row) {
-        for (const auto& [name, value] : *s.row) v.row->insert_or_assign(name, value);
-      }
-    }
-  }
-  std::vector<RowVersion> out;
-  for (auto& [version, v] : by_version) {
-    for (const size_t i : t.key) {
-      if (v.row) v.row->erase(t.columns[i].name);
-    }
-    out.push_back(std::move(v));
-  }
-  return out;
-}
-
-// How many different values the most contested register has.
-size_t different_values(const RowState& state) {
-  size_t most = state.registers.empty() ? 0 : 1;
-  for (const auto& entry : state.registers) {
-    const auto& siblings = entry.second.siblings;
-    size_t different = 0;
-    for (size_t i = 0; i < siblings.size(); ++i) {
-      different += std::none_of(siblings.begin(), siblings.begin() + static_cast<ptrdiff_t>(i),
-                                [&](const Sibling& s) { return same_content(s, siblings[i]); });
-    }
-    most = std::max(most, different);
-  }
-  return most;
-}
-
 }  // namespace
 
 SqliteReader::SqliteReader(Connection db, const DatabaseOptions& options, Worlds worlds)
@@ -83,7 +38,9 @@ SqliteReader::SqliteReader(Connection db, const DatabaseOptions& options, Worlds
       worlds_(std::move(worlds)),
       db_(std::move(db)),
       rows_(db_, nullptr, nullptr),
-      sql_(db_, guard_, options_, Guard::Mode::kRead) {
+      sql_(db_, guard_, options_, Guard::Mode::kRead),
+      functions_(db_, guard_, rows_, worlds_) {
+  functions_.install();
   guard_.install(db_, options_.sql_bytes, options_.statement_ms);
 }
 
@@ -140,23 +97,8 @@ Result<RowRead> SqliteReader::row(std::string_view table, std::span<const Value>
   if (!canonical) return tl::unexpected(canonical.error());
   auto applied = read_applied();
   if (!applied) return tl::unexpected(applied.error());
-  auto loaded = rows_.load(*world, *t, *canonical);
-  if (!loaded) return tl::unexpected(loaded.error());
-  auto lost = has_losses(rows_, *t, *canonical);
-  if (!lost) return tl::unexpected(lost.error());
-  RowRead out;
-  out.row = std::move(loaded->shown);
-  out.context.seen = std::move(*applied);
-  out.etag = etag_of(loaded->state);
-  out.siblings = different_values(loaded->state);
-  const bool waits = loaded->meta && loaded->meta->quarantined;
-  if (waits || open_conflict(loaded->state, t->layout, world->ranks)) {
-    out.conflict = RowRead::Conflict::kOpen;
-  } else if (*lost) {
-    out.conflict = RowRead::Conflict::kResolved;
-  }
-  out.policy = t->layout.groups.front().policy;
-  if (all_siblings) out.values = versions_of(*world, *t, loaded->state);
+  auto out = read_row(rows_, *world, *t, *canonical, all_siblings);
+  if (out) out->context.seen = std::move(*applied);
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "adapters/database.h"
 #include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/conflict_functions.h"
 #include "adapters/sqlite/row_store.h"
 
 namespace entente::sqlite {
@@ -36,6 +37,7 @@ class SqliteReader final : public Reader {
   Connection db_;
   RowStore rows_;
   ClientSql sql_;
+  ConflictFunctions functions_;
   bool open_ = false;
 };
 

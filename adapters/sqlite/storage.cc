@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "adapters/sqlite/guard.h"
 #include "adapters/sqlite/sql_text.h"
@@ -9,12 +10,13 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 1;
+constexpr int64_t kFormat = 2;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (
   one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, self BLOB NOT NULL,
-  hlc INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL, applied BLOB NOT NULL);
+  hlc INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL, applied BLOB NOT NULL,
+  promised BLOB NOT NULL);
 CREATE TABLE _entente_origins (
   id INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, dc TEXT NOT NULL,
   seq INTEGER NOT NULL, hlc INTEGER NOT NULL, chain BLOB NOT NULL, context BLOB NOT NULL);
@@ -32,8 +34,15 @@ CREATE TABLE _entente_siblings (
 CREATE TABLE _entente_conflicts (
   id INTEGER PRIMARY KEY AUTOINCREMENT, tbl INTEGER NOT NULL, key BLOB NOT NULL,
   open INTEGER NOT NULL, grp TEXT NOT NULL, policy INTEGER NOT NULL, kind TEXT NOT NULL,
-  ms INTEGER NOT NULL, winner BLOB, loser BLOB);
+  ms INTEGER NOT NULL, winner BLOB, loser BLOB, decider TEXT, note TEXT);
 CREATE INDEX _entente_conflicts_by_row ON _entente_conflicts (tbl, key);
+CREATE UNIQUE INDEX _entente_conflicts_open ON _entente_conflicts (tbl, key, grp, kind)
+  WHERE open = 1;
+CREATE INDEX _entente_conflicts_waiting ON _entente_conflicts (tbl, kind) WHERE open = 1;
+CREATE TABLE _entente_rules (version TEXT NOT NULL);
+INSERT INTO _entente_rules VALUES ('');
+CREATE TABLE _entente_unsettled (
+  tbl INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
 )sql";
 
 template <size_t N>
@@ -66,6 +75,20 @@ std::vector<std::string> read_names(std::string_view bytes) {
   return names;
 }
 
+// Which tables are parents: known only when all are.
+void mark_referenced(World& world) {
+  std::set<std::string> parents;
+  for (const auto& [name, table] : world.tables) {
+    for (const auto& fk : table->foreign_keys) parents.insert(lower(fk.parent));
+  }
+  for (auto& [name, table] : world.tables) {
+    if (table->referenced == parents.contains(name)) continue;
+    auto changed = std::make_shared<Table>(*table);
+    changed->referenced = !changed->referenced;
+    table = std::move(changed);
+  }
+}
+
 }  // namespace
 
 Result<Stmt*> Storage::plan(Stmt& stmt, const char* sql) {
@@ -96,7 +119,7 @@ Result<bool> Storage::exists() {
 
 Result<void> Storage::create(const Origin& self) {
   if (auto done = db_.exec(kTables); !done) return done;
-  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3)");
+  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3, ?3)");
   if (!q) return tl::unexpected(q.error());
   const std::string nothing = encoded({});
   q->bind_all(kFormat, Bytes{bytes_of(self.id)}, Bytes{nothing});
@@ -110,16 +133,17 @@ Result<FileState> Storage::load() {
   if (auto done = load_head(state); !done) return tl::unexpected(done.error());
   if (auto done = load_origins(state, *world); !done) return tl::unexpected(done.error());
   if (auto done = load_tables(*world); !done) return tl::unexpected(done.error());
-  if (auto done = load_extras(state); !done) return tl::unexpected(done.error());
   auto fussy = is_fussy();
   if (!fussy) return tl::unexpected(fussy.error());
   world->fussy = *fussy;
   state.world = std::move(world);
+  if (auto done = load_extras(state); !done) return tl::unexpected(done.error());
   return state;
 }
 
 Result<void> Storage::load_head(FileState& state) {
-  auto q = db_.prepare("SELECT format, self, hlc, epoch, head, applied FROM _entente_state");
+  auto q =
+      db_.prepare("SELECT format, self, hlc, epoch, head, applied, promised FROM _entente_state");
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
   if (!row) return tl::unexpected(row.error());
@@ -127,13 +151,23 @@ Result<void> Storage::load_head(FileState& state) {
   if (q->integer(0) > kFormat) {
     return fail(Code::kMismatch, "this database was written by a newer gateway: upgrade this one");
   }
+  if (q->integer(0) < kFormat) {
+    return fail(Code::kMismatch,
+                "this database was written by a gateway from before version 0.2, "
+                "whose files this one does not read: start from an empty one");
+  }
   ByteReader in(q->bytes(5));
   auto applied = decode_version_vector(in);
-  if (!read_into(q->bytes(1), state.self.id) || !applied) return not_ours("_entente_state");
+  ByteReader promised_in(q->bytes(6));
+  auto promised = decode_version_vector(promised_in);
+  if (!read_into(q->bytes(1), state.self.id) || !applied || !promised) {
+    return not_ours("_entente_state");
+  }
   state.clock = HlcClock(Hlc{q->natural(2)});
   state.epoch = q->natural(3);
   state.log_head = q->natural(4);
   state.applied = std::move(*applied);
+  state.promised = std::move(*promised);
   return {};
 }
 
@@ -178,21 +212,37 @@ Result<void> Storage::load_tables(World& world) {
     world.tables.emplace(lower(def->name), std::move(*table));
   }
   if (!row) return tl::unexpected(row.error());
+  mark_referenced(world);
   return {};
 }
 
 Result<void> Storage::load_extras(FileState& state) {
   auto q = db_.prepare(
-      "SELECT tbl, count(*), 0 FROM (SELECT DISTINCT tbl, key FROM _entente_siblings) GROUP BY tbl "
-      "UNION ALL SELECT tbl, 0, count(*) FROM _entente_conflicts WHERE open = 1 AND kind = "
-      "'constraint' GROUP BY tbl");
+      "SELECT tbl, count(*), 0, 0 FROM (SELECT DISTINCT tbl, key FROM _entente_siblings) GROUP BY "
+      "tbl UNION ALL SELECT tbl, 0, count(DISTINCT iif(kind = 'foreign-key', NULL, key)), "
+      "count(DISTINCT key) FROM _entente_conflicts WHERE open = 1 AND kind IN "
+      "('constraint', 'unique', 'foreign-key') GROUP BY tbl");
+  if (auto done = load_orphans(state); !done) return done;
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
   for (; row && *row; row = q->step()) {
     Extras& extras = state.extras[q->integer(0)];
     extras.siblings += q->integer(1);
-    extras.quarantined += q->integer(2);
+    const Table* t = state.world->by_id(q->integer(0));
+    const bool hides = t != nullptr && t->rules.orphans == Orphans::kHide;
+    extras.quarantined += q->integer(hides ? 3 : 2);
   }
+  if (!row) return tl::unexpected(row.error());
+  return {};
+}
+
+Result<void> Storage::load_orphans(FileState& state) {
+  auto q = db_.prepare(
+      "SELECT tbl, count(*) FROM _entente_conflicts WHERE open = 1 AND kind = 'foreign-key' GROUP "
+      "BY tbl");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) state.extras[q->integer(0)].orphans = q->integer(1);
   if (!row) return tl::unexpected(row.error());
   return {};
 }
@@ -273,13 +323,40 @@ Result<int64_t> Storage::schema_version() {
   return q->integer(0);
 }
 
-Result<void> Storage::refresh_fussy(FileState& state) {
+Result<void> Storage::refresh_schema(FileState& state) {
   auto fussy = is_fussy();
   if (!fussy) return tl::unexpected(fussy.error());
   auto world = std::make_shared<World>(*state.world);
   world->fussy = *fussy;
+  for (auto& [name, table] : world->tables) {
+    std::vector<std::string> names;
+    names.reserve(table->columns.size());
+    for (const auto& c : table->columns) names.push_back(c.name);
+    auto again = make_table(db_, table->id, table->def, names, rules_);
+    if (!again) return tl::unexpected(again.error());
+    const bool same = (*again)->unique.size() == table->unique.size() &&
+                      (*again)->foreign_keys.size() == table->foreign_keys.size();
+    if (!same) table = std::move(*again);
+  }
+  mark_referenced(*world);
+  state.retired.push_back(state.world);
   state.world = std::move(world);
   return {};
+}
+
+Result<std::string> Storage::rules_version() {
+  auto q = db_.prepare("SELECT version FROM _entente_rules");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  return *row ? std::string(q->bytes(0)) : std::string();
+}
+
+Result<void> Storage::save_rules_version(const std::string& version) {
+  auto q = db_.prepare("UPDATE _entente_rules SET version = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{version});
+  return q->run();
 }
 
 Result<void> Storage::save_stream(const Stream& s) {
@@ -299,6 +376,14 @@ Result<void> Storage::save(const FileState& state) {
   const std::string applied = encoded(state.applied);
   (*q)->bind_all(state.clock.last().bits, state.epoch, state.log_head, Bytes{applied});
   return (*q)->run();
+}
+
+Result<void> Storage::save_promised(const VersionVector& promised) {
+  auto q = db_.prepare("UPDATE _entente_state SET promised = ?1");
+  if (!q) return tl::unexpected(q.error());
+  const std::string bytes = encoded(promised);
+  q->bind_all(Bytes{bytes});
+  return q->run();
 }
 
 Result<void> Storage::append_log(LogPosition position, int64_t origin, const Run& run,

@@ -29,6 +29,10 @@ struct FileState {
   std::map<Origin, Stream> streams;
   std::shared_ptr<const World> world;
   ExtrasByTable extras;
+  // Earlier worlds, until the transaction in which they were replaced is over: somebody may still
+  // point into them.
+  std::vector<std::shared_ptr<const World>> retired;
+  VersionVector promised;
 };
 
 // The gateway's own tables, all `_entente_*`. Formats in README.md.
@@ -52,10 +56,13 @@ class Storage {
   Result<std::vector<std::string>> unknown_tables(const World& world);
   Result<int64_t> schema_version();
   // Looks again whether some schema text makes the world fussy.
-  Result<void> refresh_fussy(FileState& state);
+  Result<void> refresh_schema(FileState& state);
 
+  Result<std::string> rules_version();
+  Result<void> save_rules_version(const std::string& version);
   Result<void> save_stream(const Stream& stream);
   Result<void> save(const FileState& state);
+  Result<void> save_promised(const VersionVector& promised);
   Result<void> append_log(LogPosition position, int64_t origin, const Run& run,
                           const std::array<uint8_t, 16>& chain_before);
 
@@ -64,6 +71,7 @@ class Storage {
   Result<void> load_origins(FileState& state, World& world);
   Result<void> load_tables(World& world);
   Result<void> load_extras(FileState& state);
+  Result<void> load_orphans(FileState& state);
   Result<bool> is_fussy();
   Result<Stmt*> plan(Stmt& stmt, const char* sql);
 

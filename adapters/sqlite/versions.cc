@@ -8,7 +8,7 @@ namespace entente::sqlite {
 namespace {
 
 constexpr uint8_t kTombstone = 1, kSiblings = 2, kQuarantined = 4, kRest = 8, kExceptions = 16,
-                  kRetained = 32;
+                  kRetained = 32, kHeld = 64;
 constexpr uint64_t kSameAsRow = 0, kOwnStamp = 1, kNever = 2;
 
 // Stamps are written relative to the row's: they are close to it.
@@ -71,7 +71,7 @@ std::string encode_extras(const RowMeta& meta) {
   const bool rest = meta.rest != meta.row;
   const auto flags = static_cast<uint8_t>(
       (meta.tombstone ? kTombstone : 0) | (meta.siblings ? kSiblings : 0) |
-      (meta.quarantined ? kQuarantined : 0) | (rest ? kRest : 0) |
+      (meta.quarantined ? kQuarantined : 0) | (meta.held ? kHeld : 0) | (rest ? kRest : 0) |
       (meta.exceptions.empty() ? 0 : kExceptions) | (meta.retained.empty() ? 0 : kRetained));
   if (flags == 0) return {};
   ByteWriter out;
@@ -97,6 +97,7 @@ Result<void> decode_extras(std::string_view x, RowMeta& meta) {
   meta.tombstone = flags & kTombstone;
   meta.siblings = flags & kSiblings;
   meta.quarantined = flags & kQuarantined;
+  meta.held = flags & kHeld;
   if (flags & kRest) meta.rest = read_stamp(in, meta.row);
   const size_t n = flags & kExceptions ? in.count(1) : 0;
   for (size_t i = 0; i < n && in.ok(); ++i) {

@@ -33,6 +33,7 @@ struct RowMeta {
   bool tombstone = false;             // its visible value is an erase
   bool siblings = false;              // some register has more values, in _entente_siblings
   bool quarantined = false;           // a constraint refuses the row: it is not in the user's table
+  bool held = false;                  // a handler says that nobody may see the row
   Stamp rest;                         // of the registers not named below
   std::vector<Exception> exceptions;  // by group
   std::vector<std::pair<uint32_t, Value>> retained;  // by column id: values that the user's table

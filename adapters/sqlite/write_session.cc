@@ -165,9 +165,11 @@ Result<void> SqliteWriteSession::run_schema(const std::string& sql) {
     if (std::find(unknown->begin(), unknown->end(), name) != unknown->end()) continue;
     auto table = side_.storage.add_table(side_.state, name);
     if (!table) return tl::unexpected(table.error());
+    const auto unfit = misfits((*table)->def, (*table)->rules);
+    if (!unfit.empty()) return fail(Code::kRefused, unfit.front(), "policy_misfit");
     change.tables.push_back((*table)->def);
   }
-  if (auto done = side_.storage.refresh_fussy(side_.state); !done) return done;
+  if (auto done = side_.storage.refresh_schema(side_.state); !done) return done;
   side_.state.epoch = change.epoch;
   schema_.push_back(std::move(change));
   side_.sql.clear();

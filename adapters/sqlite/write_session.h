@@ -64,11 +64,18 @@ class SqliteWriteSession final : public WriteSession {
   Result<Writing> admit(const RowRequest& request);
   Result<void> check_columns(const Table& t, const RowRequest& request) const;
   Result<void> check_preconditions(const Writing& w);
+  Result<void> check_counters(const Table& t, const RowRequest& request) const;
+  Result<void> take_resolution(Writing& w);
+  static bool patches(const Writing& w);
   Result<void> take_pick(Writing& w);
   Result<void> run_write(const Writing& w);
   Result<bool> run_put(const Writing& w);
+  Result<bool> touch(const Writing& w);
   Result<bool> run_patch(const Writing& w);
   RowIntent intent_of(const Writing& w) const;
+  static bool saw_nothing(const Writing& w);
+  void keep_lasting(Writing& w) const;
+  RowContext seen_after(const Writing& w, const RowChange& change) const;
   RowOutcome outcome_of(const Writing& w);
 
   LocalSide& side_;

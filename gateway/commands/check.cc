@@ -4,6 +4,8 @@
 #include <map>
 #include <ostream>
 
+#include "gateway/commands/rules_check.h"
+#include "gateway/commands/rules_picture.h"
 #include "topology/graph.h"
 #include "topology/scalars.h"
 
@@ -23,22 +25,6 @@ std::string kind_name(TopologyKind kind) {
       return "all-to-all";
     case TopologyKind::kLinks:
       return "links";
-  }
-  return "";
-}
-
-std::string_view granularity_name(Granularity granularity) {
-  return granularity == Granularity::kRow ? "row" : "column";
-}
-
-std::string_view blind_name(Blind blind) {
-  switch (blind) {
-    case Blind::kSupersede:
-      return "supersede";
-    case Blind::kSibling:
-      return "sibling";
-    case Blind::kRequire:
-      return "require";
   }
   return "";
 }
@@ -115,24 +101,6 @@ std::string routes_table(const Graph& graph) {
   return rows.size() > 1 ? "\n" + aligned(rows) : "";
 }
 
-std::vector<std::string> rules_row(const std::string& table, const TableRules& rules) {
-  if (!rules.replicate) return {table, "not replicated"};
-  std::vector<std::string> columns;
-  for (const auto& [column, policy] : rules.columns) {
-    columns.push_back(column + ": " + std::string(to_string(policy)));
-  }
-  return {table, std::string(to_string(rules.policy)),
-          std::string(granularity_name(rules.granularity)), std::string(blind_name(rules.blind)),
-          columns.empty() ? "" : listed(columns)};
-}
-
-std::string rules_table(const ConflictRules& rules) {
-  Rows rows{{"TABLE", "POLICY", "GRANULARITY", "BLIND WRITES", "COLUMNS OF THEIR OWN"}};
-  for (const auto& [table, own] : rules.tables) rows.push_back(rules_row(table, own));
-  rows.push_back(rules_row(rules.tables.empty() ? "(all)" : "(others)", rules.defaults));
-  return aligned(rows);
-}
-
 std::string picture(const TopologyFile& file, const Config& config) {
   const Graph graph(config);
   const size_t count = config.datacenters.size();
@@ -150,22 +118,30 @@ std::string picture(const TopologyFile& file, const Config& config) {
   out += "\nSingle points of failure: " + listed(graph.single_points_of_failure()) + "\n";
   out += "Links that nothing replaces: " + listed(pairs(graph)) + "\n\n";
   out += rules_table(config.rules);
+  const auto handlers = handlers_table(config.rules);
+  if (!handlers.empty()) out += "\n" + handlers;
   out += "\nTables are created and changed at " + config.schema_leader + ".\n";
   return out;
 }
 
 // ---- For programs.
 
-std::string problems_json(const TopologyFile& file) {
-  std::vector<std::string> problems;
-  for (const auto& problem : file.loaded.problems) {
-    problems.push_back(json_object(Members{{"line", std::to_string(problem.line)},
-                                           {"column", std::to_string(problem.column)},
-                                           {"text", json_text(problem.text)},
-                                           {"did_you_mean", json_text(problem.did_you_mean)}}));
+std::string problem_list(std::span<const Problem> problems) {
+  std::vector<std::string> out;
+  for (const auto& problem : problems) {
+    out.push_back(json_object(Members{{"line", std::to_string(problem.line)},
+                                      {"column", std::to_string(problem.column)},
+                                      {"text", json_text(problem.text)},
+                                      {"did_you_mean", json_text(problem.did_you_mean)}}));
   }
-  return json_object(Members{
-      {"file", json_text(file.name)}, {"fine", "false"}, {"problems", json_list(problems)}});
+  return json_list(out);
+}
+
+std::string problems_json(const TopologyFile& file, const RulesFindings& found) {
+  return json_object(Members{{"file", json_text(file.name)},
+                             {"fine", "false"},
+                             {"problems", problem_list(found.problems)},
+                             {"warnings", problem_list(found.warnings)}});
 }
 
 std::string datacenter_json(const Datacenter& dc, const Graph& graph) {
@@ -188,19 +164,8 @@ std::string routes_json(const Graph& graph) {
   return json_list(routes);
 }
 
-std::string rules_json(const TableRules& rules) {
-  Members columns;
-  for (const auto& [column, policy] : rules.columns) {
-    columns.emplace_back(column, json_text(to_string(policy)));
-  }
-  return json_object(Members{{"replicate", rules.replicate ? "true" : "false"},
-                             {"policy", json_text(to_string(rules.policy))},
-                             {"granularity", json_text(granularity_name(rules.granularity))},
-                             {"blind", json_text(blind_name(rules.blind))},
-                             {"columns", json_object(columns)}});
-}
-
-std::string picture_json(const TopologyFile& file, const Config& config) {
+std::string picture_json(const TopologyFile& file, const Config& config,
+                         std::span<const Problem> warnings) {
   const Graph graph(config);
   std::vector<std::string> datacenters, bridges;
   for (const auto& dc : config.datacenters) datacenters.push_back(datacenter_json(dc, graph));
@@ -223,6 +188,8 @@ std::string picture_json(const TopologyFile& file, const Config& config) {
               {"bridges", json_list(bridges)},
               {"defaults", rules_json(config.rules.defaults)},
               {"tables", json_object(tables)},
+              {"handlers", handlers_json(config.rules)},
+              {"warnings", problem_list(warnings)},
               {"schema_leader", json_text(config.schema_leader)},
               {"topology_fingerprint", json_text(topology_fingerprint(config))},
               {"rules_fingerprint", json_text(rules_fingerprint(config))}});
@@ -232,16 +199,19 @@ std::string picture_json(const TopologyFile& file, const Config& config) {
 
 int check(const TopologyFile& file, OutputFormat format, std::ostream& out, std::ostream& err) {
   const bool json = format == OutputFormat::kJson;
-  if (!file.loaded.config) {
+  RulesFindings found{file.loaded.problems, {}};
+  if (file.loaded.config) found = check_rules(file, SchemaFile::kNeeded);
+  if (!json) err << render_warnings(file, found.warnings);
+  if (!found.problems.empty()) {
     if (json) {
-      out << problems_json(file) << "\n";
+      out << problems_json(file, found) << "\n";
     } else {
-      err << render_problems(file);
+      err << render_problems(file, found.problems);
     }
     return kUsage;
   }
   const Config& config = *file.loaded.config;
-  out << (json ? picture_json(file, config) + "\n" : picture(file, config));
+  out << (json ? picture_json(file, config, found.warnings) + "\n" : picture(file, config));
   return kFine;
 }
 

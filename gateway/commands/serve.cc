@@ -11,6 +11,7 @@
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/commands/output.h"
+#include "gateway/commands/rules_check.h"
 #include "gateway/commands/topology_file.h"
 #include "gateway/server/gateway.h"
 #include "topology/problems.h"
@@ -105,14 +106,22 @@ int run(const Config& config, const Datacenter& dc, const std::filesystem::path&
 }  // namespace
 
 int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
-  const auto file = read_topology_file(options.config);
+  auto file = read_topology_file(options.config);
+  load_handlers(file);
   if (!file.loaded.config) {
-    err << render_problems(file);
+    err << render_problems(file, file.loaded.problems);
     return kUsage;
   }
   const Config& config = *file.loaded.config;
   const Datacenter* dc = config.find(options.dc);
   if (!dc) return unknown_datacenter(options, config, err);
+  const auto found = check_rules(
+      file, config.schema_leader == dc->name ? SchemaFile::kNeeded : SchemaFile::kIfPresent);
+  err << render_warnings(file, found.warnings);
+  if (!found.problems.empty()) {
+    err << render_problems(file, found.problems);
+    return kUsage;
+  }
   const auto data = options.data.empty() ? std::filesystem::path("data") / dc->name : options.data;
   return run(config, *dc, data, out, err);
 }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <ostream>
 
-#include "gateway/commands/http_get.h"
+#include "gateway/commands/http_call.h"
 
 namespace entente {
 namespace {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "gateway/handlers/load_handlers.h"
 #include "topology/yaml_reader.h"
 
 namespace entente {
@@ -44,11 +45,31 @@ TopologyFile read_topology_file(const std::filesystem::path& path) {
   return out;
 }
 
-std::string render_problems(const TopologyFile& file) {
+void load_handlers(TopologyFile& file) {
+  if (!file.loaded.config) return;
+  for (auto& problem : load_handlers(file.loaded.config->rules)) {
+    const auto place = file.loaded.places.handlers.find(problem.handler);
+    const bool known = place != file.loaded.places.handlers.end();
+    file.loaded.problems.push_back({known ? place->second.line : 0,
+                                    known ? place->second.column : 0, std::move(problem.text), ""});
+  }
+  if (!file.loaded.problems.empty()) file.loaded.config.reset();
+}
+
+std::string render_problems(const TopologyFile& file, std::span<const Problem> problems) {
   std::string out;
-  for (const auto& problem : file.loaded.problems) out += render(problem, file.name, file.text);
-  const size_t count = file.loaded.problems.size();
-  return out + std::to_string(count) + (count == 1 ? " problem\n" : " problems\n");
+  for (const auto& problem : problems) out += render(problem, file.name, file.text);
+  return out + std::to_string(problems.size()) +
+         (problems.size() == 1 ? " problem\n" : " problems\n");
+}
+
+std::string render_warnings(const TopologyFile& file, std::span<const Problem> warnings) {
+  std::string out;
+  for (auto warning : warnings) {
+    warning.text = "warning: " + warning.text;
+    out += render(warning, file.name, file.text);
+  }
+  return out;
 }
 
 }  // namespace entente

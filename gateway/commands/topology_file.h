@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "topology/loader.h"
@@ -17,7 +18,12 @@ struct TopologyFile {
 // problem.
 TopologyFile read_topology_file(const std::filesystem::path& path);
 
-// All problems for people, with carets, and how many there are.
-std::string render_problems(const TopologyFile& file);
+// Loads the handlers that the file names into its rules. What is wrong with them are problems of
+// the file. Their processes live as long as the calling thread.
+void load_handlers(TopologyFile& file);
+
+// Problems of the file for people, with carets, and how many there are.
+std::string render_problems(const TopologyFile& file, std::span<const Problem> problems);
+std::string render_warnings(const TopologyFile& file, std::span<const Problem> warnings);
 
 }  // namespace entente

@@ -9,11 +9,24 @@ namespace {
 tl::unexpected<Error> mismatch(std::string text) { return fail(Code::kMismatch, std::move(text)); }
 
 // "the peer is … and this gateway is …": one sentence for all that must be equal.
-Result<void> equal(const std::string& what, const std::string& mine, const std::string& theirs,
+Result<void> agree(const std::string& what, const std::string& mine, const std::string& theirs,
                    const std::string& advice) {
   if (mine == theirs) return {};
   return mismatch("the peer's " + what + " is " + theirs + " and this gateway's is " + mine +
                   advice);
+}
+
+// The first handler that is not the same code at both; what only one of them has is seen in the
+// rules.
+Result<void> check_handlers(const Hello& mine, const Hello& theirs) {
+  for (const auto& [name, version] : mine.handlers) {
+    const auto other = theirs.handlers.find(name);
+    if (other == theirs.handlers.end()) continue;
+    auto same = agree("handler " + name, version, other->second,
+                      ": give both the same file, and restart the one with the old");
+    if (!same) return same;
+  }
+  return {};
 }
 
 Result<void> check_place(const Hello& mine, const Hello& theirs, const Graph& graph) {
@@ -67,16 +80,17 @@ Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello:
 }  // namespace
 
 Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph) {
-  return equal("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
+  return agree("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
                ": run the same version at both")
-      .and_then([&] { return equal("cluster", mine.cluster, theirs.cluster, ""); })
+      .and_then([&] { return agree("cluster", mine.cluster, theirs.cluster, ""); })
       .and_then([&] { return check_place(mine, theirs, graph); })
       .and_then([&] {
-        return equal("topology fingerprint", mine.topology, theirs.topology,
+        return agree("topology fingerprint", mine.topology, theirs.topology,
                      ": give both the same topology file");
       })
+      .and_then([&] { return check_handlers(mine, theirs); })
       .and_then([&] {
-        return equal("conflict rules fingerprint", mine.rules, theirs.rules,
+        return agree("conflict rules fingerprint", mine.rules, theirs.rules,
                      ": give both the same conflicts, tables and priorities");
       })
       .and_then([&] { return check_incarnation(mine, theirs); });

@@ -14,8 +14,8 @@ namespace entente {
 // Whether two gateways may talk: what each side decides from the other's hello, before anything
 // else crosses the link. Pure.
 
-// Same protocol, cluster, topology and rules; a neighbour; not another copy of this database.
-// kMismatch, with a sentence that says which side has what.
+// Same protocol, cluster, topology, handlers and rules; a neighbour; not another copy of this
+// database. kMismatch, with a sentence that says which side has what.
 Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph);
 
 // An origin's hash chain at seq, if the local log still reaches it: Database::chain_at.

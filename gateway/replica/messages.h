@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -38,11 +39,22 @@ struct Credit {
   friend bool operator==(const Credit&, const Credit&) = default;
 };
 
-// How far one datacenter is known to have applied everybody's changes, durably.
+// What a datacenter has promised, durably: to refuse clients' contexts that do not cover `floor`.
+// So each of its changes after `after` has seen at least `floor` of every row it touches. An empty
+// floor promises nothing.
+struct Promise {
+  VersionVector floor;
+  uint64_t after = 0;  // of the incarnation that promised
+  friend bool operator==(const Promise&, const Promise&) = default;
+};
+
+// How far one datacenter is known to have applied everybody's changes, durably, and what it has
+// promised; on a link an empty promise says nothing new.
 struct MemberVector {
   std::string dc;
   Origin incarnation;
   VersionVector applied;
+  Promise promise{};
   friend bool operator==(const MemberVector&, const MemberVector&) = default;
 };
 
@@ -68,6 +80,7 @@ struct Hello {
   Origin incarnation;
   std::string topology;  // fingerprints
   std::string rules;
+  std::map<std::string, std::string> handlers;  // name -> version, of those that some rule names
   uint64_t wall_ms = 0;
   uint64_t window = 0;  // bytes of records that may be sent before the first Credit
   std::vector<Position> applied;

@@ -7,6 +7,7 @@ namespace {
 
 constexpr Replica::Instant kVectorInterval{20};
 constexpr Replica::Instant kApplyPause{100};
+constexpr Replica::Instant kPromisePause{1'000};
 
 }  // namespace
 
@@ -14,6 +15,7 @@ Replica::Replica(Options options, State state)
     : options_(std::move(options)),
       self_(state.self),
       labels_(std::move(state.labels)),
+      own_promise_(options_.context_lifetime, state.promised),
       log_head_(state.log_head) {
   for (auto& [origin, stream_state] : state.streams) {
     applied_.advance(origin, stream_state.seq);
@@ -25,7 +27,8 @@ Replica::Replica(Options options, State state)
     link.counters.peer = peer;
     link.cursor = log_head_;
   }
-  members_[options_.dc] = {options_.dc, self_, applied_};
+  members_[options_.dc] = {
+      options_.dc, self_, applied_, {std::move(state.promised), applied_.at(self_)}};
 }
 
 // ---- What happened -----------------------------------------------------------------------------
@@ -43,7 +46,7 @@ void Replica::link_up(const Hello& hello, Instant now) {
   link.session = session;
   link.cursor = log_head_;
   link.credit = static_cast<int64_t>(hello.window);
-  MemberVector row{hello.dc, hello.incarnation, {}};
+  MemberVector row{hello.dc, hello.incarnation, {}, {}};
   for (const auto& position : hello.applied) {
     row.applied.advance(position.origin, position.seq);
     learn_label(position.origin, position.dc);
@@ -94,6 +97,7 @@ void Replica::applied(const std::vector<LogPiece>& pieces, Instant now) {
     for (const auto& held : part.records) give_back(held);
   }
   in_flight_.clear();
+  promises_.count(applied_);
   for (const auto& piece : pieces) log_grew(piece);
 }
 
@@ -115,6 +119,19 @@ void Replica::apply_failed(const Error& error, Instant now) {
   if (found) {
     for (const auto& peer : senders) cut(peer, error.text);
   }
+}
+
+void Replica::promised(Instant now) {
+  now_ = now;
+  own_promise_.kept();
+  members_[options_.dc].promise = {own_promise_.floor(), applied_.at(self_)};
+  vectors_changed_ = true;
+}
+
+void Replica::promise_failed(Instant now) {
+  now_ = now;
+  own_promise_.failed();
+  promise_after_ = now + kPromisePause;
 }
 
 void Replica::log_read(std::string_view peer, const std::vector<LogPiece>& pieces, Instant now) {
@@ -162,10 +179,12 @@ void Replica::tick(Instant now) {
     for (auto& [origin, stream] : streams_) stream.progress = now;
   }
   choose_upstreams();
+  own_promise_.look(applied_, now);
   if (vectors_changed_ && now - vectors_told_ >= kVectorInterval) tell_vectors();
 }
 
 Ready Replica::take() {
+  if (now_ >= promise_after_) out_.promise = own_promise_.take();
   if (in_flight_.empty() && now_ >= apply_after_) out_.apply = next_apply();
   for (auto& [peer, link] : links_) {
     if (!link.up) continue;
@@ -282,16 +301,19 @@ void Replica::learn(const MemberVector& row, bool from_itself) {
   const auto& names = options_.graph->datacenters();
   if (std::find(names.begin(), names.end(), row.dc) == names.end()) return;
   auto [it, is_new] = members_.try_emplace(row.dc, row);
-  if (is_new) {
-    vectors_changed_ = true;
-  } else if (it->second.incarnation == row.incarnation) {
-    if (it->second.applied.covers(row.applied)) return;
-    it->second.applied.join(row.applied);
-    vectors_changed_ = true;
-  } else if (from_itself) {
-    it->second = row;
-    vectors_changed_ = true;
-  }
+  MemberVector& known = it->second;
+  const bool another_life = known.incarnation != row.incarnation;
+  if (another_life && !from_itself) return;
+  if (another_life) known = row;
+  const bool promises_more =
+      row.promise.floor != known.promise.floor && row.promise.floor.covers(known.promise.floor);
+  const bool applied_more = !known.applied.covers(row.applied);
+  if (!is_new && !another_life && !promises_more && !applied_more) return;
+  vectors_changed_ = true;
+  known.applied.join(row.applied);
+  if (promises_more) known.promise = row.promise;
+  promises_.learn(known);
+  promises_.count(applied_);
 }
 
 void Replica::learn_label(const Origin& origin, const std::string& dc) {
@@ -470,9 +492,13 @@ void Replica::tell_vectors() {
     if (!link.up) continue;
     Vectors news;
     for (const auto& [dc, row] : members_) {
-      if (dc == peer || link.told[dc] == row.applied) continue;
-      link.told[dc] = row.applied;
+      MemberVector& told = link.told[dc];
+      if (dc == peer || told == row) continue;
       news.rows.push_back(row);
+      if (told.incarnation == row.incarnation && told.promise == row.promise) {
+        news.rows.back().promise = {};
+      }
+      told = row;
     }
     for (const auto& [origin, dc] : labels_) {
       if (link.labels_told.insert(origin).second) news.labels.emplace_back(origin, dc);
@@ -573,6 +599,28 @@ VersionVector Replica::stable() const {
     everywhere.meet(it->second.applied);
   }
   return everywhere;
+}
+
+VersionVector Replica::collectable() const {
+  if (knows_of_a_former_life()) return {};
+  VersionVector everywhere = own_promise_.floor();
+  for (const auto& dc : options_.graph->datacenters()) {
+    if (dc != options_.dc) everywhere.meet(promises_.counted(dc));
+  }
+  return everywhere;
+}
+
+// Somebody has changes that we have not, of an origin that is nobody's present life: no promise
+// speaks of them.
+bool Replica::knows_of_a_former_life() const {
+  std::set<Origin> present;
+  for (const auto& [dc, row] : members_) present.insert(row.incarnation);
+  for (const auto& [dc, row] : members_) {
+    for (const auto& [origin, seq] : row.applied) {
+      if (!present.contains(origin) && applied_.at(origin) < seq) return true;
+    }
+  }
+  return false;
 }
 
 std::vector<Replica::OriginStatus> Replica::origins() const {

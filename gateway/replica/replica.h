@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "conflict/transaction.h"
+#include "gateway/replica/member_promises.h"
 #include "gateway/replica/messages.h"
+#include "gateway/replica/own_promise.h"
 #include "topology/graph.h"
 
 namespace entente {
@@ -56,8 +58,11 @@ struct Ready {
   std::vector<ReadLog> reads;
   std::vector<Locate> locates;
   std::vector<Cut> cuts;
+  // Make this floor durable: Database::promise(); then call promised() or promise_failed(). One at
+  // a time.
+  std::optional<VersionVector> promise;
   bool empty() const {
-    return sends.empty() && !apply && reads.empty() && locates.empty() && cuts.empty();
+    return sends.empty() && !apply && reads.empty() && locates.empty() && cuts.empty() && !promise;
   }
 };
 
@@ -78,8 +83,8 @@ struct LogPiece {
 //              after (origin, seq - 1) and everything in its context (P4), and once (P6). What
 //              waits is bounded (P10): past hold_back_bytes the tail is forgotten and asked for
 //              again.
-// Durability:  nothing is sent on, and no vector published, before the shell said that it is
-//              durable: committed() and applied().
+// Durability:  nothing is sent on, and no vector or promise published, before the shell said that
+//              it is durable: committed(), applied() and promised().
 // Time:        a monotonic clock for deadlines (`now`), wall milliseconds for clock drift.
 class Replica {
  public:
@@ -91,6 +96,7 @@ class Replica {
     bool reroute = true;
     Instant failover_after{3'000};
     Instant max_clock_drift{10'000};
+    Instant context_lifetime{600'000};
     size_t link_window = 8 << 20;
     size_t batch_bytes = 256 << 10;
     size_t hold_back_bytes = 32 << 20;
@@ -103,6 +109,7 @@ class Replica {
     std::map<Origin, StreamState> streams;
     std::map<Origin, std::string> labels;
     uint64_t log_head = 0;
+    VersionVector promised{};
   };
 
   Replica(Options options, State state);
@@ -117,6 +124,11 @@ class Replica {
   void applied(const std::vector<LogPiece>& pieces, Instant now);
   // … or failed: it is offered again after a pause, unless its bytes are at fault.
   void apply_failed(const Error& error, Instant now);
+  // The promise that was taken is durable. REQUIRES: committed() was called for every group that
+  // became durable before it …
+  void promised(Instant now);
+  // … or it failed: it, or a later one, is offered again after a pause.
+  void promise_failed(Instant now);
   void log_read(std::string_view peer, const std::vector<LogPiece>& pieces, Instant now);
   void located(std::string_view peer, const Origin& origin, Result<uint64_t> position, Instant now);
   // Call at least every 20 ms while anything changes.
@@ -132,6 +144,13 @@ class Replica {
   // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
   // while one of them was never heard of.
   VersionVector stable() const;
+  // What every datacenter of the file has promised that clients' contexts must cover: tombstones
+  // and settled siblings may go if it covers all their dots. Empty while one of them was never
+  // heard of or has promised nothing, and while changes of a datacenter's former life are known of
+  // and not applied here. Invariant: every change that is not applied here yet, or not made yet,
+  // has seen at least this of every row it touches. A datacenter that lost its database must have
+  // caught up before it takes writes: nothing here can tell.
+  VersionVector collectable() const;
 
   struct OriginStatus {
     Origin origin;
@@ -198,7 +217,7 @@ class Replica {
     uint64_t read_after = 0, read_head = 0;
     // What each side knows of the other.
     VersionVector peer_applied;
-    std::map<std::string, VersionVector, std::less<>> told;  // member -> vector last sent
+    std::map<std::string, MemberVector, std::less<>> told;  // member -> what was last sent
     std::set<Origin> labels_told;
     LinkStatus counters;
   };
@@ -226,6 +245,7 @@ class Replica {
   Stream& stream_of(const Origin& origin);
   uint64_t durable_at(std::string_view peer, const Origin& origin) const;
   void learn(const MemberVector& row, bool from_itself);
+  bool knows_of_a_former_life() const;
   void learn_label(const Origin& origin, const std::string& dc);
 
   // Towards the database.
@@ -260,6 +280,9 @@ class Replica {
   std::map<Origin, std::string> labels_;
   std::map<std::string, Link, std::less<>> links_;  // one per neighbour
   std::map<std::string, MemberVector, std::less<>> members_;
+  OwnPromise own_promise_;
+  MemberPromises promises_;  // the others'
+  Instant promise_after_{0};
   uint64_t log_head_ = 0;
   size_t held_bytes_ = 0;
   std::vector<InFlight> in_flight_;  // empty: no apply outstanding

@@ -37,6 +37,8 @@ void write(ByteWriter& out, const Hello& h) {
   out.origin(h.incarnation);
   out.string(h.topology);
   out.string(h.rules);
+  out.varint(h.handlers.size());
+  for (const auto& [name, version] : h.handlers) out.string(name), out.string(version);
   out.u64(h.wall_ms);
   out.varint(h.window);
   out.varint(h.applied.size());
@@ -69,6 +71,8 @@ void write(ByteWriter& out, const Vectors& v) {
     out.string(row.dc);
     out.origin(row.incarnation);
     encode(out, row.applied);
+    encode(out, row.promise.floor);
+    out.varint(row.promise.after);
   }
   out.varint(v.labels.size());
   for (const auto& [origin, dc] : v.labels) out.origin(origin), out.string(dc);
@@ -88,6 +92,11 @@ bool read(ByteReader& in, Hello& h) {
   h.incarnation = in.origin();
   h.topology = in.string();
   h.rules = in.string();
+  const size_t handlers = in.count(1 + 1);
+  for (size_t i = 0; i < handlers && in.ok(); ++i) {
+    std::string name(in.string());
+    h.handlers.insert_or_assign(std::move(name), std::string(in.string()));
+  }
   h.wall_ms = in.u64();
   h.window = in.varint();
   const size_t n = in.count(16 + 1 + 1 + 16);
@@ -138,7 +147,7 @@ bool read(ByteReader& in, Credit& c) {
 }
 
 bool read(ByteReader& in, Vectors& v) {
-  const size_t rows = in.count(1 + 16 + 1);
+  const size_t rows = in.count(1 + 16 + 1 + 1 + 1);
   for (size_t i = 0; i < rows && in.ok(); ++i) {
     MemberVector row;
     row.dc = in.string();
@@ -146,6 +155,9 @@ bool read(ByteReader& in, Vectors& v) {
     auto applied = decode_version_vector(in);
     if (!applied) return false;
     row.applied = std::move(*applied);
+    auto floor = decode_version_vector(in);
+    if (!floor) return false;
+    row.promise = {std::move(*floor), in.varint()};
     v.rows.push_back(std::move(row));
   }
   const size_t labels = in.count(16 + 1);

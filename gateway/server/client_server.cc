@@ -6,6 +6,7 @@
 #include "gateway/server/conflicts_api.h"
 #include "gateway/server/hrana_api.h"
 #include "gateway/server/http_server.h"
+#include "gateway/server/increments_api.h"
 #include "gateway/server/operations_api.h"
 #include "gateway/server/problem.h"
 #include "gateway/server/rows_api.h"
@@ -36,10 +37,12 @@ struct ClientServer::Impl {
              store,
              server.loop(),
              [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); }},
+        increments(site),
         sql(site),
         operations{site, metrics, [this] { return server.connections(); },
                    [this] { return sql.streams(); }} {
     add_rows_api(router, site);
+    increments.add_to(router);
     add_transactions_api(router, site);
     add_conflicts_api(router, site);
     sql.add_to(router);
@@ -47,11 +50,12 @@ struct ClientServer::Impl {
   }
 
   Task<Response> handle(Request request);
-  Task<Response> dispatch(const Handler& handler, RoutedRequest routed);
+  Task<Response> dispatch(const RouteHandler& handler, RoutedRequest routed);
   void append_headers(const Response& response, std::string& out) const;
 
   HttpServer server;
   const Site site;
+  IncrementsApi increments;
   HranaApi sql;
   Metrics metrics;
   const Operations operations;
@@ -73,7 +77,7 @@ Task<Response> ClientServer::Impl::handle(Request request) {
 }
 
 // A handler that throws (memory ran out, a library surprised us) fails its request alone.
-Task<Response> ClientServer::Impl::dispatch(const Handler& handler, RoutedRequest routed) {
+Task<Response> ClientServer::Impl::dispatch(const RouteHandler& handler, RoutedRequest routed) {
   try {
     if (routed.request.session) {
       Task<std::optional<Response>> waiting = wait_for_session(site, routed.request.session);

@@ -1,10 +1,11 @@
 #include "gateway/server/conflicts_api.h"
 
 #include <charconv>
-#include <ctime>
 
+#include "gateway/server/conflict_json.h"
+#include "gateway/server/conflict_resolution.h"
 #include "gateway/server/problem.h"
-#include "gateway/server/row_json.h"
+#include "gateway/server/row_write.h"
 #include "gateway/server/snapshot.h"
 #include "gateway/server/store_calls.h"
 #include "gateway/server/url.h"
@@ -111,44 +112,10 @@ Result<Page> read_page(Reader& reader, const Question& question) {
   return Page{std::move(*entries), std::move(*applied)};
 }
 
-// ISO 8601, UTC, milliseconds.
-std::string iso_time(uint64_t unix_ms) {
-  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char text[64];
-  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  const std::string ms = std::to_string(1000 + unix_ms % 1000).substr(1);
-  return std::string(text, n) + "." + ms + "Z";
-}
-
-void write_key(JsonWriter& out, const Key& key, BigIntegers big) {
-  out.begin_array();
-  const auto parts = key_parts(key);
-  for (size_t i = 0; parts && i < parts->size(); ++i) write_value(out, (*parts)[i], big);
-  out.end_array();
-}
-
-void write_entry(JsonWriter& out, const ConflictEntry& entry, BigIntegers big) {
-  out.begin_object().key("id").unsigned_integer(entry.id).member("table", entry.table).key("key");
-  write_key(out, entry.key, big);
-  out.member("column", entry.group).member("kind", entry.kind);
-  out.member("policy", to_string(entry.policy)).member("state", entry.open ? "open" : "resolved");
-  out.key("winner").begin_object();
-  write_version(out, entry.winner, big);
-  out.end_object().key("losers").begin_array();
-  for (const auto& loser : entry.losers) {
-    out.begin_object();
-    write_version(out, loser, big);
-    out.end_object();
-  }
-  out.end_array().member("detected_at", iso_time(entry.detected_ms)).end_object();
-}
-
-Response render(Page page, const Question& question) {
+Response render(Page page, const Question& question, std::string_view dc) {
   JsonWriter out;
   out.begin_object().key("conflicts").begin_array();
-  for (const auto& entry : page.entries) write_entry(out, entry, question.big);
+  for (const auto& entry : page.entries) write_conflict(out, entry, dc, question.big);
   out.end_array().key("next");
   if (page.entries.size() == question.query.limit) {
     out.string(std::to_string(page.entries.back().id));
@@ -169,7 +136,82 @@ Task<Response> get_conflicts(const Site& site, RoutedRequest routed) {
   ReadCall call(site.store, site.loop, std::move(job));
   co_await call;
   if (!page) co_return problem(page.error());
-  co_return render(std::move(*page), *question);
+  co_return render(std::move(*page), *question, site.dc);
+}
+
+// ---- One entry ---------------------------------------------------------------------------------
+
+Result<uint64_t> entry_id(const RoutedRequest& routed) {
+  return parse_count(routed.parts[0], "the conflict's id");
+}
+
+struct OneEntry {
+  ConflictEntry entry;
+  RowRead row;  // the row as it is now
+  VersionVector applied;
+};
+
+Result<OneEntry> read_entry(Reader& reader, uint64_t id) {
+  Snapshot snapshot(reader);
+  auto applied = snapshot.applied();
+  if (!applied) return tl::unexpected(applied.error());
+  ConflictQuery query;
+  query.after_id = id - 1;
+  query.limit = 1;
+  auto entries = reader.conflicts(query);
+  if (!entries) return tl::unexpected(entries.error());
+  if (entries->empty() || entries->front().id != id) {
+    return fail(Code::kNotFound,
+                "this datacenter's log has no conflict " + std::to_string(id) +
+                    ": it was settled, or is too long ago, or is another datacenter's number",
+                "no_such_conflict");
+  }
+  const auto& entry = entries->front();
+  const auto key = key_parts(entry.key);
+  if (!key) return tl::unexpected(key.error());
+  auto row = reader.row(entry.table, *key, true);
+  if (!row) return tl::unexpected(row.error());
+  return OneEntry{std::move(entries->front()), std::move(*row), std::move(*applied)};
+}
+
+// Asks a reading thread; the answer lives in the awaiting coroutine.
+Task<Result<OneEntry>> find_entry(const Site& site, uint64_t id) {
+  Result<OneEntry> found = tl::unexpected(too_busy());
+  std::function<void(Reader&)> job = [&](Reader& r) { found = read_entry(r, id); };
+  ReadCall call(site.store, site.loop, std::move(job));
+  co_await call;
+  co_return found;
+}
+
+Task<Response> get_conflict(const Site& site, RoutedRequest routed) {
+  const auto id = entry_id(routed);
+  if (!id) co_return problem(id.error());
+  const auto integers = query_parameter(routed.request.query, "integers");
+  if (!integers) co_return problem(integers.error());
+  Task<Result<OneEntry>> finding = find_entry(site, *id);
+  const auto found = co_await finding;
+  if (!found) co_return problem(found.error());
+  JsonWriter out;
+  const bool text = *integers == "text";
+  write_conflict(out, found->entry, site.dc, text ? BigIntegers::kText : BigIntegers::kNumber);
+  Response response;
+  response.body = out.take();
+  response.session = session_token(found->applied);
+  co_return response;
+}
+
+Task<Response> resolve_conflict(const Site& site, RoutedRequest routed) {
+  const auto id = entry_id(routed);
+  if (!id) co_return problem(id.error());
+  const auto choice = parse_choice(routed.request.body);
+  if (!choice) co_return problem(choice.error());
+  Task<Result<OneEntry>> finding = find_entry(site, *id);
+  const auto found = co_await finding;
+  if (!found) co_return problem(found.error());
+  auto write = decided(found->entry, found->row, *choice);
+  if (!write) co_return problem(write.error());
+  Task<Response> writing = commit_row_write(site, std::move(*write));
+  co_return co_await writing;
 }
 
 }  // namespace
@@ -177,6 +219,10 @@ Task<Response> get_conflicts(const Site& site, RoutedRequest routed) {
 void add_conflicts_api(Router& router, const Site& site) {
   router.add(Method::kGet, "/v1/conflicts", "conflicts",
              [&site](RoutedRequest r) { return get_conflicts(site, std::move(r)); });
+  router.add(Method::kGet, "/v1/conflicts/*", "conflicts",
+             [&site](RoutedRequest r) { return get_conflict(site, std::move(r)); });
+  router.add(Method::kPost, "/v1/conflicts/*/resolve", "conflicts",
+             [&site](RoutedRequest r) { return resolve_conflict(site, std::move(r)); });
 }
 
 }  // namespace entente

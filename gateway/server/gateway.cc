@@ -141,10 +141,12 @@ Result<std::unique_ptr<Database>> Gateway::Impl::open_database() {
   options.dc = dc;
   options.fresh_origin = *origin;
   options.rules = config.rules;
+  options.rules_version = rules_fingerprint(config);
   options.schema_leader = config.schema_leader == dc;
   options.schema_leader_name = config.schema_leader;
   options.wall_ms = wall_ms();
   options.conflict_log_rows = config.limits.conflict_log_rows;
+  options.conflict_log_ms = static_cast<uint64_t>(config.limits.conflict_log_age.count());
   options.transaction_bytes = config.limits.transaction_bytes;
   options.result_bytes = config.limits.result_bytes;
   options.statement_ms = static_cast<uint64_t>(config.limits.statement_time.count());

@@ -20,6 +20,7 @@ struct Request {
   std::optional<std::string> session;  // Entente-Session
   std::optional<std::string> if_match;
   std::optional<std::string> if_none_match;
+  std::optional<std::string> idempotency_key;
 };
 
 struct Response {

@@ -59,6 +59,14 @@ void add_store(std::vector<MetricFamily>& out, const Store::Counters& c) {
   out.push_back(counter("entente_applied_transactions_total", "Other datacenters' transactions")
                     .add(number(c.applied))
                     .take());
+  out.push_back(counter("entente_collected_rows_total",
+                        "Rows from which tombstones or settled siblings were collected")
+                    .add(number(c.collected_rows))
+                    .take());
+  out.push_back(
+      gauge("entente_handlers_failed", "Open conflicts because a handler failed: it is tried again")
+          .add(number(c.handlers_failed))
+          .take());
   out.push_back(gauge("entente_queued_requests", "Requests that wait for the database")
                     .add(number(c.queued_writes), {{"queue", "write"}})
                     .add(number(c.queued_reads), {{"queue", "read"}})

@@ -225,12 +225,16 @@ Task<Response> get_links(const Site& site) {
     out.begin_object().member("dc", member.dc);
     out.member("incarnation", to_hex(member.incarnation)).key("applied");
     write_vector(out, member.applied);
+    out.key("promised");
+    write_vector(out, member.promise.floor);
     out.end_object();
   }
   out.end_array().key("applied");
   write_vector(out, view.applied);
   out.key("stable");
   write_vector(out, view.stable);
+  out.key("collectable");
+  write_vector(out, view.collectable);
   out.key("held_bytes").unsigned_integer(view.held_bytes).end_object();
   co_return json_response(out);
 }
@@ -289,7 +293,7 @@ Task<Response> get_root(const Site& site) {
 
 void add_operations_api(Router& router, const Operations& operations) {
   const Site& site = operations.site;
-  const auto add = [&](std::string_view path, Handler handler) {
+  const auto add = [&](std::string_view path, RouteHandler handler) {
     router.add(Method::kGet, path, "operations", std::move(handler));
   };
   // POST, too: a request with a body that costs nothing but HTTP, to measure the others against.

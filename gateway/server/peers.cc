@@ -44,6 +44,7 @@ Replica::Options options_of(const Config& config, const Graph& graph, const std:
   options.reroute = config.topology.reroute;
   options.failover_after = config.topology.failover_after;
   options.max_clock_drift = config.max_clock_drift;
+  options.context_lifetime = config.limits.context_lifetime;
   options.link_window = config.limits.link_window;
   options.batch_bytes = config.limits.batch_bytes;
   options.hold_back_bytes = config.limits.hold_back_bytes;
@@ -52,7 +53,7 @@ Replica::Options options_of(const Config& config, const Graph& graph, const std:
 }
 
 Replica::State state_of(const DatabaseState& opened) {
-  return {opened.self, opened.streams, opened.labels, opened.log_head};
+  return {opened.self, opened.streams, opened.labels, opened.log_head, opened.promised};
 }
 
 LogPiece piece_of(LogChunk chunk) { return {chunk.position, std::move(chunk.run)}; }
@@ -78,6 +79,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
     who_i_am.cluster = c.cluster;
     who_i_am.topology = topology_fingerprint(c);
     who_i_am.rules = rules_fingerprint(c);
+    who_i_am.handlers = handler_versions(c.rules);
   }
 
   // A listener for the Store's threads, which may outlive this: brings what it is told home.
@@ -98,6 +100,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   Result<void> check_history(const Hello& mine, const Hello& theirs);
   void committed(LogChunk chunk);
   void applied(Result<std::vector<LogChunk>> outcome);
+  void promised(Result<void> outcome);
 
   // What should be done.
   void drive();
@@ -109,6 +112,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   void tick_after(milliseconds pause);
   void tick();
   void trim();
+  void collect();
   PeersView view() const;
 
   const Config& config;
@@ -123,7 +127,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   milliseconds ticker_pause{0};
   Instant last_event{0};
   Instant last_trim{0};
-  VersionVector trimmed;
+  VersionVector trimmed, collected;
   Links links;
   bool stopping = false;
   std::thread thread;
@@ -191,6 +195,12 @@ void Peers::Impl::applied(Result<std::vector<LogChunk>> outcome) {
   step([&](Instant t) { replica.applied(std::move(pieces), t); });
 }
 
+void Peers::Impl::promised(Result<void> outcome) {
+  if (outcome) return step([&](Instant t) { replica.promised(t); });
+  spdlog::warn("promise_failed reason=\"{}\"", outcome.error().text);
+  step([&](Instant t) { replica.promise_failed(t); });
+}
+
 // ---- What should be done -----------------------------------------------------------------------
 
 void Peers::Impl::drive() {
@@ -204,6 +214,7 @@ void Peers::Impl::perform(Ready& ready) {
   for (const auto& request : ready.reads) read(request);
   for (const auto& request : ready.locates) locate(request);
   for (const auto& cut : ready.cuts) links.cut(cut.peer, cut.reason);
+  if (ready.promise) store.promise(std::move(*ready.promise), at_home(&Impl::promised));
 }
 
 void Peers::Impl::apply(Apply work) { store.apply(std::move(work.runs), at_home(&Impl::applied)); }
@@ -238,16 +249,27 @@ void Peers::Impl::tick() {
   const Instant t = now();
   replica.tick(t);
   drive();
-  if (t - last_trim >= kTrimEvery) trim();
+  if (t - last_trim >= kTrimEvery) {
+    last_trim = t;
+    trim();
+    collect();
+    store.judge_again();
+  }
   tick_after(t - last_event < kBusyFor ? kBusyTick : kIdleTick);
 }
 
 void Peers::Impl::trim() {
-  last_trim = now();
   VersionVector stable = replica.stable();
   if (stable == trimmed) return;
   trimmed = stable;
   store.trim_log(std::move(stable));
+}
+
+void Peers::Impl::collect() {
+  VersionVector collectable = replica.collectable();
+  if (collectable.empty() || collectable == collected) return;
+  collected = collectable;
+  store.collect(std::move(collectable));
 }
 
 PeersView Peers::Impl::view() const {
@@ -262,6 +284,7 @@ PeersView Peers::Impl::view() const {
   for (const auto& [dc, row] : replica.members()) v.members.push_back(row);
   v.applied = replica.applied();
   v.stable = replica.stable();
+  v.collectable = replica.collectable();
   v.held_bytes = replica.held_bytes();
   return v;
 }

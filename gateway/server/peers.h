@@ -29,6 +29,7 @@ struct PeersView {
   std::vector<MemberVector> members;
   VersionVector applied;
   VersionVector stable;
+  VersionVector collectable;
   size_t held_bytes = 0;
 };
 

@@ -191,6 +191,7 @@ Request RequestParser::take() {
   request.session = header(message, "Entente-Session");
   request.if_match = header(message, http::field::if_match);
   request.if_none_match = header(message, http::field::if_none_match);
+  request.idempotency_key = header(message, "Idempotency-Key");
   request.body = std::move(message.body());
   return request;
 }

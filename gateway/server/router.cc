@@ -52,7 +52,7 @@ std::string_view to_string(Method method) {
 }
 
 void Router::add(Method method, std::string_view pattern, std::string_view family,
-                 Handler handler) {
+                 RouteHandler handler) {
   routes_.push_back({method, path_segments(pattern), family, std::move(handler)});
 }
 

@@ -16,16 +16,16 @@ struct RoutedRequest {
   std::vector<std::string> parts;
 };
 
-using Handler = std::function<Task<Response>(RoutedRequest)>;
+using RouteHandler = std::function<Task<Response>(RoutedRequest)>;
 
 // Which handler answers what. Filled before the server starts, read-only afterwards.
 class Router {
  public:
   // `pattern`: segments, `*` stands for any one. `family` is what metrics call the route.
-  void add(Method method, std::string_view pattern, std::string_view family, Handler handler);
+  void add(Method method, std::string_view pattern, std::string_view family, RouteHandler handler);
 
   struct Match {
-    const Handler* handler = nullptr;  // absent: `refusal` says why
+    const RouteHandler* handler = nullptr;  // absent: `refusal` says why
     std::string_view family = "other";
     std::vector<std::string> parts;
     Response refusal;  // 404, or 405 with Allow
@@ -38,7 +38,7 @@ class Router {
     Method method;
     std::vector<std::string_view> pattern;
     std::string_view family;
-    Handler handler;
+    RouteHandler handler;
   };
   std::vector<Route> routes_;
 };

@@ -85,6 +85,13 @@ Result<std::optional<RowContext>> context_from_json(const Json& body) {
   return std::optional(std::move(*context));
 }
 
+Result<Dot> dot_from_json(const Json& pick) {
+  if (pick.string() == nullptr) {
+    return fail(Code::kInvalid, "\"pick\" must be the \"dot\" of one of the row's values", "dot");
+  }
+  return parse_dot(*pick.string());
+}
+
 void write_value(JsonWriter& out, const Value& v, BigIntegers big) {
   if (const auto* i = std::get_if<int64_t>(&v)) {
     const bool exact = *i >= -kExactInJavaScript && *i <= kExactInJavaScript;

@@ -22,6 +22,9 @@ Result<void> only_members(const Json& json, std::span<const std::string_view> na
 // The context in a body's member; absent if there is no such member.
 Result<std::optional<RowContext>> context_from_json(const Json& body);
 
+// The member "pick": the dot of one of a row's values.
+Result<Dot> dot_from_json(const Json& pick);
+
 void write_value(JsonWriter& out, const Value& v, BigIntegers big);
 void write_row(JsonWriter& out, const Row& row, BigIntegers big);
 // The members "row" or "deleted", "dc", "hlc", "dot" of an open object.

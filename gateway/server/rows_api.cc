@@ -2,29 +2,14 @@
 
 #include "gateway/server/problem.h"
 #include "gateway/server/row_json.h"
-#include "gateway/server/session.h"
+#include "gateway/server/row_path.h"
+#include "gateway/server/row_write.h"
 #include "gateway/server/snapshot.h"
 #include "gateway/server/store_calls.h"
 #include "gateway/server/url.h"
 
 namespace entente {
 namespace {
-
-// Which row a path names: its parts are text, which the key columns' affinity makes numbers.
-struct RowName {
-  std::string table;
-  std::vector<Value> key;
-};
-
-Result<RowName> row_name(const RoutedRequest& routed) {
-  auto table = percent_decode(routed.parts[0]);
-  if (!table) return tl::unexpected(table.error());
-  auto parts = key_segment_parts(routed.parts[1]);
-  if (!parts) return tl::unexpected(parts.error());
-  RowName name{std::move(*table), {}};
-  for (auto& part : *parts) name.key.emplace_back(std::move(part));
-  return name;
-}
 
 // ---- Reading -----------------------------------------------------------------------------------
 
@@ -96,6 +81,31 @@ Response render(const ReadAnswer& answer, const RowName& name, bool all, BigInte
   return response;
 }
 
+Task<Result<ReadAnswer>> read_once(const Site& site, const RowName& name, bool all) {
+  Result<ReadAnswer> answer = tl::unexpected(too_busy());
+  std::function<void(Reader&)> job = [&](Reader& r) { answer = read_row(r, name, all); };
+  ReadCall call(site.store, site.loop, std::move(job));
+  co_await call;
+  co_return answer;
+}
+
+// `run: read`: the reader is who has the policy decide, and the decision is written back: of what
+// was read, if it is still so. If that fails, the conflict stays open for the next reader.
+Task<void> decide(const Site& site, const RowName& name, const RowRead& read) {
+  RowRequest resolve;
+  resolve.kind = RowRequest::Kind::kResolve;
+  resolve.table = name.table;
+  resolve.key = name.key;
+  resolve.if_match = read.etag;
+  ClientTransaction work = [resolve = std::move(resolve)](WriteSession& session) -> Result<void> {
+    auto done = session.write(resolve);
+    if (!done) return tl::unexpected(done.error());
+    return {};
+  };
+  SubmitCall call(site.store, site.loop, std::move(work));
+  co_await call;
+}
+
 Task<Response> get_row(const Site& site, RoutedRequest routed) {
   const auto name = row_name(routed);
   if (!name) co_return problem(name.error());
@@ -104,10 +114,14 @@ Task<Response> get_row(const Site& site, RoutedRequest routed) {
   if (!siblings) co_return problem(siblings.error());
   if (!integers) co_return problem(integers.error());
   const bool all = *siblings == "all";
-  Result<ReadAnswer> answer = tl::unexpected(too_busy());
-  std::function<void(Reader&)> job = [&](Reader& r) { answer = read_row(r, *name, all); };
-  ReadCall call(site.store, site.loop, std::move(job));
-  co_await call;
+  Task<Result<ReadAnswer>> first = read_once(site, *name, all);
+  auto answer = co_await first;
+  if (answer && answer->row.decides_on_read) {
+    Task<void> decided = decide(site, *name, answer->row);
+    co_await decided;
+    Task<Result<ReadAnswer>> again = read_once(site, *name, all);
+    answer = co_await again;
+  }
   if (!answer) co_return problem(answer.error());
   co_return render(*answer, *name, all,
                    *integers == "text" ? BigIntegers::kText : BigIntegers::kNumber);
@@ -170,12 +184,10 @@ Result<void> take_resolution(const Json& body, RowRequest& write) {
     return fail(Code::kContextNeeded,
                 "a resolution needs the \"context\" of the read whose values it decided about");
   }
+  write.resolution = true;
   const Json* pick = body.find("pick");
   if (pick == nullptr) return take_row(body, write);
-  if (pick->string() == nullptr) {
-    return fail(Code::kInvalid, "\"pick\" must be the \"dot\" of one of the row's values", "dot");
-  }
-  auto dot = parse_dot(*pick->string());
+  const auto dot = dot_from_json(*pick);
   if (!dot) return tl::unexpected(dot.error());
   write.pick = *dot;
   return {};
@@ -214,45 +226,11 @@ Result<RowRequest> parse_write(RoutedRequest& routed, Verb verb) {
   return write;
 }
 
-Response render(const Committed& committed, RowOutcome outcome) {
-  JsonWriter out;
-  out.begin_object();
-  if (committed.dot) {
-    outcome.context.add(*committed.dot);
-    out.member("dot", to_string(*committed.dot)).member("hlc", entente::to_string(committed.hlc));
-  } else {
-    out.key("dot").null().key("hlc").null();
-  }
-  out.member("context", context_token(outcome.context));
-  out.member("conflict", outcome.open_conflict  ? "open"
-                         : outcome.had_conflict ? "resolved"
-                                                : "none");
-  Response response;
-  response.session = session_token(committed.applied);
-  out.member("session", response.session);
-  response.body = out.end_object().take();
-  return response;
-}
-
 Task<Response> write_row(const Site& site, RoutedRequest routed, Verb verb) {
-  const auto write = parse_write(routed, verb);
+  auto write = parse_write(routed, verb);
   if (!write) co_return problem(write.error());
-  if (write->context) {
-    Task<std::optional<Response>> waiting = wait_for(site, write->context->ceiling());
-    auto refusal = co_await waiting;
-    if (refusal) co_return std::move(*refusal);
-  }
-  RowOutcome outcome;
-  ClientTransaction work = [&](WriteSession& session) -> Result<void> {
-    auto done = session.write(*write);
-    if (!done) return tl::unexpected(done.error());
-    outcome = std::move(*done);
-    return {};
-  };
-  SubmitCall call(site.store, site.loop, std::move(work));
-  auto committed = co_await call;
-  if (!committed) co_return problem(committed.error());
-  co_return render(*committed, std::move(outcome));
+  Task<Response> writing = commit_row_write(site, std::move(*write));
+  co_return co_await writing;
 }
 
 }  // namespace

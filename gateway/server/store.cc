@@ -17,6 +17,12 @@ using Committer = std::function<void(Result<Committed>)>;
 
 // A trim waits for an idle writer, but not for ever.
 constexpr std::chrono::milliseconds kTrimPatience{1'000};
+// So does a slice of collecting, which is short.
+constexpr std::chrono::milliseconds kCollectPatience{1'000};
+constexpr size_t kCollectRows = 256;
+
+// How long to leave handlers alone that failed.
+constexpr std::chrono::seconds kJudgePause{1}, kJudgePauseMax{60};
 
 // How much longer than its last commit a writer's pause may make a group wait: a quarter.
 constexpr int kGatherShare = 4;
@@ -36,6 +42,17 @@ struct PendingApply {
 struct PendingTrim {
   VersionVector stable;
   Store::Clock::time_point since;
+};
+
+struct PendingPromise {
+  VersionVector floor;
+  std::function<void(Result<void>)> done;
+};
+
+struct PendingCollect {
+  VersionVector stable;
+  Store::Clock::time_point since;
+  bool again = false;  // `stable` grew in the middle of a round: there must be another
 };
 
 uint64_t wall_ms() {
@@ -69,6 +86,10 @@ struct Store::Impl {
   void refuse(std::vector<PendingWrite>& group, const Error& error);
   void apply(PendingApply job);
   void trim(const VersionVector& stable);
+  void promise(PendingPromise job);
+  bool collect_is_next(bool idle) const;
+  void collect(const VersionVector& stable);
+  void judge_again();
   // Remembers what an error means for the writes to come.
   void note(const Error& error);
 
@@ -86,6 +107,11 @@ struct Store::Impl {
   std::deque<PendingWrite> writes;
   std::deque<PendingApply> applies;
   std::optional<PendingTrim> trims;
+  std::optional<PendingPromise> promises;
+  std::optional<PendingCollect> collects;
+  bool judges = false;
+  Clock::time_point judge_after{};                 // writer only
+  std::chrono::seconds judge_pause = kJudgePause;  // writer only
   bool stopping_writes = false;
   size_t wake_at = 1;             // the writer need not be woken for fewer writes
   bool group_was_last = false;    // writer only
@@ -101,7 +127,8 @@ struct Store::Impl {
   std::vector<std::unique_ptr<Reader>> readers;
   std::vector<std::thread> reading;
 
-  std::atomic<uint64_t> groups{0}, committed{0}, failed{0}, transactions_applied{0};
+  std::atomic<uint64_t> groups{0}, committed{0}, failed{0}, transactions_applied{0},
+      collected_rows{0}, handlers_failed{0};
   std::atomic<bool> disk_full{false};
 };
 
@@ -145,14 +172,28 @@ void Store::Impl::write_loop() {
   std::unique_lock lock(write_mutex);
   for (;;) {
     write_wake.wait(lock, [&] {
-      return stopping_writes || !writes.empty() || !applies.empty() || trims.has_value();
+      return stopping_writes || !writes.empty() || !applies.empty() || trims || promises ||
+             collects || judges;
     });
     const bool idle = writes.empty() && applies.empty();
-    if (trims && (idle || Clock::now() - trims->since > kTrimPatience)) {
+    if (promises) {
+      PendingPromise job = std::move(*promises);
+      promises.reset();
+      lock.unlock();
+      promise(std::move(job));
+    } else if (trims && (idle || Clock::now() - trims->since > kTrimPatience)) {
       const PendingTrim job = std::move(*trims);
       trims.reset();
       lock.unlock();
       trim(job.stable);
+    } else if (collect_is_next(idle)) {
+      const VersionVector stable = collects->stable;
+      lock.unlock();
+      collect(stable);
+    } else if (judges && idle) {
+      judges = false;
+      lock.unlock();
+      judge_again();
     } else if (apply_is_next()) {
       PendingApply job = std::move(applies.front());
       applies.pop_front();
@@ -234,6 +275,39 @@ void Store::Impl::apply(PendingApply job) {
 void Store::Impl::trim(const VersionVector& stable) {
   if (broken) return;
   if (const auto done = database->trim_log(stable); !done) note(done.error());
+}
+
+void Store::Impl::promise(PendingPromise job) {
+  if (broken) return job.done(tl::unexpected(*broken));
+  auto done = database->promise(job.floor);
+  if (!done) note(done.error());
+  job.done(std::move(done));
+}
+
+bool Store::Impl::collect_is_next(bool idle) const {
+  if (!collects || stopping_writes) return false;
+  return idle || Clock::now() - collects->since > kCollectPatience;
+}
+
+// One slice. After an error it is left until there is more to collect.
+void Store::Impl::collect(const VersionVector& stable) {
+  auto done = broken ? Result<Collected>(Collected{}) : database->collect(stable, kCollectRows);
+  if (!done) note(done.error());
+  if (done) collected_rows += done->rows;
+  const std::lock_guard lock(write_mutex);
+  collects->since = Clock::now();
+  if (done && !done->round_over) return;
+  if (done && std::exchange(collects->again, false)) return;
+  collects.reset();
+}
+
+void Store::Impl::judge_again() {
+  if (broken || Clock::now() < judge_after) return;
+  const auto waiting = database->judge_again(wall_ms());
+  if (!waiting) note(waiting.error());
+  handlers_failed = waiting.value_or(0);
+  judge_pause = handlers_failed == 0 ? kJudgePause : std::min(2 * judge_pause, kJudgePauseMax);
+  judge_after = Clock::now() + judge_pause;
 }
 
 void Store::Impl::note(const Error& error) {
@@ -352,6 +426,40 @@ void Store::trim_log(VersionVector stable) {
   s.write_wake.notify_one();
 }
 
+void Store::promise(VersionVector floor, std::function<void(Result<void>)> done) {
+  auto& s = *impl_;
+  {
+    const std::lock_guard lock(s.write_mutex);
+    if (!s.stopping_writes) {
+      s.promises = PendingPromise{std::move(floor), std::move(done)};
+      s.write_wake.notify_one();
+      return;
+    }
+  }
+  done(fail(Code::kBusy, "this gateway is stopping"));
+}
+
+void Store::collect(VersionVector stable) {
+  auto& s = *impl_;
+  const std::lock_guard lock(s.write_mutex);
+  if (s.stopping_writes) return;
+  if (s.collects) {
+    s.collects->stable = std::move(stable);
+    s.collects->again = true;
+  } else {
+    s.collects = PendingCollect{std::move(stable), Clock::now(), false};
+  }
+  s.write_wake.notify_one();
+}
+
+void Store::judge_again() {
+  auto& s = *impl_;
+  const std::lock_guard lock(s.write_mutex);
+  if (s.stopping_writes) return;
+  s.judges = true;
+  s.write_wake.notify_one();
+}
+
 Store::Counters Store::counters() const {
   auto& s = *impl_;
   Counters c;
@@ -359,6 +467,8 @@ Store::Counters Store::counters() const {
   c.committed = s.committed;
   c.failed = s.failed;
   c.applied = s.transactions_applied;
+  c.collected_rows = s.collected_rows;
+  c.handlers_failed = s.handlers_failed;
   c.disk_full = s.disk_full;
   {
     const std::lock_guard lock(s.write_mutex);

@@ -60,10 +60,18 @@ class Store {
   Database& database();
   // Asks the writer to trim when it is idle.
   void trim_log(VersionVector stable);
+  // Database::promise, before the next group. One at a time.
+  void promise(VersionVector floor, std::function<void(Result<void>)> done);
+  // Asks the writer to collect all that `stable` covers: in slices of a few milliseconds, when it
+  // is idle, or one a second.
+  void collect(VersionVector stable);
+  // Asks the writer, when it is idle, to try again what handlers failed to decide: with pauses that
+  // double up to a minute while they fail.
+  void judge_again();
 
   struct Counters {
     uint64_t groups = 0, committed = 0, failed = 0, applied = 0, queued_writes = 0,
-             queued_reads = 0;
+             queued_reads = 0, collected_rows = 0, handlers_failed = 0;
     bool disk_full = false;  // the last write failed for want of space
   };
   Counters counters() const;

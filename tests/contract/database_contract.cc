@@ -11,7 +11,7 @@ using Kind = RowRequest::Kind;
 
 ConflictRules rules(PolicyKind policy, Granularity granularity) {
   ConflictRules r;
-  r.defaults.policy = policy;
+  r.defaults.policy.kind = policy;
   r.defaults.granularity = granularity;
   r.priorities = {{"dc1", 10}, {"dc2", 30}, {"dc3", 20}};
   return r;
@@ -171,7 +171,7 @@ TEST_P(DatabaseContract, P2LoserOfAConcurrentWriteIsListedEverywhere) {
     ASSERT_EQ(listed->size(), 1u);
     const auto& e = listed->front();
     EXPECT_FALSE(e.open);
-    EXPECT_EQ(e.kind, "update-update");
+    EXPECT_EQ(e.kind, "insert-insert");
     EXPECT_EQ(e.winner.dc, "dc2");
     ASSERT_EQ(e.losers.size(), 1u);
     EXPECT_EQ(e.losers[0].dc, "dc1");
@@ -318,6 +318,102 @@ TEST_P(DatabaseContract, ContextFromTheFutureIsNotReached) {
   const auto out = try_commit(a, write(r));
   ASSERT_FALSE(out);
   EXPECT_EQ(out.error().code, Code::kNotReached);
+}
+
+TEST_P(DatabaseContract, P3PromiseSurvivesReopeningAndNeverGoesBack) {
+  Site a = open(1);
+  define(a, account_table(), {});
+  EXPECT_TRUE(a.db->state().promised.empty());
+  VersionVector early = *a.reader->applied();
+  put(a, "account", int64_t{1}, account("ada", 1));
+  const VersionVector late = *a.reader->applied();
+  ASSERT_TRUE(a.db->promise(late));
+  ASSERT_TRUE(a.db->promise(early));
+  EXPECT_EQ(a.db->state().promised, late);
+  reopen(a, 1);
+  EXPECT_EQ(a.db->state().promised, late);
+}
+
+TEST_P(DatabaseContract, ContextOlderThanThePromiseHasExpired) {
+  Site a = open(1);
+  define(a, account_table(), {});
+  put(a, "account", int64_t{1}, account("ada", 1));
+  auto r = request(Kind::kPut, 1, account("old", 2));
+  r.context = read(a, "account", int64_t{1}).context;
+  ASSERT_TRUE(a.db->promise(r.context->seen));
+  EXPECT_TRUE(try_commit(a, write(r))) << "it covers all that was promised";
+  put(a, "account", int64_t{2}, account("another row", 1));
+  ASSERT_TRUE(a.db->promise(*a.reader->applied()));
+  for (const int restarts : {0, 1}) {
+    if (restarts > 0) reopen(a, 1);
+    const auto out = try_commit(a, write(r));
+    ASSERT_FALSE(out);
+    EXPECT_EQ(out.error().code, Code::kPrecondition);
+    EXPECT_EQ(out.error().tag, "context_expired");
+  }
+  r.context = read(a, "account", int64_t{1}).context;
+  EXPECT_TRUE(try_commit(a, write(r)));
+  r.context = std::nullopt;
+  EXPECT_TRUE(try_commit(a, write(r))) << "SQL has seen everything";
+}
+
+TEST_P(DatabaseContract, BlindSiblingHasSeenDeletionsThatWerePromisedAndKeepsValues) {
+  ConflictRules blind = rules(PolicyKind::kSiblings, Granularity::kRow);
+  blind.defaults.blind = Blind::kSibling;
+  Site a = open(1, blind), b = open(2, blind);
+  define(a, account_table(), {&b});
+  for (const int64_t key : {1, 2}) put(a, "account", key, account("ada", 1));
+  auto gone = request(Kind::kErase, 1);
+  gone.context = read(a, "account", int64_t{1}).context;
+  commit(a, write(gone));
+  ASSERT_FALSE(read(a, "account", int64_t{1}).row);
+  ASSERT_TRUE(a.db->promise(*a.reader->applied()));
+  for (const int64_t key : {1, 2}) put(a, "account", key, account("again", 2));
+  settle({&a, &b});
+  for (Site* site : {&a, &b}) {
+    EXPECT_EQ(read(*site, "account", int64_t{1}).siblings, 1u) << "the tombstone may be gone";
+    EXPECT_EQ(read(*site, "account", int64_t{2}).siblings, 2u) << "it saw nothing";
+  }
+}
+
+TEST_P(DatabaseContract, ContextOfAWriteLeavesOutWhatItsWriterHadNotSeen) {
+  for (const Blind blind : {Blind::kSupersede, Blind::kSibling}) {
+    ConflictRules open_rules = rules(PolicyKind::kSiblings, Granularity::kRow);
+    open_rules.defaults.blind = blind;
+    Site a = open(blind == Blind::kSupersede ? 1 : 3, open_rules);
+    Site b = open(blind == Blind::kSupersede ? 2 : 4, open_rules);
+    if (blind == Blind::kSibling) a.options.schema_leader = true, reopen(a, 3);
+    define(a, account_table(), {&b});
+    put(a, "account", int64_t{1}, account("ada", 1));
+    put(b, "account", int64_t{1}, account("bob", 2));
+    settle({&a, &b});
+    RowOutcome outcome;
+    const auto first = commit(a, write(request(Kind::kPut, 1, account("cyd", 3)), &outcome));
+    const size_t values = read(a, "account", int64_t{1}).siblings;
+    auto again = request(Kind::kPut, 1, account("dan", 4));
+    again.context = outcome.context;
+    again.context->add(*first.dot);
+    commit(a, write(again));
+    EXPECT_EQ(read(a, "account", int64_t{1}).siblings, values) << "it replaces its own value alone";
+  }
+}
+
+TEST_P(DatabaseContract, ContextOfAWriteIsAsYoungAsTheWrite) {
+  Site a = open(1, rules(PolicyKind::kSiblings, Granularity::kRow));
+  define(a, account_table(), {});
+  put(a, "account", int64_t{1}, account("ada", 1));
+  auto r = request(Kind::kPut, 1, account("bob", 2));
+  r.context = read(a, "account", int64_t{1}).context;
+  put(a, "account", int64_t{2}, account("another row", 1));
+  ASSERT_TRUE(a.db->promise(r.context->seen));
+  RowOutcome outcome;
+  const VersionVector before = *a.reader->applied();
+  const auto done = commit(a, write(r, &outcome));
+  ASSERT_TRUE(a.db->promise(before));
+  r.context = outcome.context;
+  r.context->add(*done.dot);
+  EXPECT_TRUE(try_commit(a, write(r)));
+  EXPECT_EQ(read(a, "account", int64_t{1}).siblings, 1u);
 }
 
 TEST_P(DatabaseContract, ETagHoldsUntilTheRowChanges) {

@@ -155,7 +155,7 @@ TEST(Replication, APeerOfAnotherClusterOrTopologyIsRefusedAndSaysWhy) {
       other.topology.kind = TopologyKind::kCircle;
       other.topology.order = {"b", "a"};
     }
-    if (differs == "rules") other.rules.defaults.policy = PolicyKind::kSiblings;
+    if (differs == "rules") other.rules.defaults.policy.kind = PolicyKind::kSiblings;
     Site a(config, "a"), b(other, "b");
     start({&a, &b});
     const auto refused = [&](const LinkView& l) {

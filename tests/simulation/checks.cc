@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "adapters/memory/memory_disk.h"
+#include "conflict/merge.h"
 
 namespace entente::simulation {
 namespace {
@@ -32,6 +33,17 @@ std::set<Dot> dots_of(const std::vector<OracleWrite>& writes) {
   return dots;
 }
 
+// A set is shown in the order in which its elements came; which order is nobody's promise.
+void sort_sets(const World& world, const RowName& name, Row& row) {
+  for (auto& [column, value] : row) {
+    const std::string group = world.oracle.register_of(name.first, column);
+    if (!world.oracle.policy_of(name, group).is_set()) continue;
+    auto elements = set_elements(value).value_or(std::vector<std::string>{});
+    std::sort(elements.begin(), elements.end());
+    value = set_value(elements);
+  }
+}
+
 void check_rows(World& world, const Node& node, const ExpectedRows& expected) {
   std::map<RowName, Row> found;
   for (const auto& table : world.plan.tables) {
@@ -44,7 +56,8 @@ void check_rows(World& world, const Node& node, const ExpectedRows& expected) {
   }
   for (const auto& [name, row] : expected) {
     const auto it = found.find(name);
-    const auto shown = it == found.end() ? std::nullopt : std::optional<Row>(it->second);
+    auto shown = it == found.end() ? std::nullopt : std::optional<Row>(it->second);
+    if (shown) sort_sets(world, name, *shown);
     if (shown != row.visible) {
       world.fail(where(node, name) + ": shows " + describe(shown) + ", must show " +
                  describe(row.visible));
@@ -56,6 +69,30 @@ void check_rows(World& world, const Node& node, const ExpectedRows& expected) {
   }
 }
 
+// A register without an open conflict, all of whose values the node was told to collect, but for
+// losers that it has forgotten.
+bool settled(const Node& node, const ExpectedRegister& r) {
+  return !r.open && std::all_of(r.maximal.begin(), r.maximal.end(), [&](const auto& w) {
+    return node.collected().covers(w.version.dot) || (r.forgets && r.differs(w));
+  });
+}
+
+// A deleted row of which nothing is left to be decided or asked for.
+bool may_be_gone(const Node& node, const ExpectedRow& row) {
+  return !row.visible && std::all_of(row.registers.begin(), row.registers.end(),
+                                     [&](const auto& r) { return settled(node, r.second); });
+}
+
+// Kept by its dot where it stood beside a twin, which was collected elsewhere: it says nothing
+// more.
+bool is_collected_twin(const Node& node, const ExpectedRegister& r, const OracleWrite& write,
+                       const std::set<Dot>& found) {
+  const bool twin = std::any_of(r.maximal.begin(), r.maximal.end(), [&](const OracleWrite& other) {
+    return found.contains(other.version.dot) && other.value == write.value;
+  });
+  return twin && node.collected().covers(write.version.dot);
+}
+
 // Undecided and ranked registers hold exactly the maximal writes. Last-write-wins may forget its
 // losers, and nothing else.
 void check_register(World& world, const Node& node, const RowName& name, const std::string& group,
@@ -64,12 +101,19 @@ void check_register(World& world, const Node& node, const RowName& name, const s
   for (size_t i = 0; found != nullptr && i < found->siblings.size(); ++i) {
     dots.insert(found->siblings[i].version.dot);
   }
-  const std::set<Dot> all = dots_of(expected.maximal);
-  const bool good = expected.policy == PolicyKind::kLww
+  std::set<Dot> all = dots_of(expected.maximal);
+  for (const auto& w : expected.maximal) {
+    const bool gone = !dots.contains(w.version.dot) && is_collected_twin(node, expected, w, dots);
+    if (gone) all.erase(w.version.dot);
+  }
+  if (expected.commutes) return;  // its parts are no values: what they add up to was checked
+  const bool good = expected.forgets
                         ? dots.contains(expected.shown().version.dot) &&
                               std::includes(all.begin(), all.end(), dots.begin(), dots.end())
                         : dots == all;
-  if (good) return;
+  const bool collected = settled(node, expected) && dots.size() == 1 &&
+                         dots.contains(expected.maximal[expected.winner].version.dot);
+  if (good || collected) return;
   world.fail(where(node, name) + ", register '" + group + "': holds " +
              std::to_string(dots.size()) + " values, must hold " + std::to_string(all.size()));
 }
@@ -77,6 +121,7 @@ void check_register(World& world, const Node& node, const RowName& name, const s
 void check_registers(World& world, const Node& node, const ExpectedRows& expected) {
   for (const auto& [name, row] : expected) {
     const RowState* state = node.disk().find(name.first, name.second);
+    if (state == nullptr && may_be_gone(node, row)) continue;
     for (const auto& [group, r] : row.registers) {
       const Register* found = nullptr;
       if (state != nullptr && state->registers.contains(group)) {
@@ -105,9 +150,10 @@ void check_open_conflicts(World& world, const Node& node, const ExpectedRows& ex
     for (const auto& [group, r] : row.registers) {
       if (!r.open) continue;
       auto& [winner, losers] = wanted[{name.first, name.second, group}];
-      winner = r.shown().version.dot;
+      const OracleWrite& shown = r.maximal[r.winner];
+      winner = shown.version.dot;
       for (const auto& w : r.maximal) {
-        if (r.differs(w)) losers.insert(w.version.dot);
+        if (w.value != shown.value) losers.insert(w.version.dot);
       }
     }
   }
@@ -122,8 +168,10 @@ void check_open_conflicts(World& world, const Node& node, const ExpectedRows& ex
 Row lost_value(const ExpectedRow& row, const std::string& group, const OracleWrite& loser) {
   Row value = *loser.value;
   for (const auto& [other, r] : row.registers) {
-    const bool holds = group.empty() && r.shown().version.dot == loser.version.dot;
-    if (holds && r.shown().value) value.insert(r.shown().value->begin(), r.shown().value->end());
+    if (!group.empty() || r.commutes) continue;
+    const OracleWrite& newest = r.maximal[r.winner];
+    const bool holds = newest.version.dot == loser.version.dot && newest.value;
+    if (holds) value.insert(newest.value->begin(), newest.value->end());
   }
   return value;
 }
@@ -154,6 +202,28 @@ void check_contents(World& world, const Node& node, const ExpectedRows& expected
   check_open_conflicts(world, node, expected);
 }
 
+void check_collected(World& world, const Node& node, const ExpectedRows& expected) {
+  for (const auto& [name, row] : expected) {
+    const RowState* state = node.disk().find(name.first, name.second);
+    if (state == nullptr) continue;
+    const bool counts = std::any_of(row.registers.begin(), row.registers.end(),
+                                    [](const auto& r) { return r.second.policy.is_counter(); });
+    if (may_be_gone(node, row) && !counts) {
+      world.fail(where(node, name) + ": is a tombstone that nobody needs, and was not collected");
+    }
+    const bool decided =
+        std::none_of(row.registers.begin(), row.registers.end(),
+                     [](const auto& r) { return r.second.open || r.second.undecided; });
+    for (const auto& [group, r] : row.registers) {
+      const bool needed = r.commutes || !decided || !settled(node, r);
+      if (!needed && state->registers.find(group)->second.siblings.size() > 1) {
+        world.fail(where(node, name) + ", register '" + group +
+                   "': holds settled siblings that were not collected");
+      }
+    }
+  }
+}
+
 void check_losers_listed(World& world, const Node& node, const ExpectedRows& expected) {
   std::map<std::pair<RegisterId, Dot>, std::vector<ConflictEntry>> log;
   for (auto& entry : conflicts(node, ConflictQuery::State::kResolved)) {
@@ -163,7 +233,7 @@ void check_losers_listed(World& world, const Node& node, const ExpectedRows& exp
   }
   for (const auto& [name, row] : expected) {
     for (const auto& [group, r] : row.registers) {
-      if (r.policy == PolicyKind::kSiblings) continue;
+      if (r.open || r.undecided || r.commutes || r.policy.leaves_open()) continue;
       for (const auto& w : r.maximal) {
         if (!r.differs(w)) continue;
         std::optional<Row> value;
@@ -184,6 +254,11 @@ void note_conflicts(World& world, const ExpectedRows& expected) {
   for (const auto& [name, row] : expected) {
     for (const auto& [group, r] : row.registers) {
       if (r.open) world.coverage.met(group.empty() ? Met::kOpenRow : Met::kOpenColumn);
+      if (r.held) world.coverage.met(Met::kHeldRow);
+      if (r.open && r.policy.kind == PolicyKind::kHandler) world.coverage.met(Met::kHandlerOpen);
+      if (r.commutes && r.maximal.size() > 1) {
+        world.coverage.met(r.policy.is_counter() ? Met::kCounterAddedUp : Met::kSetAddedUp);
+      }
       size_t erased = 0, same = 0;
       std::set<Hlc> stamps;
       for (const auto& w : r.maximal) {
@@ -200,11 +275,15 @@ void note_conflicts(World& world, const ExpectedRows& expected) {
 
 void note_losses(World& world, const Node& node) {
   for (const auto& entry : conflicts(node, ConflictQuery::State::kResolved)) {
-    const bool lww = entry.policy == PolicyKind::kLww;
     const bool row = entry.group.empty();
-    world.coverage.met(lww   ? (row ? Met::kLwwLossOfRow : Met::kLwwLossOfColumn)
-                       : row ? Met::kPriorityLossOfRow
-                             : Met::kPriorityLossOfColumn);
+    if (entry.policy == PolicyKind::kLww) {
+      world.coverage.met(row ? Met::kLwwLossOfRow : Met::kLwwLossOfColumn);
+    }
+    if (entry.policy == PolicyKind::kPriority) {
+      world.coverage.met(row ? Met::kPriorityLossOfRow : Met::kPriorityLossOfColumn);
+    }
+    if (entry.policy == PolicyKind::kMerge) world.coverage.met(Met::kMerged);
+    if (entry.policy == PolicyKind::kHandler) world.coverage.met(Met::kHandlerDecided);
     if (entry.kind == "update-delete") world.coverage.met(Met::kDeleteBeatsUpdate);
     if (entry.kind == "delete-update") world.coverage.met(Met::kUpdateBeatsDelete);
   }

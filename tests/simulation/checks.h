@@ -17,6 +17,9 @@ void check_contents(World& world, const Node& node, const ExpectedRows& expected
 // At the end: every value that a policy decided against is in this node's conflict log (P2).
 void check_losers_listed(World& world, const Node& node, const ExpectedRows& expected);
 
+// When everything was promised: what may be forgotten is.
+void check_collected(World& world, const Node& node, const ExpectedRows& expected);
+
 // Counts what kinds of conflicts these rows are.
 void note_conflicts(World& world, const ExpectedRows& expected);
 void note_losses(World& world, const Node& node);

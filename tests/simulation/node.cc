@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t kEpochMs = 1'700'000'000'000;
 constexpr int64_t kTickMs = 20;
+constexpr size_t kCollectRows = 3;
 
 }  // namespace
 
@@ -46,6 +47,7 @@ void Node::reopen() {
   const DatabaseState state = database_->state();
   durable_ = {};
   for (const auto& [origin, stream] : state.streams) durable_.advance(origin, stream.seq);
+  history_[world_.scheduler.now()] = durable_;
   if (world_.oracle.everything().at(state.self) > 0) return;
   const auto declaration = database_->read_log(0, 1);
   if (auto bad = world_.oracle.committed(declaration->at(0).run, {})) world_.fail(*bad);
@@ -63,12 +65,14 @@ void Node::start() {
   options.reroute = world_.plan.config.topology.reroute;
   options.failover_after = world_.plan.config.topology.failover_after;
   options.max_clock_drift = world_.plan.config.max_clock_drift;
+  options.context_lifetime = limits.context_lifetime;
   options.link_window = limits.link_window;
   options.batch_bytes = limits.batch_bytes;
   options.hold_back_bytes = limits.hold_back_bytes;
   options.apply_bytes = limits.apply_bytes;
   replica_ = std::make_unique<Replica>(
-      options, Replica::State{state.self, state.streams, state.labels, state.log_head});
+      options,
+      Replica::State{state.self, state.streams, state.labels, state.log_head, state.promised});
   world_.trace("start", index_, life_, state.log_head);
   later(work_.between(0, kTickMs), [this] { tick(); });
   network_.returned(index_);
@@ -89,6 +93,8 @@ void Node::crash() {
   untold_ = 0;
   last_told_ = 0;
   received_ = {};
+  collecting_ = {};
+  round_runs_ = another_round_ = false;
   credit_.clear();
   network_.vanish(index_);
 }
@@ -119,6 +125,7 @@ void Node::later(int64_t delay, std::function<void()> what) {
 void Node::tick() {
   replica_->tick(now());
   pump();
+  collect();
   later(kTickMs, [this] { tick(); });
 }
 
@@ -162,6 +169,7 @@ void Node::pump() {
     if (ready.apply) enqueue({{}, {}, std::move(ready.apply->runs)});
     for (const auto& read : ready.reads) read_log(read);
     for (const auto& l : ready.locates) locate(l);
+    if (ready.promise) enqueue({{}, {}, {}, std::move(ready.promise)});
     for (const auto& cut : ready.cuts) {
       world_.fail(name_ + " cut the link to " + cut.peer + " though nobody lied: " + cut.reason);
     }
@@ -193,6 +201,20 @@ void Node::check_sent(const Send& send) {
     if (row.dc == name_ && !durable_.covers(row.applied)) {
       world_.fail(name_ + " published a vector that is not durable (P3)");
     }
+    if (row.dc == name_) check_promise(row.promise.floor);
+  }
+}
+
+// A promise is durable before it is told, and speaks of a lifetime ago.
+void Node::check_promise(const VersionVector& floor) {
+  if (!database_->state().promised.covers(floor)) {
+    return world_.fail(name_ + " published a promise that is not durable (P3)");
+  }
+  const int64_t then = world_.scheduler.now() - world_.plan.config.limits.context_lifetime.count();
+  const auto after = history_.upper_bound(then);
+  const VersionVector had = after == history_.begin() ? VersionVector() : std::prev(after)->second;
+  if (!had.covers(floor)) {
+    world_.fail(name_ + " promised to refuse contexts that are not a lifetime old");
   }
 }
 
@@ -303,7 +325,43 @@ void Node::start_job() {
 }
 
 void Node::run(Job job) {
+  if (job.promise) return run_promise(*job.promise);
+  if (job.collect) return run_collect(*job.collect);
   job.group.empty() ? run_apply(std::move(job)) : run_commit(std::move(job));
+}
+
+void Node::run_promise(const VersionVector& floor) {
+  world_.trace("promise", index_, floor.size());
+  if (world_.faulty(Fault::kBusy) && busy_faults_.chance(0.1)) {
+    return tell([this] { replica_->promise_failed(now()); }, Met::kCount);
+  }
+  if (auto done = database_->promise(floor); !done) return world_.fail(done.error().text);
+  tell([this] { replica_->promised(now()); }, Met::kCrashBetweenPromiseAndTold);
+}
+
+void Node::collect() {
+  if (!alive()) return;
+  const VersionVector stable = replica_->collectable();
+  if (stable == collecting_ || stable.empty()) return;
+  collecting_ = stable;
+  another_round_ = round_runs_;
+  if (std::exchange(round_runs_, true)) return;
+  enqueue({{}, {}, {}, {}, stable});
+}
+
+void Node::run_collect(const VersionVector& stable) {
+  if (auto bad = world_.oracle.collected(stable, durable_)) world_.fail(name_ + ": " + *bad);
+  collected_.join(stable);
+  const auto done = database_->collect(stable, kCollectRows);
+  if (!done) return world_.fail("collecting failed: " + done.error().text);
+  world_.trace("collect", index_, done->rows);
+  world_.coverage.met(Met::kRowCollected, done->rows);
+  round_runs_ = !done->round_over || std::exchange(another_round_, false);
+  if (round_runs_) enqueue({{}, {}, {}, {}, collecting_});
+}
+
+bool Node::all_collected() const {
+  return alive() && idle() && collecting_ == world_.oracle.everything();
 }
 
 void Node::run_commit(Job job) {
@@ -315,6 +373,7 @@ void Node::run_commit(Job job) {
     const Run& run = done->chunk->run;
     world_.trace("commit", index_, run.first, run.count);
     durable_.advance(run.origin, run.last());
+    history_[world_.scheduler.now()] = durable_;
     if (auto bad = world_.oracle.committed(run, had)) world_.fail(*bad);
     piece = LogPiece{done->chunk->position, run};
   }
@@ -343,6 +402,7 @@ void Node::run_apply(Job job) {
     }
     durable_.advance(run.origin, run.last());
   }
+  history_[world_.scheduler.now()] = durable_;
   for (auto& chunk : *done) pieces.push_back({chunk.position, std::move(chunk.run)});
   if (auto bad = world_.oracle.closed(durable_)) world_.fail(name_ + ": " + *bad);
   tell([this, pieces = std::move(pieces)] { replica_->applied(pieces, now()); },

@@ -54,6 +54,10 @@ class Node final : public Endpoint {
   Database& database() const { return *database_; }
   const MemoryDisk& disk() const { return *disk_; }
   const VersionVector& durable() const { return durable_; }
+  // Under this, tombstones may be gone.
+  const VersionVector& collected() const { return collected_; }
+  // Everything is collected that there is, and everybody has promised all that there is.
+  bool all_collected() const;
   const Replica& replica() const { return *replica_; }
   bool idle() const { return jobs_.empty() && !busy_ && untold_ == 0; }
   uint64_t changes_sent() const { return changes_sent_; }
@@ -66,6 +70,8 @@ class Node final : public Endpoint {
     std::vector<ClientTransaction> group;  // or, if empty, an apply
     Replies replies;
     std::vector<Run> runs;
+    std::optional<VersionVector> promise{};  // or this
+    std::optional<VersionVector> collect{};  // or a slice of this
   };
 
   uint64_t wall_ms() const;
@@ -76,6 +82,7 @@ class Node final : public Endpoint {
   void pump();
   void check_bounds();
   void check_sent(const Send& send);
+  void check_promise(const VersionVector& floor);
   void charge(const std::string& peer, const Changes& changes);
   void check_changes(const Changes& changes);
   void watch(const Ready& ready);
@@ -85,6 +92,9 @@ class Node final : public Endpoint {
   void run(Job job);
   void run_commit(Job job);
   void run_apply(Job job);
+  void run_promise(const VersionVector& floor);
+  void run_collect(const VersionVector& stable);
+  void collect();
   // Something became durable: tell it after a while, in order; or crash before.
   void tell(std::function<void()> what, Met if_crashed);
 
@@ -114,8 +124,13 @@ class Node final : public Endpoint {
   int64_t last_told_ = 0;
   size_t untold_ = 0;
   Met untold_kind_ = Met::kCount;
-  VersionVector durable_;   // what the disk holds
-  VersionVector received_;  // in this life
+  VersionVector durable_;                     // what the disk holds
+  std::map<int64_t, VersionVector> history_;  // since when it holds what
+  VersionVector collected_;                   // what the database was told to collect, ever
+  VersionVector collecting_;                  // … and last, in this life
+  bool round_runs_ = false;                   // slices of a round follow each other
+  bool another_round_ = false;                // … and more became collectable meanwhile
+  VersionVector received_;                    // in this life
   std::map<std::string, uint64_t> link_lives_;
   std::map<std::string, int64_t> credit_;  // what each peer still lets us send
   uint64_t changes_sent_ = 0;

@@ -1,9 +1,34 @@
 #include "tests/simulation/oracle.h"
 
 #include <algorithm>
+#include <numeric>
+#include <set>
 #include <tuple>
 
+#include "conflict/handler.h"
+#include "conflict/merge.h"
+
 namespace entente::simulation {
+namespace {
+
+bool commutes(const Policy& policy, const std::string& group) {
+  return !group.empty() && (policy.is_counter() || policy.is_set());
+}
+
+std::set<std::string> elements(const Row& row, const std::string& column) {
+  const auto it = row.find(column);
+  if (it == row.end()) return {};
+  const auto all = set_elements(it->second).value_or(std::vector<std::string>{});
+  return {all.begin(), all.end()};
+}
+
+int64_t number(const Row& row, const std::string& column) {
+  const auto it = row.find(column);
+  const auto* n = it == row.end() ? nullptr : std::get_if<int64_t>(&it->second);
+  return n == nullptr ? 0 : *n;
+}
+
+}  // namespace
 
 Oracle::Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables) : rules_(rules) {
   for (const auto& table : tables) tables_[table.name] = table;
@@ -36,6 +61,7 @@ Oracle::Complaint Oracle::enter(Transaction t, std::string record, const Version
     return "the context of " + to_string(t.dot) + " is not what its origin had applied";
   }
   if (auto bad = check_stamp(t)) return bad;
+  if (auto bad = check_has_seen(t, collected_)) return bad;
   if (!t.declares_dc.empty()) dcs_[t.dot.origin] = t.declares_dc;
   for (const auto& change : t.changes) {
     const auto* row = std::get_if<RowChange>(&change);
@@ -47,6 +73,28 @@ Oracle::Complaint Oracle::enter(Transaction t, std::string record, const Version
   }
   everything_.advance(t.dot.origin, t.dot.seq);
   log_[t.dot.origin].push_back({std::move(t), std::move(record)});
+  return std::nullopt;
+}
+
+Oracle::Complaint Oracle::collected(const VersionVector& stable, const VersionVector& applied) {
+  collected_.join(stable);
+  for (const auto& [origin, transactions] : log_) {
+    for (size_t i = applied.at(origin); i < transactions.size(); ++i) {
+      if (auto bad = check_has_seen(transactions[i].transaction, stable)) return bad;
+    }
+  }
+  return std::nullopt;
+}
+
+Oracle::Complaint Oracle::check_has_seen(const Transaction& t, const VersionVector& collected) {
+  const auto complaint = [&] {
+    return to_string(t.dot) + " has not seen what a replica forgets that has yet to apply it (P8)";
+  };
+  if (!t.context.covers(collected)) return complaint();
+  for (const auto& change : t.changes) {
+    const auto* row = std::get_if<RowChange>(&change);
+    if (row != nullptr && row->context && !row->context->covers(collected)) return complaint();
+  }
   return std::nullopt;
 }
 
@@ -67,16 +115,51 @@ void Oracle::enter(const RowChange& change, const Transaction& t) {
   const size_t origin = index_.at(t.dot.origin);
   auto& registers = rows_[{change.table, change.key}];
   const Version version{t.hlc, t.dot};
+  const auto stored = [&](std::optional<Row> value) {
+    StoredWrite write;
+    write.write = {version, std::move(value), change.base};
+    write.origin = origin;
+    return write;
+  };
   if (change.erase) {
-    return enter_write(registers[""], {{version, std::nullopt}, origin, {}}, seen, change.kept);
+    return enter_write(registers[""], stored(std::nullopt), seen, change.kept);
   }
   std::map<std::string, Row> parts{{"", {}}};
   for (const auto& [column, value] : change.columns) {
     parts[register_of(change.table, column)].emplace(column, value);
   }
+  const Seen all_seen = seen_of(t.context);
   for (auto& [group, values] : parts) {
-    enter_write(registers[group], {{version, std::move(values)}, origin, {}}, seen, change.kept);
+    if (commutes(policy_of({change.table, change.key}, group), group)) {
+      enter_addition(registers[group], stored(std::move(values)), change, group, seen, all_seen);
+    } else {
+      enter_write(registers[group], stored(std::move(values)), seen, change.kept);
+    }
   }
+}
+
+void Oracle::enter_addition(std::vector<StoredWrite>& to, StoredWrite write,
+                            const RowChange& change, const std::string& column, const Seen& seen,
+                            const Seen& all_seen) {
+  const std::pair<size_t, uint64_t> self{write.origin, write.write.version.dot.seq};
+  const Row base = change.inserted ? Row{} : change.base;
+  const auto now = elements(change.columns, column), before = elements(base, column);
+  for (auto& earlier : to) {
+    const uint64_t seq = earlier.write.version.dot.seq;
+    if (change.inserted && all_seen.covers(earlier.origin, seq)) {
+      earlier.put_aside_by.push_back(self);
+    }
+    if (!seen.covers(earlier.origin, seq)) continue;
+    for (auto& [element, removed_by] : earlier.added) {
+      const bool removes = before.contains(element) && !now.contains(element);
+      if (change.inserted || removes) removed_by.push_back(self);
+    }
+  }
+  write.delta = number(change.columns, column) - number(base, column);
+  for (const auto& e : now) {
+    if (!before.contains(e)) write.added[e];
+  }
+  to.push_back(std::move(write));
 }
 
 void Oracle::enter_write(std::vector<StoredWrite>& to, StoredWrite write, const Seen& seen,
@@ -122,6 +205,12 @@ ExpectedRow Oracle::expected(const RowName& name, const Seen& seen) const {
   const auto covered = [&](const auto& at) { return seen.covers(at.first, at.second); };
   ExpectedRow row;
   for (const auto& [group, writes] : rows_.at(name)) {
+    const Policy policy = policy_of(name, group);
+    if (commutes(policy, group)) {
+      auto r = added_up(policy, group, writes, seen);
+      if (!r.maximal.empty()) row.registers[group] = std::move(r);
+      continue;
+    }
     std::vector<OracleWrite> maximal;
     for (const auto& w : writes) {
       if (!seen.covers(w.origin, w.write.version.dot.seq)) continue;
@@ -133,46 +222,167 @@ ExpectedRow Oracle::expected(const RowName& name, const Seen& seen) const {
   if (row.registers.empty()) return row;
   const ExpectedRegister& existence = row.registers.at("");
   if (!existence.shown().value) {  // deleting a row decides what was open of its columns
-    for (auto& [group, r] : row.registers) r.open = r.open && (group.empty() || existence.open);
+    for (auto& [group, r] : row.registers) {
+      r.undecided = r.open;
+      r.open = r.open && (group.empty() || existence.open);
+    }
     return row;
   }
+  bool held = false;
+  for (const auto& [group, r] : row.registers) held = held || r.held;
+  if (held) return row;
   row.visible.emplace();
   for (const auto& [group, r] : row.registers) {
-    row.visible->insert(r.shown().value->begin(), r.shown().value->end());
+    if (r.shown().value) row.visible->insert(r.shown().value->begin(), r.shown().value->end());
   }
   return row;
 }
 
+// A counter: the sum of what every write added, without what a re-creation of the row had seen. A
+// set: what some write added and none that had seen that write removed.
+ExpectedRegister Oracle::added_up(const Policy& policy, const std::string& column,
+                                  const std::vector<StoredWrite>& writes, const Seen& seen) const {
+  const auto covered = [&](const auto& at) { return seen.covers(at.first, at.second); };
+  const auto any = [&](const auto& of) { return std::any_of(of.begin(), of.end(), covered); };
+  ExpectedRegister r;
+  r.policy = policy;
+  r.commutes = true;
+  int64_t sum = 0;
+  std::set<std::string> in;
+  for (const auto& w : writes) {
+    if (!seen.covers(w.origin, w.write.version.dot.seq)) continue;
+    r.maximal.push_back(w.write);
+    if (!any(w.put_aside_by)) sum += std::get<int64_t>(w.delta);
+    for (const auto& [element, removed_by] : w.added) {
+      if (!any(removed_by)) in.insert(element);
+    }
+  }
+  if (r.maximal.empty()) return r;
+  Row value;
+  value[column] = policy.is_counter() ? Value{sum} : set_value({in.begin(), in.end()});
+  r.made = OracleWrite{r.maximal.front().version, std::move(value)};
+  return r;
+}
+
 ExpectedRegister Oracle::judged(const RowName& row, const std::string& group,
                                 std::vector<OracleWrite> maximal) const {
-  ExpectedRegister r{policy_of(row, group), std::move(maximal), 0, false};
-  const auto strength = [&](const OracleWrite& w) {
-    const int by_rank = r.policy == PolicyKind::kPriority ? rank(w.version.dot.origin) : 0;
-    return std::tuple(by_rank, w.version.hlc, w.version.dot);
-  };
-  for (size_t i = 1; i < r.maximal.size(); ++i) {
-    if (strength(r.maximal[i]) > strength(r.maximal[r.winner])) r.winner = i;
+  ExpectedRegister r;
+  r.policy = policy_of(row, group);
+  const DeleteUpdate rule = rules_.tables.at(row.first).delete_update;
+  r.forgets =
+      r.policy.kind == PolicyKind::kLww && (!group.empty() || rule == DeleteUpdate::kPolicy);
+  r.maximal = std::move(maximal);
+  std::sort(r.maximal.begin(), r.maximal.end(),
+            [](const auto& a, const auto& b) { return a.version < b.version; });
+  // Which of them may win at all: by the rule for erases against puts.
+  std::vector<size_t> candidates;
+  const bool wants_erase = rule == DeleteUpdate::kDeleteWins;
+  for (size_t i = 0; i < r.maximal.size(); ++i) {
+    if (r.maximal[i].value.has_value() != wants_erase) candidates.push_back(i);
   }
-  r.open = r.policy == PolicyKind::kSiblings &&
-           std::any_of(r.maximal.begin(), r.maximal.end(),
-                       [&](const OracleWrite& w) { return r.differs(w); });
+  if (candidates.empty() || rule == DeleteUpdate::kPolicy || !group.empty()) {
+    candidates.resize(r.maximal.size());
+    std::iota(candidates.begin(), candidates.end(), 0);
+  }
+  r.winner = candidates.back();
+  const bool differ = std::any_of(candidates.begin(), candidates.end(), [&](size_t i) {
+    return r.maximal[i].value != r.maximal[r.winner].value;
+  });
+  if (!differ) return r;
+  if (r.policy.kind == PolicyKind::kSiblings || r.policy.run == RunWhen::kRead) {
+    r.open = true;
+    return r;
+  }
+  if (r.policy.kind == PolicyKind::kPriority) {
+    for (const size_t i : candidates) {
+      const auto strength = [&](size_t at) {
+        return std::tuple(rank(r.maximal[at].version.dot.origin), r.maximal[at].version);
+      };
+      if (strength(i) > strength(r.winner)) r.winner = i;
+    }
+  }
+  if (r.policy.kind == PolicyKind::kHandler) ask_handler(candidates, group, r);
+  if (r.policy.kind == PolicyKind::kMerge && r.maximal[r.winner].value) {
+    std::vector<const OracleWrite*> puts;
+    for (const size_t i : candidates) {
+      if (!r.maximal[i].value) puts.clear();
+      if (r.maximal[i].value) puts.push_back(&r.maximal[i]);
+    }
+    Row value;
+    for (const auto& [column, newest] : *r.maximal[r.winner].value) {
+      std::vector<Value> values;
+      for (const auto* w : puts) values.push_back(w->value->at(column));
+      const auto by_order = [](const Value& a, const Value& b) { return order(a, b) < 0; };
+      switch (r.policy.merge) {
+        case MergeKind::kConcat:
+          value[column] = merge_concat(values, r.policy.separator);
+          break;
+        case MergeKind::kMin:
+          value[column] = *std::min_element(values.begin(), values.end(), by_order);
+          break;
+        default:
+          value[column] = *std::max_element(values.begin(), values.end(), by_order);
+      }
+    }
+    if (puts.size() > 1) r.made = OracleWrite{r.maximal[r.winner].version, std::move(value)};
+  }
   return r;
+}
+
+void Oracle::ask_handler(const std::vector<size_t>& candidates, const std::string& group,
+                         ExpectedRegister& r) const {
+  Conflict conflict{"", "", group, {}, nullptr, {}};
+  for (const size_t i : candidates) {
+    const OracleWrite& w = r.maximal[i];
+    conflict.siblings.push_back({"", w.version.hlc, w.value ? &*w.value : nullptr});
+  }
+  const auto decision = r.policy.run_this->decide(conflict);
+  r.open = !decision || decision->kind == Decision::Kind::kKeep ||
+           decision->kind == Decision::Kind::kHold;
+  if (!decision) return;
+  switch (decision->kind) {
+    case Decision::Kind::kRow:
+      r.made = OracleWrite{r.maximal[r.winner].version, decision->row};
+      return;
+    case Decision::Kind::kPick:
+      r.winner = candidates[decision->pick];
+      return;
+    case Decision::Kind::kDelete:
+      if (!group.empty()) r.open = true;
+      if (group.empty()) r.made = OracleWrite{r.maximal[r.winner].version, std::nullopt};
+      return;
+    case Decision::Kind::kHold:
+      r.held = true;
+      return;
+    case Decision::Kind::kKeep:
+      return;
+  }
 }
 
 // ---- Lookups -----------------------------------------------------------------------------------
 
-// By column: each is its own register. By row: a column with a policy of its own is; if there are
-// such, the rest is "*", otherwise the row's existence holds it all.
+// By column: each is its own register, as always of counters and sets. By row: a column or group
+// with a policy of its own is; if there are such, the rest is "*", otherwise the row's existence
+// holds it all.
 std::string Oracle::register_of(const std::string& table, const std::string& column) const {
   const TableRules& rules = rules_.tables.at(table);
-  if (rules.columns.contains(column) || rules.granularity == Granularity::kColumn) return column;
-  return rules.columns.empty() ? "" : "*";
+  if (rules.columns.contains(column)) return column;
+  for (const auto& [name, group] : rules.groups) {
+    const auto& columns = group.columns;
+    if (std::find(columns.begin(), columns.end(), column) != columns.end()) return name;
+  }
+  if (rules.granularity == Granularity::kColumn || commutes(rules.policy, column)) return column;
+  return rules.columns.empty() && rules.groups.empty() ? "" : "*";
 }
 
-PolicyKind Oracle::policy_of(const RowName& row, const std::string& group) const {
+Policy Oracle::policy_of(const RowName& row, const std::string& group) const {
   const TableRules& rules = rules_.tables.at(row.first);
-  const auto own = rules.columns.find(group);
-  return own == rules.columns.end() ? rules.policy : own->second;
+  if (const auto own = rules.columns.find(group); own != rules.columns.end()) return own->second;
+  if (const auto own = rules.groups.find(group); own != rules.groups.end()) {
+    return own->second.policy;
+  }
+  const bool adds = rules.policy.is_counter() || rules.policy.is_set();
+  return group.empty() && adds ? Policy{} : rules.policy;
 }
 
 int Oracle::rank(const Origin& origin) const { return rules_.priorities.at(dcs_.at(origin)); }

@@ -19,15 +19,21 @@ using RowName = std::pair<std::string, Key>;
 struct OracleWrite {
   Version version;
   std::optional<Row> value;
+  Row base = {};  // what its writer started from
 };
 
 struct ExpectedRegister {
-  PolicyKind policy = PolicyKind::kLww;
+  Policy policy;
+  bool commutes = false;             // a counter or a set: every write adds to it
+  bool forgets = false;              // its losers may be forgotten at once
   std::vector<OracleWrite> maximal;  // not overwritten by anybody who had seen it; not empty
-  size_t winner = 0;                 // what SQL shows
+  size_t winner = 0;                 // what SQL shows,
+  std::optional<OracleWrite> made;   // unless it is made of several
   bool open = false;
+  bool undecided = false;  // open, unless deleting the row has decided it
+  bool held = false;
 
-  const OracleWrite& shown() const { return maximal[winner]; }
+  const OracleWrite& shown() const { return made ? *made : maximal[winner]; }
   bool differs(const OracleWrite& write) const { return write.value != shown().value; }
 };
 
@@ -50,6 +56,10 @@ class Oracle {
   // A run became durable at its origin, which had applied `had` before it.
   Complaint committed(const Run& run, const VersionVector& had);
 
+  // A replica that has applied `applied` forgets tombstones that `stable` covers: whatever it has
+  // yet to apply must have seen them.
+  Complaint collected(const VersionVector& stable, const VersionVector& applied);
+
   // Everything that ever became durable at its origin.
   const VersionVector& everything() const { return everything_; }
   // The record's bytes; null if there is no such transaction.
@@ -66,6 +76,7 @@ class Oracle {
 
   // The register a column belongs to.
   std::string register_of(const std::string& table, const std::string& column) const;
+  Policy policy_of(const RowName& row, const std::string& group) const;
 
  private:
   struct Seen {
@@ -78,6 +89,11 @@ class Oracle {
     OracleWrite write;
     size_t origin = 0;
     std::vector<std::pair<size_t, uint64_t>> overwritten_by;
+    // Of counters and sets: re-creations of the row that had seen it, and who removed what it
+    // added.
+    Value delta = {};
+    std::vector<std::pair<size_t, uint64_t>> put_aside_by;
+    std::map<std::string, std::vector<std::pair<size_t, uint64_t>>> added;
   };
   struct Stored {
     Transaction transaction;
@@ -86,14 +102,20 @@ class Oracle {
 
   Complaint enter(Transaction t, std::string record, const VersionVector& had);
   Complaint check_stamp(const Transaction& t) const;
+  static Complaint check_has_seen(const Transaction& t, const VersionVector& collected);
   void enter(const RowChange& change, const Transaction& t);
   void enter_write(std::vector<StoredWrite>& to, StoredWrite write, const Seen& seen,
                    const std::vector<Dot>& kept);
   Seen seen_of(const VersionVector& vector) const;
   ExpectedRow expected(const RowName& row, const Seen& seen) const;
+  void enter_addition(std::vector<StoredWrite>& to, StoredWrite write, const RowChange& change,
+                      const std::string& column, const Seen& seen, const Seen& all_seen);
   ExpectedRegister judged(const RowName& row, const std::string& group,
                           std::vector<OracleWrite> maximal) const;
-  PolicyKind policy_of(const RowName& row, const std::string& group) const;
+  ExpectedRegister added_up(const Policy& policy, const std::string& column,
+                            const std::vector<StoredWrite>& writes, const Seen& seen) const;
+  void ask_handler(const std::vector<size_t>& candidates, const std::string& group,
+                   ExpectedRegister& r) const;
   int rank(const Origin& origin) const;
 
   ConflictRules rules_;
@@ -104,6 +126,7 @@ class Oracle {
   std::map<Origin, StreamState> streams_;
   std::map<RowName, std::map<std::string, std::vector<StoredWrite>>> rows_;
   VersionVector everything_;
+  VersionVector collected_;  // by any replica
 };
 
 }  // namespace entente::simulation

@@ -6,6 +6,8 @@
 
 #include "tests/simulation/random.h"
 
+#include "tests/support/moody_handler.h"
+
 namespace entente::simulation {
 namespace {
 
@@ -70,12 +72,25 @@ TopologySpec draw_topology(const std::vector<std::string>& names, Random& random
   return spec;
 }
 
-PolicyKind draw_policy(Random& random) { return static_cast<PolicyKind>(random.below(3)); }
+Policy draw_policy(Random& random) {
+  Policy policy;
+  policy.kind = static_cast<PolicyKind>(random.below(6));
+  constexpr MergeKind kMerges[] = {MergeKind::kConcat, MergeKind::kUnion, MergeKind::kMin,
+                                   MergeKind::kMax};
+  if (policy.kind == PolicyKind::kMerge) policy.merge = kMerges[random.below(4)];
+  if (policy.kind == PolicyKind::kHandler) policy.run_this = test::moody_handler();
+  const bool decides = policy.kind == PolicyKind::kHandler ||
+                       (policy.kind == PolicyKind::kMerge && !policy.is_set());
+  if (decides && random.chance(0.2)) policy.run = RunWhen::kRead;
+  return policy;
+}
 
 TableRules draw_rules(const TableDef& table, Random& random) {
   TableRules rules;
   rules.policy = draw_policy(random);
   rules.granularity = random.chance(0.5) ? Granularity::kRow : Granularity::kColumn;
+  rules.delete_update =
+      random.chance(0.5) ? DeleteUpdate::kPolicy : static_cast<DeleteUpdate>(random.between(1, 2));
   rules.blind = random.chance(0.7)   ? Blind::kSupersede
                 : random.chance(0.8) ? Blind::kSibling
                                      : Blind::kRequire;
@@ -83,6 +98,11 @@ TableRules draw_rules(const TableDef& table, Random& random) {
     if (column.key_part == 0 && random.chance(0.15)) {
       rules.columns[column.name] = draw_policy(random);
     }
+  }
+  const Policy together = draw_policy(random);
+  const bool adds = together.is_counter() || together.is_set();
+  if (random.chance(0.2) && !adds && rules.columns.empty() && table.columns.size() > 2) {
+    rules.groups["together"] = {{table.columns[1].name, table.columns[2].name}, together};
   }
   return rules;
 }
@@ -136,6 +156,13 @@ void draw_limits(Limits& limits, bool small, Random& random) {
   if (small) limits = drawn;
 }
 
+// Short ones, so that promises are made and tombstones collected while the chaos lasts.
+void draw_lifetime(Limits& limits, Random& random) {
+  const bool is_short = random.chance(0.6);
+  const int64_t ms = random.between(50, 1500);
+  if (is_short) limits.context_lifetime = std::chrono::milliseconds(ms);
+}
+
 }  // namespace
 
 std::string_view to_string(Fault fault) {
@@ -155,7 +182,7 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   plan.seed = seed;
   Random size(seed, "size"), topology(seed, "topology"), conflicts(seed, "conflicts");
   Random workload(seed, "workload-mix"), faults(seed, "faults"), limits(seed, "limits");
-  Random network(seed, "network-mix");
+  Random network(seed, "network-mix"), lifetime(seed, "lifetime");
 
   const auto drawn = static_cast<size_t>(size.between(2, 7));
   const size_t nodes = std::min(drawn, overrides.nodes.value_or(drawn));
@@ -177,6 +204,7 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
     if (present && !overrides.without.contains(fault)) plan.faults.insert(fault);
   }
   draw_limits(plan.config.limits, plan.has(Fault::kSmall), limits);
+  draw_lifetime(plan.config.limits, lifetime);
   plan.latency_ms = network.between(1, 15);
   plan.latency_max_ms = network.between(50, 600);
   plan.clock_grain_ms = network.chance(0.4) ? network.between(20, 300) : 1;
@@ -190,10 +218,15 @@ std::string describe(const Plan& plan) {
       std::to_string(plan.config.datacenters.size()) + (topology.both_ways ? ", both ways" : "") +
       (topology.reroute ? "" : ", no reroute") +
       (topology.backup_hub.empty() ? "" : ", backup hub") + "; " + std::to_string(plan.operations) +
-      " operations in " + std::to_string(plan.chaos_ms) + " ms; faults:";
+      " operations in " + std::to_string(plan.chaos_ms) + " ms;";
+  if (plan.collects()) {
+    text +=
+        " contexts live " + std::to_string(plan.config.limits.context_lifetime.count()) + " ms;";
+  }
+  text += " faults:";
   for (const Fault fault : plan.faults) text += " " + std::string(to_string(fault));
   for (const auto& [name, rules] : plan.config.rules.tables) {
-    text += "; " + name + " " + std::string(to_string(rules.policy)) +
+    text += "; " + name + " " + std::string(rules.policy.describe()) +
             (rules.granularity == Granularity::kRow ? " by row" : " by column");
   }
   return text;

@@ -64,6 +64,8 @@ struct Plan {
   int64_t latency_max_ms = 0;  // under kDelay
   int64_t clock_grain_ms = 0;  // wall clocks show multiples of it: coarse ones make equal stamps
 
+  // Contexts live so short that tombstones are collected.
+  bool collects() const { return config.limits.context_lifetime <= std::chrono::seconds(2); }
   bool has(Fault fault) const { return faults.contains(fault); }
 };
 

@@ -48,8 +48,10 @@ class Simulation {
     }
     quiesce("after the chaos");
     check_all();
+    collect_all("after the chaos");
     restart_cold();
     check_all();
+    collect_all("after the cold restart");
     return {world_.failure(), world_.trace_hash(), workload.acknowledged(), describe(world_.plan),
             world_.coverage};
   }
@@ -141,6 +143,22 @@ class Simulation {
       node->check_credit();
     }
     note_losses(world_, *nodes_[0]);
+  }
+
+  // Once everybody has everything, and a lifetime has passed, no tombstone is left.
+  void collect_all(const std::string& when) {
+    if (!world_.plan.collects()) return;
+    const auto done = [](const Node* n) { return n->all_collected(); };
+    for (int64_t waited = 0; !std::all_of(nodes_.begin(), nodes_.end(), done); waited += kStepMs) {
+      if (world_.failure()) return;
+      if (waited >= kQuiesceMs) return world_.fail("nothing more is collected " + when);
+      run_for(kStepMs);
+    }
+    const auto expected = world_.oracle.expected(world_.oracle.everything());
+    for (const Node* node : nodes_) {
+      check_contents(world_, *node, expected);
+      check_collected(world_, *node, expected);
+    }
   }
 
   // Every replica has the same history of every origin.

@@ -17,6 +17,17 @@ const RowChange* change_of(const Transaction& t, const RowName& row) {
   return nullptr;
 }
 
+// A value that looks the same at every replica, whatever of its row was collected there: a write
+// that saw nothing keeps it even if it counts as having seen it.
+bool lasts(const ExpectedRow& row, const ExpectedRegister& r, size_t i) {
+  const ExpectedRegister& existence = row.registers.at("");
+  if (!existence.open && !existence.shown().value) return false;
+  const PolicyKind kind = r.policy.kind;
+  const bool picks =
+      kind == PolicyKind::kLww || kind == PolicyKind::kPriority || kind == PolicyKind::kSiblings;
+  return r.open || (picks && i == r.winner);
+}
+
 }  // namespace
 
 Workload::Workload(World& world, std::vector<Node*> nodes)
@@ -41,7 +52,9 @@ void Workload::commit_something() {
   std::vector<ClientTransaction> group;
   for (int64_t i = 0; i < count; ++i) {
     asked.push_back(draw_transaction(node));
-    group.push_back([one = asked.back()](WriteSession& s) -> Result<void> {
+    group.push_back([this, one = asked.back()](WriteSession& s) -> Result<void> {
+      one->ran_at = world_.scheduler.now();
+      one->promised = one->node->database().state().promised;
       for (const auto& request : one->requests) {
         auto outcome = s.write(request);
         if (!outcome) return tl::unexpected(outcome.error());
@@ -57,9 +70,12 @@ void Workload::commit_something() {
 
 std::shared_ptr<Workload::Asked> Workload::draw_transaction(Node& node) {
   auto asked = std::make_shared<Asked>();
+  asked->node = &node;
   const bool several = random_.chance(world_.plan.several_writes);
   const auto writes = several ? random_.between(2, 4) : 1;
-  for (int64_t i = 0; i < writes; ++i) asked->requests.push_back(draw_request(node));
+  for (int64_t i = 0; i < writes; ++i) {
+    asked->requests.push_back(draw_request(node, asked->shown.emplace_back()));
+  }
   if (several && random_.chance(0.4)) {  // the same row again
     for (auto& request : asked->requests) {
       if (request.table == asked->requests[0].table) request.key = asked->requests[0].key;
@@ -68,7 +84,7 @@ std::shared_ptr<Workload::Asked> Workload::draw_transaction(Node& node) {
   return asked;
 }
 
-RowRequest Workload::draw_request(Node& node) {
+RowRequest Workload::draw_request(Node& node, std::optional<Shown>& shown) {
   RowRequest request;
   const TableDef& table = random_.pick(world_.plan.tables);
   request.table = table.name;
@@ -78,8 +94,9 @@ RowRequest Workload::draw_request(Node& node) {
   bool resolve = false;
   request.kind = draw_kind(resolve);
   draw_columns(request, table);
-  draw_context(request, node);
-  if (resolve) draw_resolution(request, node);
+  shown = draw_context(request, node);
+  if (resolve) draw_resolution(request, shown, node);
+  if (shown) request.context = shown->context;
   request.if_none_match = request.kind == RowRequest::Kind::kPut && random_.chance(0.03);
   return request;
 }
@@ -99,28 +116,41 @@ void Workload::draw_columns(RowRequest& request, const TableDef& table) {
     const bool named = request.kind == RowRequest::Kind::kPut || random_.chance(0.5);
     const bool few = world_.plan.values < 10;
     const int64_t value = few ? static_cast<int64_t>(random_.below(2)) : ++next_value_;
-    if (named && request.kind != RowRequest::Kind::kErase) request.columns[column.name] = value;
+    if (!named || request.kind == RowRequest::Kind::kErase) continue;
+    const std::string group = world_.oracle.register_of(request.table, column.name);
+    const bool set = world_.oracle.policy_of({request.table, {}}, group).is_set();
+    request.columns[column.name] = set ? draw_set() : Value{value};
   }
 }
 
-void Workload::draw_context(RowRequest& request, Node& node) {
+// Few elements: they must be added and removed on several sides.
+Value Workload::draw_set() {
+  std::string text;
+  for (int i = 0; i < 4; ++i) {
+    if (random_.chance(0.5)) text += (text.empty() ? "" : ",") + std::to_string(i);
+  }
+  return "[" + text + "]";
+}
+
+std::optional<Workload::Shown> Workload::draw_context(const RowRequest& request, Node& node) {
   const bool required = world_.plan.config.rules.tables.at(request.table).blind == Blind::kRequire;
-  if (!random_.chance(required ? 0.95 : world_.plan.with_context)) return;
+  if (!random_.chance(required ? 0.95 : world_.plan.with_context)) return std::nullopt;
   const auto& known = contexts_[name_of(request)];
   const bool old = random_.chance(0.6);
   if (old && !known.empty()) {
-    request.context = random_.pick(known);
     world_.coverage.met(Met::kOldContext);
-  } else if (const auto now = read(node, request)) {
-    request.context = now->context;
+    return random_.pick(known);
   }
+  const auto now = read(node, request);
+  if (!now) return std::nullopt;
+  return Shown{now->context, &node, world_.scheduler.now()};
 }
 
-void Workload::draw_resolution(RowRequest& request, Node& node) {
+void Workload::draw_resolution(RowRequest& request, std::optional<Shown>& shown, Node& node) {
   const auto row = read(node, request);
   if (!row || row->values.size() < 2) return;
   request.pick = random_.pick(row->values).version.dot;
-  request.context = row->context;
+  shown = Shown{row->context, &node, world_.scheduler.now()};
   world_.coverage.met(Met::kPick);
 }
 
@@ -134,7 +164,9 @@ void Workload::read_something() {
   if (known.size() >= kContextsKept) {
     known.erase(known.begin() + static_cast<int64_t>(random_.below(known.size())));
   }
-  if (const auto row = read(node, request)) known.push_back(row->context);
+  if (const auto row = read(node, request)) {
+    known.push_back({row->context, &node, world_.scheduler.now()});
+  }
 }
 
 std::optional<RowRead> Workload::read(Node& node, const RowRequest& request) const {
@@ -152,10 +184,7 @@ RowName Workload::name_of(const RowRequest& request) const {
 // ---- What was answered -------------------------------------------------------------------------
 
 void Workload::replied(const Asked& asked, const Result<Committed>& result) {
-  if (!result) {
-    if (result.error().code == Code::kNotReached) world_.coverage.met(Met::kContextAhead);
-    return;
-  }
+  if (!result) return refused(asked, result.error());
   ++acknowledged_;
   if (!result->dot) return;
   const Transaction* t = world_.oracle.transaction(*result->dot);
@@ -165,7 +194,23 @@ void Workload::replied(const Asked& asked, const Result<Committed>& result) {
     RowContext context = asked.outcomes[i].context;
     context.add(*result->dot);
     auto& known = contexts_[name_of(asked.requests[i])];
-    if (known.size() < kContextsKept) known.push_back(std::move(context));
+    if (known.size() < kContextsKept) {
+      // What its writer had not seen may be promised soon: only whole ones live a lifetime.
+      const bool whole = context.covers(result->applied);
+      known.push_back({std::move(context), whole ? asked.node : nullptr, asked.ran_at});
+    }
+  }
+}
+
+void Workload::refused(const Asked& asked, const Error& error) {
+  if (error.code == Code::kNotReached) world_.coverage.met(Met::kContextAhead);
+  if (error.tag != "context_expired") return;
+  world_.coverage.met(Met::kContextExpired);
+  const Shown& shown = *asked.shown[asked.outcomes.size()];
+  const int64_t age = asked.ran_at - shown.since;
+  if (shown.from == asked.node && age < world_.plan.config.limits.context_lifetime.count()) {
+    world_.fail(asked.node->name() + " refused a context that it gave out only " +
+                std::to_string(age) + " ms ago");
   }
 }
 
@@ -185,7 +230,7 @@ void Workload::check(const Asked& asked, const Transaction& t) {
     if (several) {
       world_.coverage.met(Met::kSeveralWritesOfOneRow);
     } else if (change != nullptr) {
-      check_context(*it, t, *change);
+      check_context(*it, asked.promised, t, *change);
     }
   }
 }
@@ -206,25 +251,27 @@ void Workload::check_row(const RowRequest& request, const Transaction& t, const 
 }
 
 // What the change claims to have seen is what its writer had seen.
-void Workload::check_context(const RowRequest& request, const Transaction& t,
-                             const RowChange& change) {
+void Workload::check_context(const RowRequest& request, const VersionVector& promised,
+                             const Transaction& t, const RowChange& change) {
   const auto blind = world_.plan.config.rules.tables.at(request.table).blind;
   std::optional<VersionVector> seen;
   if (request.context) seen = request.context->ceiling();
-  if (!request.context && blind == Blind::kSibling) seen.emplace();
+  if (!request.context && blind == Blind::kSibling) seen = promised;
   if (change.context != seen) {
     return world_.fail(to_string(t.dot) + " does not carry the context its writer showed");
   }
   std::set<Dot> must, may;
   const VersionVector& vector = seen ? *seen : t.context;
-  for (const auto& [group, r] : world_.oracle.expected(name_of(request), t.context).registers) {
-    for (const auto& w : r.maximal) {
-      const Dot& dot = w.version.dot;
-      const bool unseen =
-          request.context ? !request.context->covers(dot) : r.open && dot != r.shown().version.dot;
+  const ExpectedRow row = world_.oracle.expected(name_of(request), t.context);
+  for (const auto& [group, r] : row.registers) {
+    for (size_t i = 0; i < r.maximal.size(); ++i) {
+      const Dot& dot = r.maximal[i].version.dot;
+      const bool unseen = request.context            ? !request.context->covers(dot)
+                          : blind == Blind::kSibling ? lasts(row, r, i)
+                                                     : r.open && i != r.winner;
       if (!vector.covers(dot) || !unseen) continue;
       may.insert(dot);
-      if (r.policy != PolicyKind::kLww) must.insert(dot);
+      if (!r.forgets && !r.commutes) must.insert(dot);
     }
   }
   const std::set<Dot> kept(change.kept.begin(), change.kept.end());

@@ -102,7 +102,7 @@ RowRequest erase(int64_t id) {
 
 TableRules siblings_by_row() {
   TableRules rules;
-  rules.policy = PolicyKind::kSiblings;
+  rules.policy.kind = PolicyKind::kSiblings;
   rules.granularity = Granularity::kRow;
   return rules;
 }
@@ -223,7 +223,12 @@ TEST(MemoryDatabase, SiblingsStayOpenUntilAWriteThatSawThemAll) {
   ASSERT_TRUE(resolved);
   EXPECT_FALSE(resolved->open_conflict);
   EXPECT_EQ(b.read(1).siblings, 1u);
-  EXPECT_TRUE(b.db->reader().value()->conflicts({}).value().empty());
+  ConflictQuery open;
+  open.state = ConflictQuery::State::kOpen;
+  EXPECT_TRUE(b.db->reader().value()->conflicts(open).value().empty());
+  const auto log = b.db->reader().value()->conflicts({}).value();
+  ASSERT_FALSE(log.empty()) << "who decided is remembered";
+  EXPECT_EQ(log.back().decided_by, "operator");
   a.take_all_from(b);
   EXPECT_EQ(a.read(1).etag, b.read(1).etag);
 }

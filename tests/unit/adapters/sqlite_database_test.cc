@@ -254,12 +254,13 @@ TEST(SqliteDatabase, P11RowThatAConstraintRefusesWaitsAndComesBack) {
   const auto open = b.reader->conflicts({ConflictQuery::State::kOpen, "t", {}, 0, 10});
   ASSERT_TRUE(open);
   ASSERT_EQ(open->size(), 1u);
-  EXPECT_EQ(open->front().kind, "constraint");
+  EXPECT_EQ(open->front().kind, "unique");
   ASSERT_TRUE(open->front().winner.row);
-  EXPECT_EQ(open->front().winner.row->at("w"), Value(std::string("from a")));
+  EXPECT_EQ(open->front().winner.row->at("w"), Value(std::string("from b")))
+      << "a took the key first";
   b.open();
-  b.must("DELETE FROM t WHERE id = 2");
-  EXPECT_EQ(b.query("SELECT w FROM t WHERE id = 1").size(), 1u);
+  b.must("DELETE FROM t WHERE id = 1");
+  EXPECT_EQ(b.query("SELECT w FROM t WHERE id = 2").size(), 1u);
   ship(b, a);
   ship(a, b);
   expect_same(a, b, "t");
@@ -538,7 +539,7 @@ TEST(SqliteDatabase, ShortCutsEqualTheGeneralPath) {
       for (uint32_t seed = 0; seed < 3; ++seed) {
         Folder fast_folder, slow_folder;
         ConflictRules rules;
-        rules.defaults.policy = policy;
+        rules.defaults.policy.kind = policy;
         rules.defaults.granularity = granularity;
         rules.priorities = {{"dc1", 1}, {"dc2", 2}};
         std::vector<std::unique_ptr<Site>> sites;

@@ -34,6 +34,33 @@ TEST(RowContext, AddingWhatIsCoveredChangesNothing) {
   EXPECT_EQ(c.also.size(), 1u);
 }
 
+TEST(RowContext, CoversAVectorIfNoDotOfItIsMissing) {
+  RowContext c{vector_of({dot(1, 3), dot(2, 1)}), {dot(1, 6), dot(3, 2)}};
+  EXPECT_TRUE(c.covers(VersionVector{}));
+  EXPECT_TRUE(c.covers(vector_of({dot(1, 3), dot(2, 1)})));
+  EXPECT_FALSE(c.covers(vector_of({dot(1, 4)})));
+  EXPECT_FALSE(c.covers(vector_of({dot(1, 6)}))) << "5 is missing";
+  EXPECT_FALSE(c.covers(vector_of({dot(3, 2)}))) << "1 is missing";
+  c.add(dot(1, 5));
+  EXPECT_FALSE(c.covers(vector_of({dot(1, 6)}))) << "4 is missing";
+  c.also.push_back(dot(1, 4));
+  EXPECT_TRUE(c.covers(vector_of({dot(1, 6)})));
+  EXPECT_FALSE(c.covers(vector_of({dot(1, 7)})));
+  EXPECT_FALSE(c.covers(vector_of({dot(4, 1)})));
+}
+
+TEST(RowContext, WithoutARowsUnseenValuesCoversEverythingElse) {
+  const auto applied = vector_of({dot(1, 9), dot(2, 4)});
+  const auto c =
+      context_without(applied, {dot(1, 5), dot(3, 1)}, {dot(1, 3), dot(1, 7), dot(2, 4)});
+  EXPECT_FALSE(c.covers(dot(1, 5)));
+  EXPECT_TRUE(c.covers(dot(1, 4)));
+  EXPECT_TRUE(c.covers(dot(1, 7)));
+  EXPECT_TRUE(c.covers(dot(2, 4)));
+  EXPECT_FALSE(c.covers(dot(3, 1)));
+  EXPECT_EQ(context_without(applied, {}, {dot(1, 7)}).seen, applied);
+}
+
 TEST(RowContext, CeilingIsTheSmallestVectorOverAllOfIt) {
   const RowContext c{vector_of({dot(1, 3)}), {dot(1, 7), dot(2, 5)}};
   EXPECT_EQ(c.ceiling(), vector_of({dot(1, 7), dot(2, 5)}));

@@ -2,17 +2,46 @@
 
 #include <algorithm>
 
+#include "conflict/element_set.h"
+#include "conflict/merge.h"
+
 namespace entente::test {
 namespace {
 
 const char* const kColumns[] = {"a", "b", "c"};
+
+// Few values: equal ones must occur.
+Value some_value(Random& random, const Policy& policy) {
+  const auto n = static_cast<int64_t>(random.below(6));
+  if (policy.kind != PolicyKind::kMerge) return n;
+  std::string text;
+  switch (policy.merge) {
+    case MergeKind::kUnion:
+      for (int i = 0; i < 4; ++i) {
+        if (random.one_in(2)) text += (text.empty() ? "" : ",") + std::to_string(i);
+      }
+      return "[" + text + "]";
+    case MergeKind::kJson:
+      for (int i = 0; i < 3; ++i) {
+        if (!random.one_in(2)) continue;
+        text += (text.empty() ? "\"" : ",\"") + std::to_string(i) +
+                "\":" + std::to_string(random.below(3));
+      }
+      return "{" + text + "}";
+    case MergeKind::kText:
+      for (int i = 0; i < 4; ++i) text += std::to_string(random.below(3)) + "\n";
+      return text;
+    default:
+      return n;
+  }
+}
 
 Row some_columns(Random& random, const Layout& layout, bool all) {
   Row row;
   for (const auto& group : layout.groups) {
     if (!all && !group.name.empty() && random.one_in(2)) continue;
     for (const auto& column : group.columns) {
-      row[column] = static_cast<int64_t>(random.below(6));  // few values: equal ones must occur
+      row[column] = some_value(random, group.policy);
     }
   }
   return row;
@@ -73,6 +102,9 @@ class Execution {
     Op op{{site.clock.tick(site.wall), {self, ++site.writes}},
           site.replica.seen,
           change(site.replica)};
+    const auto shown = visible(site.replica.state, layout_, ranks());
+    op.change.inserted = !op.change.erase && !shown;
+    add_bases(op.change, site.replica.state, layout_, shown);
     RowContext after{op.seen(), {}};
     if (op.change.kept.empty()) {
       after.add(op.version.dot);
@@ -84,7 +116,9 @@ class Execution {
   }
 
   RowChange change(const Replica& here) {
-    RowChange c{.table = "t", .key = "k", .columns = {}, .base = {}, .context = {}, .kept = {}};
+    RowChange c;
+    c.table = "t";
+    c.key = "k";
     c.erase = random_.one_in(4);
     const bool exists = visible(here.state, layout_, ranks()).has_value();
     if (!c.erase) c.columns = some_columns(random_, layout_, !exists || random_.one_in(3));
@@ -151,18 +185,60 @@ TableDef Rules::definition() {
   return t;
 }
 
+namespace {
+
+std::vector<Policy> every_policy() {
+  std::vector<Policy> all;
+  for (const auto kind : {PolicyKind::kLww, PolicyKind::kPriority, PolicyKind::kSiblings}) {
+    all.push_back({kind});
+  }
+  for (const auto merge : {MergeKind::kConcat, MergeKind::kUnion, MergeKind::kJson,
+                           MergeKind::kText, MergeKind::kMin, MergeKind::kMax}) {
+    all.push_back({PolicyKind::kMerge, merge});
+  }
+  all.push_back({PolicyKind::kCounter});
+  all.push_back({PolicyKind::kHandler});
+  all.back().run_this = moody_handler();
+  all.push_back(all.back());
+  all.back().run = RunWhen::kRead;
+  return all;
+}
+
+// As part of a test's name.
+std::string word(const Policy& policy) {
+  std::string text(to_string(policy.kind));
+  if (policy.kind == PolicyKind::kMerge) text += "_" + std::string(to_string(policy.merge));
+  return text + (policy.run == RunWhen::kRead ? "_on_read" : "");
+}
+
+}  // namespace
+
 std::vector<Rules> every_rules() {
   std::vector<Rules> all;
-  for (const auto policy : {PolicyKind::kLww, PolicyKind::kPriority, PolicyKind::kSiblings}) {
+  for (const auto& policy : every_policy()) {
     for (const auto granularity : {Granularity::kRow, Granularity::kColumn}) {
       TableRules rules;
       rules.policy = policy;
       rules.granularity = granularity;
-      const std::string name(to_string(policy));
-      all.push_back({name + (granularity == Granularity::kRow ? "_row" : "_column"), rules});
-      rules.columns["b"] = PolicyKind::kSiblings;
-      rules.columns["c"] = policy == PolicyKind::kLww ? PolicyKind::kPriority : PolicyKind::kLww;
-      all.push_back({all.back().name + "_and_own", rules});
+      const std::string name =
+          word(policy) + (granularity == Granularity::kRow ? "_row" : "_column");
+      all.push_back({name, rules});
+      for (const auto rule : {DeleteUpdate::kDeleteWins, DeleteUpdate::kUpdateWins}) {
+        TableRules ruled = rules;
+        ruled.delete_update = rule;
+        all.push_back(
+            {name + (rule == DeleteUpdate::kDeleteWins ? "_delete_wins" : "_update_wins"), ruled});
+      }
+      TableRules own = rules;
+      own.columns["b"] = {PolicyKind::kSiblings};
+      own.columns["c"] = {policy.kind == PolicyKind::kLww ? PolicyKind::kPriority
+                                                          : PolicyKind::kLww};
+      all.push_back({name + "_and_own", own});
+      if (policy.is_counter() || policy.is_set()) continue;
+      TableRules grouped = rules;
+      grouped.groups["both"] = {{"a", "b"}, policy};
+      grouped.columns["c"] = {PolicyKind::kCounter};
+      all.push_back({name + "_grouped", grouped});
     }
   }
   return all;
@@ -217,8 +293,13 @@ std::string describe(const RowState& state, const Layout& layout) {
     const auto it = state.registers.find(group.name);
     if (it == state.registers.end() || it->second.siblings.empty()) continue;
     text += "'" + group.name + "':";
+    const bool is_set = group.policy.is_set() && !group.name.empty();
+    if (is_set && set_elements(set_total(it->second, group.name))->empty()) {
+      text += " empty; ";  // whichever of several writes says so
+      continue;
+    }
     const auto& siblings = it->second.siblings;
-    const size_t first = group.policy == PolicyKind::kLww ? siblings.size() - 1 : 0;
+    const size_t first = forgets_losers(group, layout) ? siblings.size() - 1 : 0;
     for (size_t i = first; i < siblings.size(); ++i) {
       text += " " + to_string(siblings[i].version.dot).substr(0, 2) +
               std::to_string(siblings[i].version.dot.seq) +

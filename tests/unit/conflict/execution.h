@@ -6,6 +6,7 @@
 
 #include "conflict/context.h"
 #include "conflict/row_state.h"
+#include "tests/support/moody_handler.h"
 #include "tests/unit/conflict/support.h"
 
 // Small executions of one row: replicas that write, hear of each other late, and so conflict. They

@@ -18,7 +18,7 @@ TableDef carts() {
 std::string shape(const Layout& layout) {
   std::string text;
   for (const auto& g : layout.groups) {
-    text += "'" + g.name + "' " + std::string(to_string(g.policy)) + ":";
+    text += "'" + g.name + "' " + g.policy.describe() + ":";
     for (const auto& c : g.columns) text += " " + c;
     text += "; ";
   }
@@ -42,20 +42,20 @@ TEST(Layout, GranularityColumnIsExistenceAndOneRegisterForEachColumn) {
 
 TEST(Layout, AColumnWithItsOwnPolicyLeavesTheRowsOthersTogether) {
   auto r = rules(Granularity::kRow);
-  r.columns["items"] = PolicyKind::kSiblings;
+  r.columns["items"] = Policy{PolicyKind::kSiblings};
   EXPECT_EQ(shape({carts(), r}), "'' lww:; 'items' siblings: items; '*' lww: owner note; ");
 }
 
 TEST(Layout, WhenEveryColumnHasItsOwnPolicyNothingIsLeftOver) {
   auto r = rules(Granularity::kRow);
-  for (const auto* c : {"owner", "items", "note"}) r.columns[c] = PolicyKind::kPriority;
+  for (const auto* c : {"owner", "items", "note"}) r.columns[c] = Policy{PolicyKind::kPriority};
   EXPECT_EQ(shape({carts(), r}),
             "'' lww:; 'owner' priority: owner; 'items' priority: items; 'note' priority: note; ");
 }
 
 TEST(Layout, APolicyForAKeyColumnIsNoRegister) {
   auto r = rules(Granularity::kRow);
-  r.columns["id"] = PolicyKind::kPriority;
+  r.columns["id"] = Policy{PolicyKind::kPriority};
   EXPECT_EQ(shape({carts(), r}), "'' lww: owner items note; ");
 }
 
@@ -75,8 +75,50 @@ TEST(Layout, AColumnItDoesNotKnowBelongsToExistence) {
 TEST(Layout, IsResolvedOnReadIfAnyRegisterIs) {
   auto r = rules(Granularity::kRow);
   EXPECT_FALSE(Layout(carts(), r).resolved_on_read());
-  r.columns["items"] = PolicyKind::kSiblings;
+  r.columns["items"] = Policy{PolicyKind::kSiblings};
   EXPECT_TRUE(Layout(carts(), r).resolved_on_read());
+}
+
+TEST(Layout, AGroupOfColumnsIsOneRegister) {
+  auto r = rules(Granularity::kColumn);
+  r.groups["told"] = {{"items", "note"}, Policy{PolicyKind::kPriority}};
+  EXPECT_EQ(shape({carts(), r}), "'' lww:; 'owner' lww: owner; 'told' priority: items note; ");
+  r.granularity = Granularity::kRow;
+  EXPECT_EQ(shape({carts(), r}), "'' lww:; 'told' priority: items note; '*' lww: owner; ");
+}
+
+TEST(Layout, CountersAndSetsAreAlwaysByColumn) {
+  auto r = rules(Granularity::kRow);
+  r.policy.kind = PolicyKind::kCounter;
+  EXPECT_EQ(shape({carts(), r}),
+            "'' lww:; 'owner' counter: owner; 'items' counter: items; 'note' counter: note; ");
+  r.policy = {PolicyKind::kMerge, MergeKind::kUnion};
+  EXPECT_EQ(Layout(carts(), r).groups.size(), 4u);
+}
+
+TEST(Misfits, SayWhichColumnAndWhy) {
+  TableRules r;
+  r.columns["items"] = Policy{PolicyKind::kCounter};
+  r.columns["absent"] = Policy{};
+  r.columns["id"] = Policy{PolicyKind::kPriority};
+  const auto why = misfits(carts(), r);
+  ASSERT_EQ(why.size(), 3u);
+  EXPECT_NE(why[0].find("no column absent"), std::string::npos) << why[0];
+  EXPECT_NE(why[1].find("part of the key"), std::string::npos) << why[1];
+  EXPECT_NE(why[2].find("items is declared TEXT"), std::string::npos) << why[2];
+}
+
+TEST(Misfits, AMergeThatMakesTextNeedsAColumnThatHoldsIt) {
+  TableDef t = carts();
+  t.columns[3].affinity = Affinity::kInteger;
+  TableRules r;
+  r.columns["note"] = {PolicyKind::kMerge, MergeKind::kConcat};
+  EXPECT_EQ(misfits(t, r).size(), 1u);
+  r.columns["note"].merge = MergeKind::kMax;
+  EXPECT_TRUE(misfits(t, r).empty());
+  r.columns.clear();
+  r.policy = {PolicyKind::kMerge, MergeKind::kText};
+  EXPECT_EQ(misfits(t, r).size(), 1u) << "the table's own policy counts for its columns";
 }
 
 TEST(Ranks, AnOriginHasTheRankOfItsDatacenter) {
@@ -92,10 +134,10 @@ TEST(Ranks, AnOriginHasTheRankOfItsDatacenter) {
 
 TEST(ConflictRules, ATableWithoutRulesHasTheDefaults) {
   ConflictRules all;
-  all.defaults.policy = PolicyKind::kPriority;
-  all.tables["carts"].policy = PolicyKind::kSiblings;
-  EXPECT_EQ(all.of("carts").policy, PolicyKind::kSiblings);
-  EXPECT_EQ(all.of("orders").policy, PolicyKind::kPriority);
+  all.defaults.policy.kind = PolicyKind::kPriority;
+  all.tables["carts"].policy.kind = PolicyKind::kSiblings;
+  EXPECT_EQ(all.of("carts").policy.kind, PolicyKind::kSiblings);
+  EXPECT_EQ(all.of("orders").policy.kind, PolicyKind::kPriority);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "conflict/register.h"
 
+#include "conflict/verdict.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -45,6 +47,31 @@ std::vector<int64_t> values(const std::vector<Sibling>& siblings) {
 }
 
 using Values = std::vector<int64_t>;
+
+// A table of one column, which is one register.
+Layout one_register(PolicyKind policy) {
+  TableRules rules;
+  rules.policy.kind = policy;
+  rules.granularity = Granularity::kRow;
+  return {{"t", {{"x", "", Affinity::kBlob, Collation::kBinary, false, 0}}}, rules};
+}
+
+Verdict judge(const Register& r, PolicyKind policy, const Ranks& ranks) {
+  const Layout layout = one_register(policy);
+  return entente::judge(r, {layout, layout.groups.front(), "k"}, ranks);
+}
+
+// Returns the losers that were forgotten.
+std::vector<Sibling> prune(Register& r, PolicyKind policy, const Ranks& ranks) {
+  const Layout layout = one_register(policy);
+  std::vector<Sibling> gone = r.siblings;
+  entente::prune(r, {layout, layout.groups.front(), "k"}, ranks);
+  std::erase_if(gone, [&](const Sibling& s) {
+    return std::any_of(r.siblings.begin(), r.siblings.end(),
+                       [&](const Sibling& left) { return left.version == s.version; });
+  });
+  return gone;
+}
 
 // W is written in the high datacenter, L in the middle one, V in the low one.
 Ranks three_ranks() {
@@ -229,10 +256,6 @@ TEST(Register, JoinDropsWhatTheOtherSideSawReplaced) {
   const auto stale = after({kA}), fresh = after({kA, c});
   const auto both = join(stale, vector_of({kA.d}), fresh, vector_of({kA.d, c.d}));
   EXPECT_EQ(values(both.siblings), Values{3});
-}
-
-TEST(Register, AnEmptyOneHasNoOpenConflict) {
-  for (const auto policy : {kLww, kPriority, kSiblings}) EXPECT_FALSE(judge({}, policy, {}).open);
 }
 
 }  // namespace

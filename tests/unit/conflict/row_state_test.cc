@@ -15,7 +15,7 @@ using test::vector_of;
 
 Layout layout(PolicyKind policy, Granularity granularity) {
   TableRules rules;
-  rules.policy = policy;
+  rules.policy.kind = policy;
   rules.granularity = granularity;
   return {test::Rules::definition(), rules};
 }
@@ -100,7 +100,7 @@ TEST(RowState, P8ADeletedRowStaysDeletedWhenAnOldUpdateArrives) {
 
 TEST(RowState, DeletingARowClosesTheConflictsOfItsColumns) {
   TableRules rules;
-  rules.columns["b"] = PolicyKind::kSiblings;
+  rules.columns["b"] = Policy{PolicyKind::kSiblings};
   const Layout own(test::Rules::definition(), rules);
   auto r = after(own, {kInsert, put(11, dot(2, 1), {}, {{"b", int64_t{3}}})});
   EXPECT_TRUE(open_conflict(r.state, own, kRanks));
@@ -111,7 +111,7 @@ TEST(RowState, DeletingARowClosesTheConflictsOfItsColumns) {
 
 TEST(RowState, APlainDeleteListsTheSiblingsThatSqlDidNotShow) {
   TableRules rules;
-  rules.columns["b"] = PolicyKind::kSiblings;
+  rules.columns["b"] = Policy{PolicyKind::kSiblings};
   const Layout own(test::Rules::definition(), rules);
   auto r = after(own, {put(10, dot(1, 1), {}, {{"b", int64_t{2}}}),
                        put(11, dot(2, 1), {}, {{"b", int64_t{3}}})});
@@ -125,8 +125,8 @@ TEST(RowState, APlainDeleteListsTheSiblingsThatSqlDidNotShow) {
 
 TEST(RowState, P2APutThatLetsAnOlderTombstoneWinListsTheOpenColumns) {
   TableRules rules;
-  rules.policy = PolicyKind::kPriority;
-  rules.columns["b"] = PolicyKind::kSiblings;
+  rules.policy = Policy{PolicyKind::kPriority};
+  rules.columns["b"] = Policy{PolicyKind::kSiblings};
   const Layout own(test::Rules::definition(), rules);
   auto low_after_high =
       put(14, dot(2, 2), vector_of({dot(2, 1), dot(3, 1), dot(4, 1)}), {{"c", int64_t{4}}});
@@ -140,7 +140,7 @@ TEST(RowState, P2APutThatLetsAnOlderTombstoneWinListsTheOpenColumns) {
 
 TEST(RowState, P2ADeleteListsWhatItKeepsOfDecidedColumns) {
   TableRules rules;
-  rules.columns["b"] = PolicyKind::kSiblings;
+  rules.columns["b"] = Policy{PolicyKind::kSiblings};
   const Layout own(test::Rules::definition(), rules);
   auto partly = put(13, dot(2, 2), vector_of({dot(1, 1), dot(2, 1)}), {});
   partly.change.context = vector_of({dot(1, 1)});
@@ -195,7 +195,7 @@ TEST(RowState, ARowNobodyWroteIsNotThere) {
 
 TEST(RowState, JoinLeavesNoEmptyRegisters) {
   const auto older = after(kLwwColumns, {kInsert});
-  EXPECT_TRUE(join(older.state, older.seen, {}, older.seen).registers.empty());
+  EXPECT_TRUE(join(older.state, older.seen, {}, older.seen, kLwwColumns).registers.empty());
 }
 
 }  // namespace

@@ -182,6 +182,11 @@ class Random {
     if (!c.erase) c.columns = row();
     if (one_in(3)) c.base = row();
     if (one_in(3)) c.context = vector();
+    for (size_t n = one_in(4) ? below(3) : 0; n > 0; --n) {
+      c.floors.push_back({text(), origin(5), wide(),
+                          static_cast<Int128>(next()) * -static_cast<Int128>(wide() >> 1)});
+    }
+    if (one_in(4)) c.decider = one_in(2) ? Decider::kOperator : Decider::kHandler;
     for (size_t n = one_in(3) ? below(3) : 0; n > 0; --n) c.kept.push_back(dot(3, wide()));
     return c;
   }

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <simdjson.h>
+#include <stdlib.h>
 
+#include <fstream>
 #include <sstream>
 
 namespace entente {
@@ -60,8 +62,109 @@ TEST(Check, ListsRulesOfEachTable) {
   EXPECT_TRUE(star.says("audit     not replicated\n")) << star.out;
 }
 
+TEST(Check, ListsPoliciesOfColumnsAndGroupsAndWhatHandlersMayUse) {
+  const auto got = check_of(read_topology_file(kConf / "policies.yaml"), OutputFormat::kTable);
+  EXPECT_EQ(got.code, 0) << got.err;
+  EXPECT_EQ(got.err, "");
+  for (const std::string text : {"lowest_price: merge: min, on_hand: counter, tags: merge: union, "
+                                 "place (lat, lon): priority",
+                                 "update_wins\n", "handler highest_bid  row", "orphans: hide\n",
+                                 "100000 instructions, 1MiB\n"}) {
+    EXPECT_TRUE(got.says(text)) << text << " in\n" << got.out;
+  }
+}
+
+// A folder with shop.yaml and its schema.
+class SchemaOf : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "entente-check-test-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // Lines 1 to 5; the rules begin on line 6.
+  Outcome check_with(const std::string& schema, const std::string& rules,
+                     OutputFormat format = OutputFormat::kTable) {
+    std::ofstream(folder_ / "schema.sql") << schema;
+    std::ofstream(folder_ / "shop.yaml")
+        << "cluster: shop\ntopology: {kind: all-to-all}\nsecurity: {insecure: true}\n"
+           "datacenters: {a: {peers: 'ws://localhost:0', clients: 'localhost:0'}}\n"
+           "schema: schema.sql\n"
+        << rules;
+    return check_of(read_topology_file(folder_ / "shop.yaml"), format);
+  }
+  fs::path folder_;
+};
+
+constexpr const char* kStock = "CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER, name TEXT);";
+
+TEST_F(SchemaOf, RulesThatSuitAreFine) {
+  const auto got = check_with(kStock, "tables: {stock: {columns: {n: {policy: counter}}}}\n");
+  EXPECT_EQ(got.code, 0) << got.err;
+  EXPECT_EQ(got.err, "");
+}
+
+TEST_F(SchemaOf, ARuleThatDoesNotSuitItsTableIsReportedAtItsPlace) {
+  const auto got = check_with(kStock,
+                              "tables:\n"
+                              "  stock:\n"
+                              "    columns:\n"
+                              "      n: {policy: counter}\n"
+                              "      name: {policy: counter}\n"
+                              "      nmae: {policy: lww}\n");
+  EXPECT_EQ(got.code, 2);
+  EXPECT_EQ(got.out, "");
+  EXPECT_NE(got.err.find("shop.yaml:10:7: "), std::string::npos) << got.err;
+  EXPECT_NE(got.err.find("shop.yaml:11:7: "), std::string::npos) << got.err;
+  EXPECT_NE(got.err.find("2 problems\n"), std::string::npos) << got.err;
+}
+
+TEST_F(SchemaOf, ADefaultThatDoesNotSuitATableIsReportedAtConflicts) {
+  const auto got = check_with(kStock, "conflicts: {policy: counter}\n");
+  EXPECT_EQ(got.code, 2);
+  EXPECT_NE(got.err.find("shop.yaml:6:1: "), std::string::npos) << got.err;
+}
+
+TEST_F(SchemaOf, AGroupNamedLikeAColumnOfTheTableIsReported) {
+  const auto got = check_with("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c);",
+                              "tables: {t: {groups: {c: {columns: [a, b], policy: lww}}}}\n");
+  EXPECT_EQ(got.code, 2);
+  EXPECT_NE(got.err.find("shop.yaml:6:23: table t has a column `c`"), std::string::npos) << got.err;
+}
+
+TEST_F(SchemaOf, ATableThatTheSchemaDoesNotHaveIsAWarning) {
+  const std::string rules = "tables:\n  stokc: {policy: siblings}\n";
+  const auto got = check_with(kStock, rules);
+  EXPECT_EQ(got.code, 0);
+  EXPECT_NE(got.err.find("shop.yaml:7:3: warning: the schema has no table `stokc`"),
+            std::string::npos)
+      << got.err;
+  EXPECT_NE(got.err.find("did you mean `stock`?"), std::string::npos) << got.err;
+  const auto json = check_with(kStock, rules, OutputFormat::kJson);
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  ASSERT_FALSE(parser.parse(json.out).get(root)) << json.out;
+  EXPECT_EQ(root.at_pointer("/warnings/0/did_you_mean").get_string().value(), "stock");
+}
+
+TEST_F(SchemaOf, ASchemaThatDoesNotRunOrIsNotThereIsReportedAtItsKey) {
+  for (const std::string schema :
+       {"CRATE TABLE t (id INTEGER PRIMARY KEY);", "CREATE TABLE t (a);", "DROP TABLE t;"}) {
+    const auto got = check_with(schema, "");
+    EXPECT_EQ(got.code, 2) << schema;
+    EXPECT_NE(got.err.find("shop.yaml:5:9: the schema "), std::string::npos) << got.err;
+  }
+  check_with("", "");
+  fs::remove(folder_ / "schema.sql");
+  const auto got = check_of(read_topology_file(folder_ / "shop.yaml"), OutputFormat::kTable);
+  EXPECT_EQ(got.code, 2);
+  EXPECT_NE(got.err.find("cannot read "), std::string::npos) << got.err;
+}
+
 TEST(Check, JsonOfEveryExampleParsesAndHasARouteToEverybody) {
-  for (const std::string name : {"circle", "star", "all-to-all", "links"}) {
+  for (const std::string name : {"circle", "star", "all-to-all", "links", "policies"}) {
     const auto got = check_of(read_topology_file(kConf / (name + ".yaml")), OutputFormat::kJson);
     EXPECT_EQ(got.code, 0);
     simdjson::dom::parser parser;

@@ -4,19 +4,18 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read_until.hpp>
-#include <boost/asio/streambuf.hpp>
-#include <boost/asio/write.hpp>
 #include <sstream>
-#include <thread>
 
-#include "gateway/commands/http_get.h"
+#include "gateway/commands/http_call.h"
+#include "tests/unit/gateway/one_answer.h"
 
 namespace entente {
 namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using test::http;
+using test::OneAnswer;
 
 const std::string kHealthy = R"({"verdict": "All 2 datacenters are up.", "healthy": true,
   "cluster": "shop", "dc": "tokyo", "datacenters": [
@@ -24,36 +23,6 @@ const std::string kHealthy = R"({"verdict": "All 2 datacenters are up.", "health
    "unacknowledged": 0, "round_trip_ms": null},
   {"dc": "paris", "self": false, "link": "up", "reason": "", "lag_seconds": 0.0125, "behind": 3,
    "unacknowledged": 18446744073709551615, "round_trip_ms": 0.44}]})";
-
-// A server on loopback that gives one answer to one request.
-class OneAnswer {
- public:
-  explicit OneAnswer(std::string answer)
-      : thread_([this, text = std::move(answer)] { serve(text); }) {}
-  ~OneAnswer() { thread_.join(); }
-  std::string url() const {
-    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port());
-  }
-
- private:
-  void serve(const std::string& answer) {
-    tcp::socket socket(io_);
-    boost::system::error_code ignored;
-    acceptor_.accept(socket, ignored);
-    asio::streambuf request;
-    asio::read_until(socket, request, "\r\n\r\n", ignored);
-    asio::write(socket, asio::buffer(answer), ignored);
-  }
-
-  asio::io_context io_;
-  tcp::acceptor acceptor_{io_, tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0)};
-  std::thread thread_;
-};
-
-std::string http(const std::string& line, const std::string& body) {
-  return "HTTP/1.1 " + line + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-         body;
-}
 
 struct Outcome {
   int code = 0;

@@ -55,6 +55,33 @@ TEST(Conf, LimitFieldsAreAllOfLimits) {
   for (const auto& field : limit_fields()) EXPECT_TRUE(names.insert(field.name).second);
 }
 
+TEST(Conf, ReferenceAndJsonSchemaHaveEveryKeyOfAPolicyAndOfAHandler) {
+  const auto reference = contents(kConf / "README.md");
+  const auto schema = contents(kConf / "entente.schema.json");
+  for (const std::string key :
+       {"policy",       "merge",         "separator", "markers", "handler",   "run", "granularity",
+        "blind",        "delete_update", "unique",    "orphans", "replicate", "lua", "plugin",
+        "instructions", "memory",        "sha256",    "config",  "trusted",   "time"}) {
+    EXPECT_NE(reference.find("| `" + key + "` |"), std::string::npos) << key;
+    EXPECT_NE(schema.find("\"" + key + "\": {"), std::string::npos) << key;
+  }
+}
+
+// The example shows every policy: who copies from it finds what there is.
+TEST(Conf, PoliciesExampleUsesEveryPolicyAndMerge) {
+  const auto loaded = load_config(contents(kConf / "policies.yaml"), kConf, nothing_set);
+  ASSERT_TRUE(loaded.config.has_value());
+  std::set<PolicyKind> kinds;
+  std::set<MergeKind> merges;
+  ConflictRules rules = loaded.config->rules;
+  rules.for_each_policy([&](const Policy& policy) {
+    kinds.insert(policy.kind);
+    if (policy.kind == PolicyKind::kMerge) merges.insert(policy.merge);
+  });
+  EXPECT_EQ(kinds.size(), 6u);
+  EXPECT_EQ(merges.size(), 5u);  // max is min's mirror
+}
+
 std::string as_written(const LimitField& field, uint64_t value) {
   switch (field.unit) {
     case LimitField::Unit::kCount:

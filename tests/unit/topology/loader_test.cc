@@ -2,79 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include "tests/unit/topology/file_support.h"
 
 namespace entente {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Lines 1 to 6; what a case adds begins on line 7.
-const std::string kThree =
-    "cluster: shop\n"
-    "security: {insecure: true}\n"
-    "datacenters:\n"
-    "  tokyo: {peers: 'ws://127.0.0.1:1', clients: '127.0.0.1:2'}\n"
-    "  paris: {peers: 'ws://127.0.0.1:3', clients: '127.0.0.1:4'}\n"
-    "  lima: {peers: 'ws://127.0.0.1:5', clients: '127.0.0.1:6'}\n";
-// Lines 1 to 7; what a case adds begins on line 8.
-const std::string kMesh = kThree + "topology: {kind: all-to-all}\n";
-// Lines 1 to 4: the datacenters follow on line 5.
-const std::string kHead =
-    "cluster: shop\n"
-    "security: {insecure: true}\n"
-    "topology: {kind: all-to-all}\n"
-    "datacenters:\n";
-
-std::optional<std::string> lookup(const std::string& name) {
-  static const std::map<std::string, std::string> kVariables{
-      {"PORT", "7000"}, {"EMPTY", ""}, {"NAME", "shop"}, {"LINES", "a\nb"}, {"BYTES", "\xFF"}};
-  const auto found = kVariables.find(name);
-  return found == kVariables.end() ? std::nullopt : std::optional(found->second);
-}
-
-Loaded load(std::string_view yaml) { return load_config(yaml, "/etc/entente", lookup); }
-
-std::string all(const Loaded& loaded) {
-  std::string out;
-  for (const auto& p : loaded.problems) {
-    out += std::to_string(p.line) + ":" + std::to_string(p.column) + " " + p.text + "\n";
-  }
-  return out;
-}
-
-Config loaded(std::string_view yaml) {
-  auto result = load(yaml);
-  EXPECT_TRUE(result.config.has_value()) << all(result);
-  return result.config.value_or(Config{});
-}
-
-struct Bad {
-  std::string name;
-  std::string yaml;
-  int line;
-  int column;
-  std::string text;               // part of the sentence
-  std::string did_you_mean = {};  // exactly
-};
-
-void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.yaml.substr(0, 2000); }
-
-std::string name_of(const testing::TestParamInfo<Bad>& info) { return info.param.name; }
+using namespace test;
 
 class BadFile : public testing::TestWithParam<Bad> {};
 
-TEST_P(BadFile, IsReportedOnceAtItsPlace) {
-  const Bad& bad = GetParam();
-  const auto result = load(bad.yaml);
-  EXPECT_FALSE(result.config.has_value());
-  ASSERT_EQ(result.problems.size(), 1u) << all(result);
-  const Problem& problem = result.problems[0];
-  EXPECT_EQ(std::pair(problem.line, problem.column), std::pair(bad.line, bad.column))
-      << all(result);
-  EXPECT_NE(problem.text.find(bad.text), std::string::npos) << all(result);
-  EXPECT_EQ(problem.did_you_mean, bad.did_you_mean);
-}
+TEST_P(BadFile, IsReportedOnceAtItsPlace) { expect_reported_once(GetParam()); }
 
 std::string nested(int levels) {
   return kMesh + "deep: " + std::string(levels, '[') + std::string(levels, ']') + "\n";
@@ -101,6 +39,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"Anchor", kMesh + "schema: &x a.sql\n", 8, 9, "anchors"},
         Bad{"Tag", kMesh + "schema: !!str a.sql\n", 8, 9, "tags"},
         Bad{"ListAsKey", kMesh + "? [a]\n: b\n", 8, 3, "key must be a word"},
+        Bad{"EmptyKey", kMesh + "'': b\n", 8, 1, "key must be a word"},
         Bad{"DuplicateKey", kMesh + "schema: a\nschema: b\n", 9, 1, "first on line 8"},
         Bad{"DuplicateInFlow", kThree + "topology: {kind: all-to-all, kind: star}\n", 7, 30,
             "`kind` is given twice"},
@@ -265,42 +204,6 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"SchemaLeader", kMesh + "schema_leader: limo\n", 8, 16, "not a datacenter", "lima"}),
     name_of);
 
-INSTANTIATE_TEST_SUITE_P(
-    Conflicts, BadFile,
-    testing::Values(
-        Bad{"Policy", kMesh + "conflicts: {policy: lwww}\n", 8, 21, "lww, priority or siblings",
-            "lww"},
-        Bad{"Merge", kMesh + "conflicts: {policy: merge}\n", 8, 21,
-            "`merge` is not in this version"},
-        Bad{"Counter", kMesh + "tables: {t: {columns: {n: {policy: counter}}}}\n", 8, 36,
-            "`counter` is not in this version"},
-        Bad{"Handler", kMesh + "tables:\n  t: {policy: handler}\n", 9, 15, "not in this version"},
-        Bad{"HandlerKey", kMesh + "tables:\n  t: {handler: x}\n", 9, 7, "not in this version"},
-        Bad{"MergeKey", kMesh + "tables:\n  t: {columns: {a: {policy: lww, merge: union}}}\n", 9,
-            34, "not in this version"},
-        Bad{"Handlers", kMesh + "handlers: {x: {lua: x.lua}}\n", 8, 1, "not in this version"},
-        Bad{"RunReadWithLww", kMesh + "tables:\n  t: {run: read}\n", 9, 7,
-            "policy lww decides when a conflict arrives"},
-        Bad{"RunWriteWithSiblings", kMesh + "conflicts: {policy: siblings, run: write}\n", 8, 31,
-            "policy siblings leaves"},
-        Bad{"Run", kMesh + "conflicts: {run: wirte}\n", 8, 18, "write or read", "write"},
-        Bad{"Granularity", kMesh + "conflicts: {granularity: cell}\n", 8, 26, "row or column"},
-        Bad{"Blind", kMesh + "conflicts: {blind: required}\n", 8, 20,
-            "supersede, sibling or require", "require"},
-        Bad{"ReplicateAsDefault", kMesh + "conflicts: {replicate: false}\n", 8, 13,
-            "belongs to a table"},
-        Bad{"PolicyOfALocalTable", kMesh + "tables:\n  t: {replicate: false, policy: lww}\n", 9, 25,
-            "means nothing"},
-        Bad{"ColumnWithoutPolicy", kMesh + "tables:\n  t: {columns: {a: {}}}\n", 9, 17,
-            "needs `policy`"},
-        Bad{"ColumnIsAWord", kMesh + "tables:\n  t: {columns: {a: lww}}\n", 9, 20,
-            "must be a mapping"},
-        Bad{"TablesDifferByCase", kMesh + "tables:\n  Carts: {}\n  carts: {}\n", 10, 3,
-            "case is ignored"},
-        Bad{"ReservedTable", kMesh + "tables:\n  _Entente_log: {}\n", 9, 3,
-            "belongs to the database itself"}),
-    name_of);
-
 const std::string kNoSecurity = kMesh.substr(0, 14) + kMesh.substr(kMesh.find("datacenters"));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -415,12 +318,12 @@ TEST(Loader, MergesTablesOverTheDefaults) {
                                "  stock: {columns: {price: {policy: lww}}}\n"
                                "  audit: {replicate: false}\n");
   TableRules carts = config.rules.defaults;
-  carts.policy = PolicyKind::kSiblings;
+  carts.policy.kind = PolicyKind::kSiblings;
   TableRules stock = config.rules.defaults;
-  stock.columns["price"] = PolicyKind::kLww;
+  stock.columns["price"] = Policy{};
   TableRules audit = config.rules.defaults;
   audit.replicate = false;
-  EXPECT_EQ(config.rules.defaults.policy, PolicyKind::kPriority);
+  EXPECT_EQ(config.rules.defaults.policy.kind, PolicyKind::kPriority);
   EXPECT_EQ(config.rules.of("carts"), carts);
   EXPECT_EQ(config.rules.of("stock"), stock);
   EXPECT_EQ(config.rules.of("audit"), audit);

@@ -73,6 +73,24 @@ TEST_F(Handshake, AnotherClusterTopologyOrRulesIsRefusedWithBothSides) {
             std::string::npos);
 }
 
+TEST_F(Handshake, AnotherVersionOfAHandlerIsRefusedByName) {
+  mine_.handlers = {{"auction", "lua:1"}, {"cart", "lua:2"}};
+  auto theirs = hello("b", 2);
+  theirs.handlers = {{"auction", "lua:1"}, {"cart", "lua:3"}};
+  theirs.rules = "R2";
+  EXPECT_EQ(refusal(theirs),
+            "the peer's handler cart is lua:3 and this gateway's is lua:2: give both the same "
+            "file, and restart the one with the old");
+}
+
+TEST_F(Handshake, AHandlerThatOnlyOneHasIsSeenInTheRules) {
+  mine_.handlers = {{"cart", "lua:2"}};
+  auto theirs = hello("b", 2);
+  EXPECT_EQ(refusal(theirs), "");
+  theirs.rules = "R2";
+  EXPECT_NE(refusal(theirs).find("rules fingerprint"), std::string::npos);
+}
+
 TEST_F(Handshake, AStrangerAnOutsiderAndOurselvesAreRefused) {
   EXPECT_NE(refusal(hello("z", 2)).find("z, which is not in the topology"), std::string::npos);
   EXPECT_EQ(refusal(hello("c", 2)), "the topology has no link between a and c");

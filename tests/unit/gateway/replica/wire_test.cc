@@ -26,6 +26,7 @@ Hello sample_hello() {
   h.incarnation = origin(7);
   h.topology = "t-print";
   h.rules = "r-print";
+  h.handlers = {{"cart", "lua:1"}, {"geo", "plugin:2"}};
   h.wall_ms = 1'700'000'000'000;
   h.window = 8 << 20;
   h.applied.push_back({origin(1), "frankfurt", 300, {1, 2, 3}});
@@ -49,6 +50,8 @@ Vectors sample_vectors() {
   MemberVector row{"tokyo", origin(7), {}};
   row.applied.set(origin(1), 300);
   row.applied.set(origin(7), 1);
+  row.promise.floor.set(origin(1), 290);
+  row.promise.after = 1;
   v.rows = {row, MemberVector{"virginia", origin(9), {}}};
   v.labels = {{origin(1), "frankfurt"}};
   return v;
@@ -113,6 +116,7 @@ TEST(Wire, FieldsArriveInTheirPlaces) {
   EXPECT_EQ(h.incarnation, origin(7));
   EXPECT_EQ(h.wall_ms, 1'700'000'000'000u);
   EXPECT_EQ(h.window, 8u << 20);
+  EXPECT_EQ(h.handlers, sample_hello().handlers);
   ASSERT_EQ(h.applied.size(), 2u);
   EXPECT_EQ(h.applied[0].dc, "frankfurt");
   EXPECT_EQ(h.applied[0].seq, 300u);

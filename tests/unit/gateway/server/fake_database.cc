@@ -26,8 +26,8 @@ Result<Key> key_of(std::string_view table, std::span<const Value> parts) {
 
 class FakeSession : public WriteSession {
  public:
-  FakeSession(FakeDatabase::State state, const FakeDatabase::Sql& sql)
-      : state_(std::move(state)), sql_(sql) {}
+  explicit FakeSession(FakeDatabase& database)
+      : database_(database), state_(database.snapshot()), sql_(database.sql) {}
 
   Result<StatementResult> execute(const Statement& statement) override {
     auto result = sql_(statement, false);
@@ -36,6 +36,7 @@ class FakeSession : public WriteSession {
   }
 
   Result<RowOutcome> write(const RowRequest& request) override {
+    database_.note(request);
     const auto key = key_of(request.table, request.key);
     if (!key) return tl::unexpected(key.error());
     auto& rows = state_.tables[request.table];
@@ -46,8 +47,14 @@ class FakeSession : public WriteSession {
     if (request.if_match && (at == rows.end() || etag_of(at->second) != *request.if_match)) {
       return fail(Code::kPrecondition, "the row changed", "etag");
     }
+    if (request.kind == RowRequest::Kind::kIncrement) {
+      if (auto done = add(request, at == rows.end() ? nullptr : &at->second); !done) {
+        return tl::unexpected(done.error());
+      }
+    } else {
+      change(request, *key, rows);
+    }
     changed_ = true;
-    change(request, *key, rows);
     return RowOutcome{{state_.applied, {}}, false, false};
   }
 
@@ -69,6 +76,18 @@ class FakeSession : public WriteSession {
     for (size_t i = 0; i < columns.size(); ++i) row[columns[i]->name] = request.key[i];
   }
 
+  // Every column that holds a whole number is a counter.
+  static Result<void> add(const RowRequest& request, Row* row) {
+    if (row == nullptr) return fail(Code::kNotFound, "there is no such row", "unknown_row");
+    for (const auto& [name, amount] : request.columns) {
+      auto* sum = std::get_if<int64_t>(&(*row)[name]);
+      if (sum == nullptr) return fail(Code::kConstraint, name + " is no counter", "not_a_counter");
+      *sum += std::get<int64_t>(amount);
+    }
+    return {};
+  }
+
+  FakeDatabase& database_;
   FakeDatabase::State state_;
   const FakeDatabase::Sql& sql_;
   bool changed_ = false;
@@ -82,7 +101,13 @@ class FakeReader : public Reader {
   void end() override {}
   Result<VersionVector> applied() override { return database_.snapshot().applied; }
   Result<StatementResult> execute(const Statement& s) override { return database_.sql(s, true); }
-  Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery&) override { return {}; }
+  Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) override {
+    std::vector<ConflictEntry> out;
+    for (const auto& entry : database_.conflict_log) {
+      if (entry.id > query.after_id && out.size() < query.limit) out.push_back(entry);
+    }
+    return out;
+  }
   Result<std::map<Key, Row>> table(std::string_view name) override {
     return database_.snapshot().tables[std::string(name)];
   }
@@ -153,7 +178,7 @@ Result<CommittedGroup> FakeDatabase::commit(std::span<const ClientTransaction> g
     if (failure_) return tl::unexpected(*failure_);
   }
   for (const auto& work : group) {
-    FakeSession session(snapshot(), sql);
+    FakeSession session(*this);
     if (const auto done = work(session); !done) {
       out.results.push_back(tl::unexpected(done.error()));
       continue;
@@ -197,6 +222,42 @@ Result<void> FakeDatabase::trim_log(const VersionVector&) {
   return {};
 }
 
+Result<void> FakeDatabase::promise(const VersionVector& floor) {
+  const std::lock_guard lock(mutex_);
+  if (failure_) return tl::unexpected(*failure_);
+  promised_ = floor;
+  return {};
+}
+
+Result<size_t> FakeDatabase::judge_again(uint64_t) { return 0; }
+
+Result<Collected> FakeDatabase::collect(const VersionVector& stable, size_t) {
+  const std::lock_guard lock(mutex_);
+  collects_.push_back(stable);
+  changed_.notify_all();
+  return Collected{1, collects_.size() % collect_slices_ == 0};
+}
+
+VersionVector FakeDatabase::promised() const {
+  const std::lock_guard lock(mutex_);
+  return promised_;
+}
+
+std::vector<VersionVector> FakeDatabase::collects() const {
+  const std::lock_guard lock(mutex_);
+  return collects_;
+}
+
+void FakeDatabase::set_collect_slices(size_t slices) {
+  const std::lock_guard lock(mutex_);
+  collect_slices_ = slices;
+}
+
+void FakeDatabase::wait_for_collects(size_t slices) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return collects_.size() >= slices; });
+}
+
 void FakeDatabase::fail_with(std::optional<Error> error) {
   const std::lock_guard lock(mutex_);
   failure_ = std::move(error);
@@ -230,6 +291,16 @@ void FakeDatabase::wait_if_held() {
 std::vector<size_t> FakeDatabase::group_sizes() const {
   const std::lock_guard lock(mutex_);
   return group_sizes_;
+}
+
+std::optional<RowRequest> FakeDatabase::last_write() const {
+  const std::lock_guard lock(mutex_);
+  return last_write_;
+}
+
+void FakeDatabase::note(const RowRequest& request) {
+  const std::lock_guard lock(mutex_);
+  last_write_ = request;
 }
 
 size_t FakeDatabase::trims() const {

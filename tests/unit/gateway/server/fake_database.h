@@ -14,9 +14,9 @@
 
 namespace entente::test {
 
-// A database of one datacenter in a map, for what stands in front of a database: no conflicts, no
-// log to read. Table `t` has the key `id` (INTEGER) and table `pair` the key (`a` TEXT, `b`
-// INTEGER). SQL goes to `sql`, which a test sets.
+// A database of one datacenter in a map, for what stands in front of a database: no log to read,
+// and no conflicts but those that a test lists. Table `t` has the key `id` (INTEGER) and table
+// `pair` the key (`a` TEXT, `b` INTEGER). SQL goes to `sql`, which a test sets.
 class FakeDatabase : public Database {
  public:
   using Rows = std::map<Key, Row>;
@@ -35,6 +35,9 @@ class FakeDatabase : public Database {
     return std::nullopt;
   }
   Result<void> trim_log(const VersionVector&) override;
+  Result<void> promise(const VersionVector& floor) override;
+  Result<size_t> judge_again(uint64_t wall_ms) override;
+  Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;
 
   static Origin self();
   static std::vector<TableDef> definitions();
@@ -48,6 +51,11 @@ class FakeDatabase : public Database {
 
   std::vector<size_t> group_sizes() const;  // 0: an apply
   size_t trims() const;
+  VersionVector promised() const;
+  std::vector<VersionVector> collects() const;  // one per slice
+  // How many slices a round of collecting takes.
+  void set_collect_slices(size_t slices);
+  void wait_for_collects(size_t slices);
 
   // REQUIRES: the lock is held, or the writer is the caller.
   struct State {
@@ -56,6 +64,12 @@ class FakeDatabase : public Database {
     VersionVector applied;
   };
   State snapshot() const;
+
+  // What the conflict log holds, by id. Set it before the requests that read it.
+  std::vector<ConflictEntry> conflict_log;
+  // The last row write that was asked for.
+  std::optional<RowRequest> last_write() const;
+  void note(const RowRequest& request);
 
   Sql sql = [](const Statement&, bool) -> Result<StatementResult> { return StatementResult{}; };
 
@@ -69,6 +83,10 @@ class FakeDatabase : public Database {
   bool hold_ = false, held_ = false;
   std::vector<size_t> group_sizes_;
   size_t trims_ = 0;
+  std::optional<RowRequest> last_write_;
+  VersionVector promised_;
+  std::vector<VersionVector> collects_;
+  size_t collect_slices_ = 1;
 };
 
 }  // namespace entente::test

@@ -195,6 +195,55 @@ TEST_F(StoreTest, CommitsAreHeardAndTrimsRunWhenIdle) {
   EXPECT_EQ(fake_->trims(), 1u);
 }
 
+TEST_F(StoreTest, PromiseIsMadeBeforeItIsReported) {
+  open();
+  std::promise<VersionVector> told;
+  store_->promise(store_->applied(), [&](Result<void> done) {
+    told.set_value(done ? fake_->promised() : VersionVector());
+  });
+  EXPECT_EQ(told.get_future().get(), store_->applied());
+}
+
+TEST_F(StoreTest, PromiseThatCannotBeMadeIsReported) {
+  open();
+  fake_->fail_with(Error{Code::kExhausted, "the disk is full", ""});
+  std::promise<Result<void>> told;
+  store_->promise(store_->applied(), [&](Result<void> done) { told.set_value(std::move(done)); });
+  EXPECT_EQ(told.get_future().get().error().code, Code::kExhausted);
+  EXPECT_TRUE(store_->counters().disk_full);
+  store_->stop();
+  std::promise<Result<void>> stopped;
+  store_->promise({}, [&](Result<void> done) { stopped.set_value(std::move(done)); });
+  EXPECT_EQ(stopped.get_future().get().error().code, Code::kBusy);
+}
+
+TEST_F(StoreTest, CollectingGoesOnUntilTheRoundIsOver) {
+  open();
+  fake_->set_collect_slices(5);
+  store_->collect(store_->applied());
+  fake_->wait_for_collects(5);
+  store_->stop();
+  EXPECT_EQ(fake_->collects(), std::vector<VersionVector>(5, store_->applied()));
+  EXPECT_EQ(store_->counters().collected_rows, 5u);
+}
+
+TEST_F(StoreTest, CollectingMoreInTheMiddleOfARoundAddsARound) {
+  open();
+  fake_->set_collect_slices(3);
+  VersionVector more = store_->applied();
+  more.advance(other(), 4);
+  fake_->hold();
+  auto blocked = put(1);
+  fake_->wait_until_held();
+  store_->collect(store_->applied());
+  store_->collect(more);
+  fake_->let_go();
+  EXPECT_TRUE(blocked.get());
+  fake_->wait_for_collects(6);
+  store_->stop();
+  EXPECT_EQ(fake_->collects(), std::vector<VersionVector>(6, more));
+}
+
 TEST_F(StoreTest, StopFinishesWhatIsQueued) {
   open();
   std::vector<std::future<Result<Committed>>> all;

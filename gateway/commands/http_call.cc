@@ -1,4 +1,4 @@
-#include "gateway/commands/http_get.h"
+#include "gateway/commands/http_call.h"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -43,7 +43,7 @@ class Connection {
     });
   }
 
-  error_code send(const http::request<http::empty_body>& request) {
+  error_code send(const http::request<http::string_body>& request) {
     return wait([&](auto done) {
       http::async_write(socket_, request, [done](error_code error, size_t) { done(error); });
     });
@@ -73,6 +73,20 @@ class Connection {
   std::chrono::steady_clock::time_point deadline_;
 };
 
+Result<HttpAnswer> call(const Endpoint& endpoint, http::request<http::string_body> request,
+                        std::chrono::milliseconds timeout) {
+  Connection connection(timeout);
+  request.set(http::field::host, format_endpoint(endpoint));
+  request.set(http::field::connection, "close");
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(kLongestBody);
+  error_code error = connection.connect(endpoint);
+  if (!error) error = connection.send(request);
+  if (!error) error = connection.receive(parser);
+  if (error) return fail(Code::kTimeout, error.message());
+  return HttpAnswer{parser.get().result_int(), std::move(parser.get().body())};
+}
+
 }  // namespace
 
 Result<Endpoint> parse_url(std::string_view url) {
@@ -89,17 +103,15 @@ Result<Endpoint> parse_url(std::string_view url) {
 
 Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,
                             std::chrono::milliseconds timeout) {
-  Connection connection(timeout);
-  http::request<http::empty_body> request(http::verb::get, path, 11);
-  request.set(http::field::host, format_endpoint(endpoint));
-  request.set(http::field::connection, "close");
-  http::response_parser<http::string_body> parser;
-  parser.body_limit(kLongestBody);
-  error_code error = connection.connect(endpoint);
-  if (!error) error = connection.send(request);
-  if (!error) error = connection.receive(parser);
-  if (error) return fail(Code::kTimeout, error.message());
-  return HttpAnswer{parser.get().result_int(), std::move(parser.get().body())};
+  return call(endpoint, {http::verb::get, path, 11}, timeout);
+}
+
+Result<HttpAnswer> http_post(const Endpoint& endpoint, const std::string& path, std::string json,
+                             std::chrono::milliseconds timeout) {
+  http::request<http::string_body> request(http::verb::post, path, 11, std::move(json));
+  request.set(http::field::content_type, "application/json");
+  request.prepare_payload();
+  return call(endpoint, std::move(request), timeout);
 }
 
 }  // namespace entente

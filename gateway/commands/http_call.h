@@ -16,8 +16,11 @@ struct HttpAnswer {
 // `http://host:port`, with or without a slash behind it.
 Result<Endpoint> parse_url(std::string_view url);
 
-// One GET over a connection of its own, done within `timeout`. The body is at most 16 MiB.
+// One request over a connection of its own, done within `timeout`. The answer's body is at most 16
+// MiB.
 Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,
                             std::chrono::milliseconds timeout);
+Result<HttpAnswer> http_post(const Endpoint& endpoint, const std::string& path, std::string json,
+                             std::chrono::milliseconds timeout);
 
 }  // namespace entente
