@@ -311,6 +311,26 @@ std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& 
   return Application(state, layout, change, version, seen, ranks).run();
 }
 
+std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
+                               const std::vector<std::string>& were_open, const Ranks& ranks) {
+  std::vector<Loss> losses;
+  const Verdicts verdicts = judge(state, layout, ranks);
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const Group& group = layout.groups[g];
+    if (std::find(were_open.begin(), were_open.end(), group.name) == were_open.end()) continue;
+    const Register& r = find(state, group.name);
+    for (const auto* s : losers(r, group, verdicts.of[g])) {
+      Sibling winner = shown_sibling(r, verdicts.of[g]);
+      losses.push_back({group.name, group.policy.kind, *s, winner, kind_of(*s, winner, false),
+                        decider_of(group, layout, *s, winner)});
+      if (!group.name.empty()) continue;
+      complete(losses.back().loser, state, layout, verdicts);
+      complete(losses.back().winner, state, layout, verdicts);
+    }
+  }
+  return losses;
+}
+
 void add_bases(RowChange& change, const RowState& state, const Layout& layout,
                const std::optional<Row>& before) {
   if (change.erase) return;

@@ -44,6 +44,11 @@ std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& 
                         const Version& version, const VersionVector& transaction_context,
                         const Ranks& ranks);
 
+// What lost when registers that were open came to be decided without a write: a handler that had
+// failed decides, or the rules have changed.
+std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
+                               const std::vector<std::string>& were_open, const Ranks& ranks);
+
 // Fills in what a change must carry besides its columns, from the row as its writer found it: bases
 // and floors, where the policies of the registers that it touches ask for them. `before`: what SQL
 // showed.

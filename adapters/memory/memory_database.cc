@@ -127,7 +127,7 @@ class MemoryDatabase final : public Database {
       const Layout& rules = layout(row.table);
       const Verdicts before = judge(state, rules, ranks_);
       for (const auto& v : before.of) waiting += !v.failure.empty();
-      note(row, {}, wall_ms);
+      note(row, decided_late(state, rules, {std::get<2>(name)}, ranks_), wall_ms);
     }
     return waiting;
   }

@@ -372,9 +372,14 @@ Result<void> Applier::apply_schema(const SchemaChange& change) {
 }
 
 Result<void> Applier::judge_again(const Table& t, const Key& key) {
-  auto loaded = rows_.load(*state_.world, t, key);
+  const World& world = *state_.world;
+  auto loaded = rows_.load(world, t, key);
   if (!loaded) return tl::unexpected(loaded.error());
-  return rows_.store(*state_.world, t, key, loaded->state, *loaded, wall_ms_);
+  auto were_open = log_.open_groups(t, key);
+  if (!were_open) return tl::unexpected(were_open.error());
+  const auto losses = decided_late(loaded->state, t.layout, *were_open, world.ranks);
+  if (auto done = log_.add(world, t, key, losses, wall_ms_); !done) return done;
+  return rows_.store(world, t, key, loaded->state, *loaded, wall_ms_);
 }
 
 Result<void> Applier::retry(const std::vector<const Table*>& tables) {

@@ -159,6 +159,20 @@ Result<void> ConflictLog::set_open(const Table& table, const Key& key, std::stri
   return (*q)->run();
 }
 
+Result<std::vector<std::string>> ConflictLog::open_groups(const Table& table, const Key& key) {
+  auto q = plan(open_groups_,
+                "SELECT grp FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND kind = 'open' "
+                "AND open = 1");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, Bytes{key});
+  Rows rows(**q);
+  std::vector<std::string> groups;
+  auto row = rows.next();
+  for (; row && *row; row = rows.next()) groups.emplace_back((*q)->bytes(0));
+  if (!row) return tl::unexpected(row.error());
+  return groups;
+}
+
 Result<void> ConflictLog::forget_before(uint64_t ms) {
   auto q = plan(forget_,
                 "DELETE FROM _entente_conflicts WHERE ms < ?1 AND id IN (SELECT id FROM "

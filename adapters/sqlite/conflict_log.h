@@ -33,6 +33,8 @@ class ConflictLog {
   // Marks a register, or a whole row, as waiting, with a note why; or as settled.
   Result<void> set_open(const Table& table, const Key& key, std::string_view group,
                         std::string_view kind, bool open, std::string_view note, uint64_t now_ms);
+  // The registers of a row that wait for a decision.
+  Result<std::vector<std::string>> open_groups(const Table& table, const Key& key);
   // Forgets resolved conflicts detected before this, some a call.
   Result<void> forget_before(uint64_t ms);
   Result<bool> is_open(const Table& table, const Key& key, std::string_view kind);
@@ -46,7 +48,7 @@ class ConflictLog {
   Connection& db_;
   size_t rows_max_;
   size_t until_trim_ = 0;  // additions until the next look
-  Stmt add_, open_, close_, trim_, waiting_, is_open_, forget_;
+  Stmt add_, open_, close_, trim_, waiting_, is_open_, open_groups_, forget_;
 };
 
 // Reads a page of it. Open ones are listed with their values as they are now.
