@@ -136,7 +136,7 @@ struct ConflictEntry {
                      // "constraint": the row is valid but this database refuses to show it;
                      // "unique": another row holds its UNIQUE key
   RowVersion winner;
-  std::vector<RowVersion> losers;  // resolved: one; open: all that SQL does not show
+  std::vector<RowVersion> losers;  // resolved: what lost to it; open: all that SQL does not show
   uint64_t detected_ms = 0;        // Unix, this gateway's clock
   std::string
       decided_by;    // "lww", "merge: text", "handler cart lua:…", "operator", …; "" while open

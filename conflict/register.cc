@@ -17,11 +17,15 @@ bool contains(const Register& r, const Dot& d) {
 // Moves the siblings for which `leaves` holds out of the register.
 template <class Predicate>
 std::vector<Sibling> take_out(Register& r, Predicate leaves) {
-  const auto gone = std::stable_partition(r.siblings.begin(), r.siblings.end(),
-                                          [&](const Sibling& s) { return !leaves(s); });
-  std::vector<Sibling> out(std::make_move_iterator(gone),
-                           std::make_move_iterator(r.siblings.end()));
-  r.siblings.erase(gone, r.siblings.end());
+  std::vector<Sibling> out;
+  for (auto it = r.siblings.begin(); it != r.siblings.end();) {
+    if (!leaves(*it)) {
+      ++it;
+      continue;
+    }
+    out.push_back(std::move(*it));
+    it = r.siblings.erase(it);
+  }
   return out;
 }
 

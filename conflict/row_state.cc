@@ -28,8 +28,10 @@ const Value* find(const Row& row, const std::string& column) {
 }
 
 // The columns of a change by the group they belong to. Every put is in "" too.
-std::map<std::string, Row, std::less<>> by_group(const Layout& layout, const RowChange& change) {
-  std::map<std::string, Row, std::less<>> parts;
+using Parts = boost::container::flat_map<std::string_view, Row>;
+
+Parts by_group(const Layout& layout, const RowChange& change) {
+  Parts parts;
   parts[""];
   for (const auto& [name, value] : change.columns) {
     parts[layout.group_of(name).name].emplace(name, value);
@@ -49,14 +51,17 @@ Verdict judge_if_written(const RowState& state, const Layout& layout, const Grou
   return r.siblings.empty() ? Verdict{} : judge(r, {layout, group, state.key}, ranks);
 }
 
-Verdicts judge_existence(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  Verdicts out;
-  out.of.push_back(judge_if_written(state, layout, layout.groups.front(), ranks));
+// True if no policy can say that there is no row: nobody has erased it, and no handler is asked.
+bool surely_exists(const Register& existence, const Group& group) {
+  return !existence.siblings.empty() && group.policy.kind != PolicyKind::kHandler &&
+         std::all_of(existence.siblings.begin(), existence.siblings.end(),
+                     [](const Sibling& s) { return s.row.has_value(); });
+}
+
+// `v`: what is said of the row's existence.
+bool deleted(const RowState& state, const Verdict& v) {
   const Register& r = find(state, "");
-  const Verdict& v = out.of.front();
-  out.held = v.hold;
-  out.deleted = r.siblings.empty() || (!v.open && shown(r, v) == nullptr);
-  return out;
+  return r.siblings.empty() || (!v.open && shown(r, v) == nullptr);
 }
 
 bool commutes(const Group& group) { return group.policy.is_counter() || group.policy.is_set(); }
@@ -128,122 +133,175 @@ bool includes(const Row& whole, const Row& part) {
   });
 }
 
+}  // namespace
+
 // One change on its way into one row.
 class Application {
  public:
-  Application(RowState& state, const Layout& layout, const RowChange& change,
-              const Version& version, const VersionVector& seen, const Ranks& ranks)
-      : state_(state),
-        layout_(layout),
-        change_(change),
-        version_(version),
-        seen_(seen),
-        ranks_(ranks) {}
+  Application(RowState& state, const Layout& layout, const Ranks& ranks, Batch& batch)
+      : state_(state), layout_(layout), ranks_(ranks), batch_(batch) {
+    batch_.registers_.resize(layout.groups.size());
+  }
 
-  std::vector<Loss> run();
+  void run(const RowChange& change, const Version& version, const VersionVector& seen);
+  void finish();
+  std::vector<Loss> take_losses() { return std::move(losses_); }
 
  private:
-  Write write(std::optional<Row> columns) const;
-  void to_group(const Group& group, std::optional<Row> columns);
-  void to_existence(std::optional<Row> columns);
-  bool commuting(const Group& group, const Row& columns);
-  void list(const Group& group, const Register& r, const Verdict& v, std::vector<Dot> lost_before);
-  void list_decided(const Group& group, const std::vector<Sibling>& replaced);
-  void add_lost_columns(const Verdicts& verdicts);
+  // What is applied: its views are the caller's.
+  struct Arrival {
+    const RowChange& change;
+    const Version& version;
+    const VersionVector& seen;
+  };
+  Batch::OfRegister& of(const Group& group) {
+    return batch_.registers_[static_cast<size_t>(&group - layout_.groups.data())];
+  }
+  const Verdict& judged(const Group& group);
+  bool gone() {
+    const Group& existence = layout_.groups.front();
+    return !surely_exists(find(state_, ""), existence) && deleted(state_, judged(existence));
+  }
+  Verdicts judge_all() const { return batch_.verdicts(state_, layout_, ranks_); }
+  void to_group(const Group& group, std::optional<Row> columns, const Arrival& arrival);
+  bool commuting(const Group& group, const Row& columns, const Arrival& arrival);
+  void list(const Group& group);
+  void complete_from(size_t first);
+  void list_decided(const Group& group, const std::vector<Sibling>& replaced,
+                    const RowChange& change, const Version& version);
+  template <class Predicate>
+  void list_without_row(Predicate lost);
+  void add_lost_columns(const Arrival& arrival);
+  void add_open_columns();
   bool listed(const Sibling& s) const;
+  bool inserted(const Sibling& a, const Sibling& b) const;
 
   RowState& state_;
   const Layout& layout_;
-  const RowChange& change_;
-  const Version& version_;
-  const VersionVector& seen_;
   const Ranks& ranks_;
+  Batch& batch_;
   std::vector<Loss> losses_;
 };
 
-Write Application::write(std::optional<Row> columns) const {
-  Write w{version_, seen_, change_.kept, std::move(columns)};
-  if (!w.row || change_.base.empty()) return w;
+namespace {
+
+Write write_of(const RowChange& change, const Version& version, const VersionVector& seen,
+               std::optional<Row> columns) {
+  Write w{version, seen, change.kept, std::move(columns)};
+  if (!w.row || change.base.empty()) return w;
   Row base;
   for (const auto& [name, value] : *w.row) {
-    if (const Value* was = find(change_.base, name)) base.emplace(name, *was);
+    if (const Value* was = find(change.base, name)) base.emplace(name, *was);
   }
   if (!base.empty()) w.base = std::move(base);
   return w;
 }
 
+// A write may decide what was open; only these leave anything so.
+bool may_be_open(const Group& group) {
+  return group.policy.leaves_open() || group.policy.kind == PolicyKind::kHandler;
+}
+
+}  // namespace
+
+const Verdict& Application::judged(const Group& group) {
+  auto& v = of(group).verdict;
+  if (!v) v = judge_if_written(state_, layout_, group, ranks_);
+  return *v;
+}
+
 // Counters and sets have registers of their own kind.
-bool Application::commuting(const Group& group, const Row& columns) {
+bool Application::commuting(const Group& group, const Row& columns, const Arrival& arrival) {
   if (!commutes(group) || group.columns.size() != 1) return false;
+  const auto& [change, version, seen] = arrival;
   const std::string& column = group.columns.front();
   const Value* x = find(columns, column);
   if (x == nullptr) return true;
-  const Value* y = change_.inserted ? nullptr : find(change_.base, column);
+  const Value* y = change.inserted ? nullptr : find(change.base, column);
   Register& r = state_.registers[group.name];
-  const auto already = std::any_of(r.siblings.begin(), r.siblings.end(),
-                                   [&](const Sibling& s) { return s.version.dot == version_.dot; });
+  of(group).verdict.reset();
+  const auto already =
+      std::any_of(r.siblings.begin(), r.siblings.end(),
+                  [&, &dot = version.dot](const Sibling& s) { return s.version.dot == dot; });
   if (already) return true;
   if (group.policy.is_counter()) {
-    add(r, version_, column, *x, y, change_.floors);
+    add(r, version, column, *x, y, change.floors);
   } else {
-    write_set(r, version_, seen_, column, *x, y);
+    write_set(r, version, seen, column, *x, y);
   }
   return true;
 }
 
+bool Application::inserted(const Sibling& a, const Sibling& b) const {
+  return contains(batch_.inserted_, a.version.dot) || contains(batch_.inserted_, b.version.dot);
+}
+
 // Lists the losers that did not lose before. Where losers are forgotten at once, each is news.
-void Application::list(const Group& group, const Register& r, const Verdict& v,
-                       std::vector<Dot> lost_before) {
+void Application::list(const Group& group) {
+  auto& known = of(group);
+  if (!known.touched) return;
+  known.touched = false;
+  Register& r = state_.registers[group.name];
+  if (r.siblings.size() < 2) return;
+  const Verdict& v = judged(group);
   for (const auto* s : losers(r, group, v)) {
-    if (contains(lost_before, s->version.dot)) continue;
+    if (contains(known.lost_before, s->version.dot)) continue;
     Sibling winner = shown_sibling(r, v);
     losses_.push_back({group.name, group.policy.kind, *s, winner,
-                       kind_of(*s, winner, change_.inserted),
+                       kind_of(*s, winner, inserted(*s, winner)),
                        decider_of(group, layout_, *s, winner)});
   }
+  if (!forgets_losers(group, layout_)) return;
+  prune(r, {layout_, group, state_.key}, ranks_);
+  known.verdict.reset();
 }
 
 // The values of an open conflict that this write has decided.
-void Application::list_decided(const Group& group, const std::vector<Sibling>& replaced) {
-  const Sibling winner{version_, change_.erase ? std::nullopt : std::optional(change_.columns)};
+void Application::list_decided(const Group& group, const std::vector<Sibling>& replaced,
+                               const RowChange& change, const Version& version) {
+  const Sibling winner{version, change.erase ? std::nullopt : std::optional(change.columns)};
   for (const auto& s : replaced) {
     const bool same = s.row && winner.row ? includes(*winner.row, *s.row) : !s.row && !winner.row;
     if (same) continue;
     losses_.push_back({group.name, group.policy.kind, s, winner, kind_of(s, winner, false),
-                       describe(change_.decider, group)});
+                       describe(change.decider, group)});
   }
 }
 
-void Application::to_group(const Group& group, std::optional<Row> columns) {
-  if (columns && commuting(group, *columns)) return;
+void Application::to_group(const Group& group, std::optional<Row> columns, const Arrival& arrival) {
+  if (columns && commuting(group, *columns, arrival)) return;
   Register& r = state_.registers[group.name];
-  std::vector<Dot> lost_before;
-  bool was_open = false;
-  if (r.siblings.size() > 1) {
-    const Verdict before = judge(r, {layout_, group, state_.key}, ranks_);
-    was_open = before.open;
-    if (!forgets_losers(group, layout_)) lost_before = dots_of(losers(r, group, before));
+  auto& known = of(group);
+  if (!known.touched && r.siblings.size() > 1 && !forgets_losers(group, layout_)) {
+    known.lost_before = dots_of(losers(r, group, judged(group)));
+  } else if (!known.touched) {
+    known.lost_before.clear();
   }
-  const auto replaced = apply(r, write(std::move(columns)));
-  if (r.siblings.size() < 2) {
-    if (was_open) list_decided(group, replaced);
-    return;
-  }
-  const Verdict now = judge(r, {layout_, group, state_.key}, ranks_);
-  if (was_open && !now.open) list_decided(group, replaced);
-  list(group, r, now, std::move(lost_before));
-  prune(r, {layout_, group, state_.key}, ranks_);
+  known.touched = true;
+  const bool was_open = may_be_open(group) && r.siblings.size() > 1 && judged(group).open;
+  const auto& [change, version, seen] = arrival;
+  const auto replaced = apply(r, write_of(change, version, seen, std::move(columns)));
+  known.verdict.reset();
+  if (was_open && !judged(group).open) list_decided(group, replaced, change, version);
 }
 
-void Application::to_existence(std::optional<Row> columns) {
-  const size_t first = losses_.size();
-  to_group(layout_.groups.front(), std::move(columns));
+// The losses from `first` on are of whole rows.
+void Application::complete_from(size_t first) {
   if (losses_.size() == first) return;
-  const Verdicts verdicts = judge(state_, layout_, ranks_);
+  const Verdicts verdicts = judge_all();
   for (size_t i = first; i < losses_.size(); ++i) {
     complete(losses_[i].loser, state_, layout_, verdicts);
     complete(losses_[i].winner, state_, layout_, verdicts);
   }
+}
+
+void Application::finish() {
+  for (size_t g = 1; g < layout_.groups.size(); ++g) list(layout_.groups[g]);
+  const size_t first = losses_.size();
+  list(layout_.groups.front());
+  complete_from(first);
+  if (gone()) add_open_columns();
+  batch_.arrived_.clear();
 }
 
 bool Application::listed(const Sibling& s) const {
@@ -252,63 +310,113 @@ bool Application::listed(const Sibling& s) const {
   });
 }
 
-// When a row goes, the values of its columns go: what was shown, what was open, and what the change
-// says it keeps. Lists those that an erase had not seen and that are not listed. A put that lets an
-// older tombstone win has replaced no column but those it wrote.
-void Application::add_lost_columns(const Verdicts& verdicts) {
-  const VersionVector& seen = change_.erase ? seen_ : kNothing;
+// Lists the values of columns that have no row, where `lost(group, its verdict, the sibling's index
+// and dot)` holds and they are not listed.
+template <class Predicate>
+void Application::list_without_row(Predicate lost) {
+  const Verdicts verdicts = judge_all();
   const Register& existence = find(state_, "");
   if (existence.siblings.empty()) return;
   const Sibling tombstone = shown_sibling(existence, verdicts.of.front());
   for (size_t g = 1; g < layout_.groups.size(); ++g) {
     const Group& group = layout_.groups[g];
     const Register& r = find(state_, group.name);
-    const Verdict& v = verdicts.of[g];
     for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Sibling& s = r.siblings[i];
-      const bool kept = contains(change_.kept, s.version.dot);
-      const bool counts = v.open || i == v.winner || commutes(group);
-      if ((kept || (counts && !seen.covers(s.version.dot))) && !listed(s)) {
-        losses_.push_back({group.name, group.policy.kind, s, tombstone,
-                           kind_of(s, tombstone, false),
-                           decider_of(layout_.groups.front(), layout_, s, tombstone)});
-      }
+      if (!lost(group, verdicts.of[g], i, s.version.dot) || listed(s)) continue;
+      losses_.push_back({group.name, group.policy.kind, s, tombstone, kind_of(s, tombstone, false),
+                         decider_of(layout_.groups.front(), layout_, s, tombstone)});
     }
   }
 }
 
-std::vector<Loss> Application::run() {
-  const bool gone = judge_existence(state_, layout_, ranks_).deleted;
-  std::optional<Row> row;
-  if (!change_.erase) {
-    auto parts = by_group(layout_, change_);
-    row = std::move(parts.extract("").mapped());
-    for (auto& [name, columns] : parts) to_group(named(layout_, name), std::move(columns));
-  }
-  // Existence last: what it says was lost includes the columns, which must be there by then.
-  to_existence(std::move(row));
-  if (gone || !judge_existence(state_, layout_, ranks_).deleted) return std::move(losses_);
-  add_lost_columns(judge(state_, layout_, ranks_));
-  return std::move(losses_);
+// When a row goes, the values of its columns go: what was shown, what was open, and what the change
+// says it keeps. Lists those that an erase had not seen. A put that lets an older tombstone win has
+// replaced no column but those it wrote.
+void Application::add_lost_columns(const Arrival& arrival) {
+  const auto& change = arrival.change;
+  const VersionVector& seen = change.erase ? arrival.seen : kNothing;
+  list_without_row([&](const Group& group, const Verdict& v, size_t i, const Dot& dot) {
+    const bool counts = v.open || i == v.winner || commutes(group);
+    return contains(change.kept, dot) || (counts && !seen.covers(dot));
+  });
 }
 
-}  // namespace
+// What a batch brings to a row that is gone, and leaves open: the put that brought it may be
+// overwritten by one that did not replace this column.
+void Application::add_open_columns() {
+  list_without_row([&](const Group&, const Verdict& v, size_t, const Dot& dot) {
+    return v.open && contains(batch_.arrived_, dot);
+  });
+}
 
-Verdicts judge(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  Verdicts out = judge_existence(state, layout, ranks);
-  for (size_t g = 1; g < layout.groups.size(); ++g) {
-    out.of.push_back(judge_if_written(state, layout, layout.groups[g], ranks));
+void Application::run(const RowChange& change, const Version& version, const VersionVector& seen) {
+  const Arrival arrival{change, version, seen};
+  const bool was_gone = gone();
+  batch_.arrived_.push_back(version.dot);
+  if (change.inserted) batch_.inserted_.push_back(version.dot);
+  std::optional<Row> row;
+  if (!change.erase) {
+    auto parts = by_group(layout_, change);
+    row = std::move(parts.begin()->second);
+    for (auto it = parts.begin() + 1; it != parts.end(); ++it) {
+      to_group(named(layout_, it->first), std::move(it->second), arrival);
+    }
+  }
+  // Existence last: what it says was lost includes the columns, which must be there by then.
+  const size_t first = losses_.size();
+  to_group(layout_.groups.front(), std::move(row), arrival);
+  complete_from(first);
+  if (was_gone || !gone()) return;
+  finish();
+  add_lost_columns(arrival);
+}
+
+bool same_conflict(const Loss& a, const Loss& b) {
+  return a.group == b.group && a.kind == b.kind && a.decided_by == b.decided_by &&
+         a.winner.version == b.winner.version && same_content(a.winner, b.winner);
+}
+
+std::vector<Loss> Batch::apply(RowState& state, const Layout& layout, const RowChange& change,
+                               const Version& version, const VersionVector& transaction_context,
+                               const Ranks& ranks) {
+  state.key = change.key;
+  Application application(state, layout, ranks, *this);
+  application.run(change, version, change.context ? *change.context : transaction_context);
+  return application.take_losses();
+}
+
+std::vector<Loss> Batch::finish(RowState& state, const Layout& layout, const Ranks& ranks) {
+  Application application(state, layout, ranks, *this);
+  application.finish();
+  return application.take_losses();
+}
+
+Verdicts Batch::verdicts(const RowState& state, const Layout& layout, const Ranks& ranks) const {
+  Verdicts out;
+  out.of.reserve(layout.groups.size());
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const bool known = g < registers_.size() && registers_[g].verdict;
+    out.of.push_back(known ? *registers_[g].verdict
+                           : judge_if_written(state, layout, layout.groups[g], ranks));
     out.held |= out.of.back().hold;
   }
+  out.deleted = deleted(state, out.of.front());
   return out;
+}
+
+Verdicts judge(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  return Batch().verdicts(state, layout, ranks);
 }
 
 std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
                         const Version& version, const VersionVector& transaction_context,
                         const Ranks& ranks) {
-  state.key = change.key;
-  const VersionVector& seen = change.context ? *change.context : transaction_context;
-  return Application(state, layout, change, version, seen, ranks).run();
+  Batch batch;
+  auto losses = batch.apply(state, layout, change, version, transaction_context, ranks);
+  auto rest = batch.finish(state, layout, ranks);
+  losses.insert(losses.end(), std::move_iterator(rest.begin()), std::move_iterator(rest.end()));
+  return losses;
 }
 
 std::vector<Loss> decided_late(const RowState& state, const Layout& layout,

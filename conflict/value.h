@@ -1,8 +1,8 @@
 #pragma once
 
+#include <boost/container/flat_map.hpp>
 #include <compare>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -30,8 +30,8 @@ bool identical(const Value& a, const Value& b);
 // numbers by exact numeric value, then integer before double; text and blobs by bytes.
 std::strong_ordering order(const Value& a, const Value& b);
 
-// A row, or some columns of one, by column name.
-using Row = std::map<std::string, Value, std::less<>>;
+// A row, or some columns of one, by column name. Flat: rows are small and copied often.
+using Row = boost::container::flat_map<std::string, Value, std::less<>>;
 
 bool identical(const Row& a, const Row& b);
 

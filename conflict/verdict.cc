@@ -1,6 +1,7 @@
 #include "conflict/verdict.h"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <functional>
 
 #include "conflict/counter.h"
@@ -11,7 +12,8 @@
 namespace entente {
 namespace {
 
-using Candidates = std::vector<const Sibling*>;  // in the register's order; not empty
+// In the register's order; not empty.
+using Candidates = boost::container::small_vector<const Sibling*, 4>;
 
 bool is_existence(const Group& group) { return group.name.empty(); }
 

@@ -300,10 +300,16 @@ class MemoryDatabase final : public Database {
   // Keeps the conflict log: what lost by this change, and which registers now wait for a decision.
   void note(const RowChange& change, const std::vector<Loss>& losses, uint64_t wall_ms) {
     auto& contents = disk_->contents;
+    const Loss* before = nullptr;
     for (const auto& loss : losses) {
       const auto version = [&](const Sibling& s) {
         return RowVersion{s.version, std::string(ranks_.dc(s.version.dot.origin)), s.row};
       };
+      if (before != nullptr && same_conflict(*before, loss)) {
+        contents.resolved.back().losers.push_back(version(loss.loser));
+        continue;
+      }
+      before = &loss;
       contents.resolved.push_back({++disk_->last_conflict,
                                    change.table,
                                    change.key,

@@ -142,21 +142,24 @@ Result<void> Applier::apply_record(const Origin& origin, std::string_view bytes)
 Result<void> Applier::apply_changes(const RecordHead& head, const Record& record) {
   ByteReader in(head.changes);
   for (size_t i = 0; i < head.change_count; ++i) {
-    Result<void> done;
+    const ByteReader start = in;
+    Attempt attempt;
     if (const auto plain = next_plain_change(in)) {
-      done = apply_plain(*plain, record);
-    } else {
-      auto change = decode_change(in);
-      if (!change) return tl::unexpected(change.error());
-      if (!admissible(*change, record.context)) {
-        return fail(Code::kInvalid, "a change has seen more of its row than its transaction has");
-      }
-      if (const auto* schema = std::get_if<SchemaChange>(&*change)) {
-        done = apply_schema(*schema);
-      } else {
-        done = apply_slow(std::get<RowChange>(std::move(*change)), record);
-      }
+      auto tried = apply_plain(*plain, record);
+      if (!tried) return tl::unexpected(tried.error());
+      if (tried->done) continue;
+      attempt = std::move(*tried);
+      in = start;
     }
+    auto change = decode_change(in);
+    if (!change) return tl::unexpected(change.error());
+    if (!admissible(*change, record.context)) {
+      return fail(Code::kInvalid, "a change has seen more of its row than its transaction has");
+    }
+    const auto* schema = std::get_if<SchemaChange>(&*change);
+    auto done = schema != nullptr ? apply_schema(*schema)
+                                  : apply_slow(std::get<RowChange>(std::move(*change)), record,
+                                               std::move(attempt.known));
     if (!done) return done;
   }
   if (!in.done()) return fail(Code::kInvalid, "a record has bytes after its last change");
@@ -210,52 +213,44 @@ void Applier::touched(const Table& t) {
   if (std::find(to_retry_.begin(), to_retry_.end(), &t) == to_retry_.end()) to_retry_.push_back(&t);
 }
 
-Result<void> Applier::apply_plain(const PlainRowChange& change, const Record& record) {
+Result<Applier::Attempt> Applier::apply_plain(const PlainRowChange& change, const Record& record) {
   auto plan = plan_of(change.shape);
   if (!plan) return tl::unexpected(plan.error());
-  if ((*plan)->table == nullptr) return {};  // a table that this file does not have
-  if ((*plan)->simple && !slow_only_) {
-    auto done = try_fast(**plan, change, record);
-    if (!done) return tl::unexpected(done.error());
-    if (*done) return {};
-  }
-  ByteWriter bytes;
-  append_change(bytes, change);
-  ByteReader in(bytes.view());
-  auto whole = decode_change(in);
-  if (!whole) return tl::unexpected(whole.error());
-  return apply_slow(std::get<RowChange>(std::move(*whole)), record);
+  if ((*plan)->table == nullptr) return Attempt{true};  // a table that this file does not have
+  if (!(*plan)->simple || slow_only_) return Attempt{};
+  return try_fast(**plan, change, record);
 }
 
-// The usual case: the change has seen all there is of the row, or the row is new. False: it is not
-// that case, and nothing was done.
-Result<bool> Applier::try_fast(Plan& plan, const PlainRowChange& change, const Record& record) {
+// The usual case: the change has seen all there is of the row, or the row is new.
+Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& change,
+                                           const Record& record) {
   const Table& t = *plan.table;
-  if (is_pending(t, change.key)) return false;
+  if (is_pending(t, change.key)) return Attempt{};
   auto known = rows_.meta(t, change.key);
   if (!known) return tl::unexpected(known.error());
+  const auto attempt = [](bool done) { return Attempt{done}; };
   if (!*known) {
-    if (change.erase || !plan.whole) return false;
+    if (change.erase || !plan.whole) return Attempt{};
     auto done = put_fast(plan, change, false);
-    if (!done || !*done) return done;
+    if (!done || !*done) return done.map(attempt);
     touched(t, change.key, false);
-    return rows_.put_stamp_later(t, change.key, record.stamp).map([] { return true; });
+    return rows_.put_stamp_later(t, change.key, record.stamp).map([] { return Attempt{true}; });
   }
   RowMeta& meta = **known;
-  if (plan.more && !change.erase) return false;
-  if (!meta.simple() || !all_covered(*state_.world, t, meta, plan.groups, record.context)) {
-    return false;
+  if ((plan.more && !change.erase) || !meta.simple() ||
+      !all_covered(*state_.world, t, meta, plan.groups, record.context)) {
+    return Attempt{false, std::move(*known)};
   }
   if (change.erase) {
     meta.rest = t.one_register() ? record.stamp : meta.rest;
     auto done = erase_fast(plan, change, meta);
-    if (!done || !*done) return done;
+    if (!done || !*done) return done.map(attempt);
     meta.row = record.stamp;
     meta.tombstone = true;
   } else {
-    if (meta.tombstone && !plan.whole) return false;
+    if (meta.tombstone && !plan.whole) return Attempt{};
     auto done = put_fast(plan, change, !meta.tombstone);
-    if (!done || !*done) return done;
+    if (!done || !*done) return done.map(attempt);
     if (plan.whole) {
       meta.put_all(record.stamp);
     } else {
@@ -263,7 +258,7 @@ Result<bool> Applier::try_fast(Plan& plan, const PlainRowChange& change, const R
     }
   }
   touched(t, change.key, change.erase);
-  return rows_.put_meta(t, change.key, meta).map([] { return true; });
+  return rows_.put_meta(t, change.key, meta).map([] { return Attempt{true}; });
 }
 
 // False: a constraint refuses it, or the row is not as its version says; the general path decides.
@@ -302,7 +297,8 @@ Result<bool> Applier::erase_fast(Plan& plan, const PlainRowChange& change, RowMe
   return rows_.delete_row(t, change.key).map([] { return true; });
 }
 
-Result<void> Applier::apply_slow(RowChange change, const Record& record) {
+Result<void> Applier::apply_slow(RowChange change, const Record& record,
+                                 std::optional<RowMeta> known) {
   const World& world = *state_.world;
   const Table* t = world.find(change.table);
   if (t == nullptr) return {};
@@ -310,24 +306,28 @@ Result<void> Applier::apply_slow(RowChange change, const Record& record) {
   if (!parts || parts->size() != t->key.size()) {
     return fail(Code::kInvalid, "a row change of table " + t->def.name + " has no usable key");
   }
-  std::erase_if(change.columns, [&](const auto& c) { return t->find(c.first) == nullptr; });
-  auto found = pending(*t, change.key);
+  forget_unknown_columns(change.columns, *t);
+  auto found = pending(*t, change.key, std::move(known));
   if (!found) return tl::unexpected(found.error());
-  Loaded* loaded = *found;
-  const auto losses =
-      entente::apply(loaded->state, t->layout, change, record.version, record.context, world.ranks);
-  if (auto done = log_.add(world, *t, change.key, losses, wall_ms_); !done) return done;
-  return {};
+  auto& [row, batch] = **found;
+  auto losses =
+      batch.apply(row.state, t->layout, change, record.version, record.context, world.ranks);
+  return log_.add(world, *t, change.key, std::move(losses), wall_ms_);
 }
 
-Result<Loaded*> Applier::pending(const Table& t, const Key& key) {
-  if (const auto it = pending_.find(std::pair(&t, key)); it != pending_.end()) return &it->second;
+Result<Applier::Pending*> Applier::pending(const Table& t, const Key& key,
+                                           std::optional<RowMeta> known) {
+  if (const auto it = pending_.find({&t, key}); it != pending_.end()) return &it->second;
   if (pending_.size() >= kPendingMax) {
     if (auto done = store_pending(); !done) return tl::unexpected(done.error());
   }
-  auto loaded = rows_.load(*state_.world, t, key);
-  if (!loaded) return tl::unexpected(loaded.error());
-  return &pending_.emplace(std::pair(&t, key), std::move(*loaded)).first->second;
+  const World& world = *state_.world;
+  auto shown = rows_.shown(t, key);
+  if (!shown) return tl::unexpected(shown.error());
+  auto row = known ? rows_.load(world, t, key, std::move(*shown), std::move(known))
+                   : rows_.load(world, t, key, std::move(*shown));
+  if (!row) return tl::unexpected(row.error());
+  return &pending_.emplace(RowName(&t, key), Pending{std::move(*row), {}}).first->second;
 }
 
 bool Applier::is_pending(const Table& t, std::string_view key) const {
@@ -335,11 +335,15 @@ bool Applier::is_pending(const Table& t, std::string_view key) const {
 }
 
 Result<void> Applier::store_pending() {
-  for (const auto& [name, row] : pending_) {
+  const World& world = *state_.world;
+  for (auto& [name, pending] : pending_) {
     const auto& [t, key] = name;
-    auto done = rows_.store(*state_.world, *t, key, row.state, row, wall_ms_);
-    if (!done) return done;
-    touched(*t, key, !visible(row.state, t->layout, state_.world->ranks));
+    auto& [row, batch] = pending;
+    auto losses = batch.finish(row.state, t->layout, world.ranks);
+    if (auto done = log_.add(world, *t, key, std::move(losses), wall_ms_); !done) return done;
+    const Verdicts verdicts = batch.verdicts(row.state, t->layout, world.ranks);
+    if (auto done = rows_.store(world, *t, key, row, verdicts, wall_ms_); !done) return done;
+    touched(*t, key, !visible(row.state, t->layout, verdicts));
   }
   pending_.clear();
   return {};
@@ -375,11 +379,11 @@ Result<void> Applier::judge_again(const Table& t, const Key& key) {
   const World& world = *state_.world;
   auto loaded = rows_.load(world, t, key);
   if (!loaded) return tl::unexpected(loaded.error());
-  auto were_open = log_.open_groups(t, key);
-  if (!were_open) return tl::unexpected(were_open.error());
-  const auto losses = decided_late(loaded->state, t.layout, *were_open, world.ranks);
-  if (auto done = log_.add(world, t, key, losses, wall_ms_); !done) return done;
-  return rows_.store(world, t, key, loaded->state, *loaded, wall_ms_);
+  std::vector<std::string> were_open;
+  for (const auto& [group, note] : loaded->open) were_open.push_back(group);
+  auto losses = decided_late(loaded->state, t.layout, were_open, world.ranks);
+  if (auto done = log_.add(world, t, key, std::move(losses), wall_ms_); !done) return done;
+  return rows_.store(world, t, key, *loaded, wall_ms_);
 }
 
 Result<void> Applier::retry(const std::vector<const Table*>& tables) {
@@ -469,7 +473,7 @@ Result<void> Applier::judge_all(uint64_t wall_ms) {
   to_retry_.clear();
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
   const Rollback rollback(db_);
-  return judge_again("SELECT DISTINCT tbl, key FROM _entente_siblings")
+  return judge_again("SELECT tbl, key FROM _entente_siblings")
       .and_then([&] { return rows_.flush(); })
       .and_then([&] { return run(commit_, "COMMIT"); });
 }
@@ -485,9 +489,8 @@ Result<Applier::Taken> Applier::collect_row(const Table& t, const Key& key,
   }
   taken.some = loaded->meta && collapse(state, t.layout, stable, state_.world->ranks);
   if (!taken.some) return taken;
-  auto done = state.registers.empty()
-                  ? rows_.forget_row(t, key, *loaded->meta)
-                  : rows_.store(*state_.world, t, key, state, *loaded, wall_ms_);
+  auto done = state.registers.empty() ? rows_.forget_row(t, key, *loaded->meta)
+                                      : rows_.store(*state_.world, t, key, *loaded, wall_ms_);
   return done.map([&] { return taken; });
 }
 

@@ -58,16 +58,28 @@ class Applier {
     const VersionVector& context;
   };
 
+  // What came of the usual way. Not done: nothing was, and the row's version if it was looked up.
+  struct Attempt {
+    bool done = false;
+    std::optional<RowMeta> known = {};
+  };
+
+  // A row that this call changes, and what has come for it.
+  struct Pending {
+    Loaded row;
+    Batch batch;
+  };
+
   Result<void> apply_run(const Run& run, std::vector<LogChunk>& chunks);
   Result<void> apply_record(const Origin& origin, std::string_view record);
   Result<Stream*> stream_of(const Origin& origin, std::string_view first_record);
   Result<void> apply_changes(const RecordHead& head, const Record& record);
-  Result<void> apply_plain(const PlainRowChange& change, const Record& record);
-  Result<bool> try_fast(Plan& plan, const PlainRowChange& change, const Record& record);
+  Result<Attempt> apply_plain(const PlainRowChange& change, const Record& record);
+  Result<Attempt> try_fast(Plan& plan, const PlainRowChange& change, const Record& record);
   Result<bool> put_fast(Plan& plan, const PlainRowChange& change, bool exists);
   Result<bool> erase_fast(Plan& plan, const PlainRowChange& change, RowMeta& meta);
-  Result<void> apply_slow(RowChange change, const Record& record);
-  Result<Loaded*> pending(const Table& t, const Key& key);
+  Result<void> apply_slow(RowChange change, const Record& record, std::optional<RowMeta> known);
+  Result<Pending*> pending(const Table& t, const Key& key, std::optional<RowMeta> known);
   bool is_pending(const Table& t, std::string_view key) const;
   Result<void> store_pending();
   Result<void> apply_schema(const SchemaChange& change);
@@ -107,7 +119,7 @@ class Applier {
   // Rows that are stored at the end of the transaction: hot ones change many times in it. Whatever
   // looks at rows otherwise stores them first. Empty between transactions.
   using RowName = std::pair<const Table*, Key>;
-  std::map<RowName, Loaded, std::less<>> pending_;
+  std::map<RowName, Pending> pending_;
   std::pair<int64_t, Key> collected_up_to_;  // where the next look for what to collect begins
   uint64_t wall_ms_ = 0;
   bool changed_schema_ = false;

@@ -170,6 +170,7 @@ void write_sql(Table& t) {
                key_condition(t, 1);
   t.delete_row = "DELETE FROM " + quote_name(t.def.name) + " WHERE " + key_condition(t, 1);
   t.insert_row = t.insert_sql(all);
+  t.update_row = t.by_name.empty() ? "" : t.update_sql(t.by_name);
 }
 
 // The group of a column has its id, one of several that of its first.

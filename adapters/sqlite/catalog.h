@@ -64,7 +64,7 @@ struct Table {
   std::string read_version, put_version;
   std::string put_versions;  // of kVersionsAtOnce rows, without extras
   std::string delete_version;
-  std::string read_row, insert_row, delete_row;
+  std::string read_row, insert_row, update_row, delete_row;
 
   bool one_register() const { return layout.groups.size() == 1; }
   const Column* find(std::string_view column) const;

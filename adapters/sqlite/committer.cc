@@ -448,22 +448,20 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   if (c.intent != nullptr && !c.plain) change.decider = c.intent->decider;
   add_bases(change, loaded->state, t.layout, image(c, c.before));
   append_change(record.changes, Change(change));
-  const auto losses =
-      apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);
-  if (auto done = log_.add(world, t, key, losses, group_.wall_ms); !done) return done;
+  auto losses = apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);
+  if (auto done = log_.add(world, t, key, std::move(losses), group_.wall_ms); !done) return done;
   loaded->shown = image(c, c.after);
-  return settle(t, key, loaded->state, *loaded);
+  return settle(t, key, *loaded);
 }
 
 // Stores the state, over a user's row that may already show it.
-Result<void> Committer::settle(const Table& t, const Key& key, const RowState& state,
-                               Loaded& before) {
-  const auto want = visible(state, t.layout, state_.world->ranks);
-  if (RowStore::shows(before.shown, want)) {
-    return rows_.store(*state_.world, t, key, state, before, group_.wall_ms);
+Result<void> Committer::settle(const Table& t, const Key& key, const Loaded& row) {
+  const auto want = visible(row.state, t.layout, state_.world->ranks);
+  if (RowStore::shows(row.shown, want)) {
+    return rows_.store(*state_.world, t, key, row, group_.wall_ms);
   }
   const Quiet quiet(db_);
-  return rows_.store(*state_.world, t, key, state, before, group_.wall_ms);
+  return rows_.store(*state_.world, t, key, row, group_.wall_ms);
 }
 
 }  // namespace entente::sqlite

@@ -69,7 +69,7 @@ class Committer {
                            const Stamp& stamp);
   const std::vector<size_t>& columns_of(const Capture::Change& c);
   std::optional<Row> image(const Capture::Change& c, uint32_t at) const;
-  Result<void> settle(const Table& t, const Key& key, const RowState& state, Loaded& before);
+  Result<void> settle(const Table& t, const Key& key, const Loaded& row);
   void append_plain(const Capture::Change& c, const std::vector<size_t>& columns, Record& record);
   void append_record(Record& record, const std::vector<SchemaChange>& schema,
                      const std::string& declares_dc);

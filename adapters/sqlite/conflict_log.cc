@@ -16,8 +16,16 @@ std::string encode_sibling(const World& world, const Sibling& s) {
   out.varint(stamp.seq);
   out.u64(stamp.hlc);
   out.u8(s.row ? 1 : 0);
-  if (s.row) out.raw(encode_row(*s.row));
+  if (s.row) append_row(out, *s.row);
   return out.take();
+}
+
+std::string insert_text(size_t rows) {
+  std::string sql =
+      "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, ms, winner, losers, "
+      "decider) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
+  for (size_t i = 1; i < rows; ++i) sql += ", (?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
+  return sql;
 }
 
 RowVersion listed(const World& world, const Sibling& s) {
@@ -38,6 +46,18 @@ Result<RowVersion> decode_sibling(const World& world, std::string_view bytes) {
   }
   if (!in.ok()) return fail(Code::kCorrupt, "the conflict log holds bytes that are not an entry");
   return listed(world, s);
+}
+
+Result<std::vector<RowVersion>> decode_siblings(const World& world, std::string_view bytes) {
+  ByteReader in(bytes);
+  std::vector<RowVersion> out;
+  while (in.ok() && in.left() > 0) {
+    auto s = decode_sibling(world, in.string());
+    if (!s) return tl::unexpected(s.error());
+    out.push_back(std::move(*s));
+  }
+  if (!in.ok()) return fail(Code::kCorrupt, "the conflict log holds bytes that are not an entry");
+  return out;
 }
 
 // Fills in an open entry from the row's state now; false if it was settled meanwhile.
@@ -72,7 +92,7 @@ bool describe_open(const World& world, const Table& t, const RowState& state, Co
 
 std::string query_text(const ConflictQuery& query) {
   std::string sql =
-      "SELECT id, tbl, key, open, grp, policy, kind, ms, winner, loser, decider, note FROM "
+      "SELECT id, tbl, key, open, grp, policy, kind, ms, winner, losers, decider, note FROM "
       "_entente_conflicts "
       "WHERE id > ?1";
   if (query.state == ConflictQuery::State::kOpen) sql += " AND open = 1";
@@ -84,9 +104,13 @@ std::string query_text(const ConflictQuery& query) {
 
 }  // namespace
 
+void append_row(ByteWriter& out, const Row& row) {
+  for (const auto& [name, value] : row) out.string(name), out.value(value);
+}
+
 std::string encode_row(const Row& row) {
   ByteWriter out;
-  for (const auto& [name, value] : row) out.string(name), out.value(value);
+  append_row(out, row);
   return out.take();
 }
 
@@ -101,7 +125,7 @@ Result<Row> decode_row(std::string_view bytes) {
   return row;
 }
 
-Result<Stmt*> ConflictLog::plan(Stmt& stmt, const char* sql) {
+Result<Stmt*> ConflictLog::plan(Stmt& stmt, const std::string& sql) {
   if (!stmt) {
     auto made = db_.prepare(sql);
     if (!made) return tl::unexpected(made.error());
@@ -111,20 +135,53 @@ Result<Stmt*> ConflictLog::plan(Stmt& stmt, const char* sql) {
 }
 
 Result<void> ConflictLog::add(const World& world, const Table& table, const Key& key,
-                              const std::vector<Loss>& losses, uint64_t now_ms) {
-  if (losses.empty()) return {};
-  auto q = plan(add_,
-                "INSERT INTO _entente_conflicts (tbl, key, open, grp, policy, kind, ms, winner, "
-                "loser, decider) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-  if (!q) return tl::unexpected(q.error());
-  for (const auto& loss : losses) {
-    const std::string winner = encode_sibling(world, loss.winner),
-                      loser = encode_sibling(world, loss.loser);
-    (*q)->bind_all(table.id, Bytes{key}, Text{loss.group}, static_cast<int64_t>(loss.policy),
-                   Text{loss.kind}, now_ms, Bytes{winner}, Bytes{loser}, Text{loss.decided_by});
-    if (auto done = (*q)->run(); !done) return done;
+                              std::vector<Loss> losses, uint64_t now_ms) {
+  for (auto it = losses.begin(); it != losses.end();) {
+    Loss& first = *it;
+    ByteWriter losers;
+    for (; it != losses.end() && same_conflict(*it, first); ++it) {
+      losers.string(encode_sibling(world, it->loser));
+    }
+    later_.push_back({table.id, first.policy, now_ms, key, std::move(first.group),
+                      std::move(first.kind), encode_sibling(world, first.winner), losers.take(),
+                      std::move(first.decided_by)});
+    if (later_.size() < kAtOnce) continue;
+    if (auto done = flush(); !done) return done;
   }
-  return trim(losses.size());
+  return {};
+}
+
+Result<void> ConflictLog::flush() {
+  if (later_.empty()) return {};
+  const bool many = later_.size() == kAtOnce;
+  const size_t at_once = many ? kAtOnce : 1;
+  Stmt& stmt = many ? add_many_ : add_;
+  if (!stmt) {
+    if (auto made = plan(stmt, insert_text(at_once)); !made) return tl::unexpected(made.error());
+  }
+  for (size_t i = 0; i < later_.size(); i += at_once) {
+    auto done = write(std::span(later_).subspan(i, at_once), stmt);
+    if (!done) return done;
+  }
+  const size_t added = later_.size();
+  later_.clear();
+  return trim(added);
+}
+
+Result<void> ConflictLog::write(std::span<const Entry> entries, Stmt& stmt) {
+  int at = 0;
+  for (const auto& e : entries) {
+    stmt.bind(++at, e.table);
+    stmt.bind(++at, Bytes{e.key});
+    stmt.bind(++at, Text{e.group});
+    stmt.bind(++at, static_cast<int64_t>(e.policy));
+    stmt.bind(++at, Text{e.kind});
+    stmt.bind(++at, e.ms);
+    stmt.bind(++at, Bytes{e.winner});
+    stmt.bind(++at, Bytes{e.losers});
+    stmt.bind(++at, Text{e.decider});
+  }
+  return stmt.run();
 }
 
 // Looks only once every sixteenth of the limit, so that the log may be that much longer.
@@ -157,20 +214,6 @@ Result<void> ConflictLog::set_open(const Table& table, const Key& key, std::stri
   (*q)->bind_all(table.id, Bytes{key}, Text{group}, Text{kind});
   if (open) (*q)->bind(5, Text{note}), (*q)->bind(6, now_ms);
   return (*q)->run();
-}
-
-Result<std::vector<std::string>> ConflictLog::open_groups(const Table& table, const Key& key) {
-  auto q = plan(open_groups_,
-                "SELECT grp FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND kind = 'open' "
-                "AND open = 1");
-  if (!q) return tl::unexpected(q.error());
-  (*q)->bind_all(table.id, Bytes{key});
-  Rows rows(**q);
-  std::vector<std::string> groups;
-  auto row = rows.next();
-  for (; row && *row; row = rows.next()) groups.emplace_back((*q)->bytes(0));
-  if (!row) return tl::unexpected(row.error());
-  return groups;
 }
 
 Result<void> ConflictLog::forget_before(uint64_t ms) {
@@ -243,10 +286,10 @@ Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& w
       if (!describe_open(world, *t, loaded->state, e)) continue;
     } else {
       auto winner = decode_sibling(world, (*q)->bytes(8));
-      auto loser = decode_sibling(world, (*q)->bytes(9));
-      if (!winner || !loser) return fail(Code::kCorrupt, "the conflict log cannot be read");
+      auto losers = decode_siblings(world, (*q)->bytes(9));
+      if (!winner || !losers) return fail(Code::kCorrupt, "the conflict log cannot be read");
       e.winner = std::move(*winner);
-      e.losers.push_back(std::move(*loser));
+      e.losers = std::move(*losers);
     }
     out.push_back(std::move(e));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@ namespace entente::sqlite {
 class RowStore;
 
 // A sibling as side tables store it: its row, by column name.
+void append_row(ByteWriter& out, const Row& row);
 std::string encode_row(const Row& row);
 Result<Row> decode_row(std::string_view bytes);
 
@@ -28,13 +30,15 @@ class ConflictLog {
  public:
   ConflictLog(Connection& db, size_t rows_max) : db_(db), rows_max_(rows_max) {}
 
-  Result<void> add(const World& world, const Table& table, const Key& key,
-                   const std::vector<Loss>& losses, uint64_t now_ms);
+  // Lists what lost; written with others in one statement: by flush(), or when many wait.
+  Result<void> add(const World& world, const Table& table, const Key& key, std::vector<Loss> losses,
+                   uint64_t now_ms);
+  Result<void> flush();
+  // Forgets what waits to be written: it belongs to a transaction that is undone.
+  void drop_waiting() { later_.clear(); }
   // Marks a register, or a whole row, as waiting, with a note why; or as settled.
   Result<void> set_open(const Table& table, const Key& key, std::string_view group,
                         std::string_view kind, bool open, std::string_view note, uint64_t now_ms);
-  // The registers of a row that wait for a decision.
-  Result<std::vector<std::string>> open_groups(const Table& table, const Key& key);
   // Forgets resolved conflicts detected before this, some a call.
   Result<void> forget_before(uint64_t ms);
   Result<bool> is_open(const Table& table, const Key& key, std::string_view kind);
@@ -42,13 +46,22 @@ class ConflictLog {
   Result<std::vector<Key>> waiting(const Table& table, std::string_view kind);
 
  private:
+  static constexpr size_t kAtOnce = 32;
+  struct Entry {
+    int64_t table;
+    PolicyKind policy;
+    uint64_t ms;
+    std::string key, group, kind, winner, losers, decider;
+  };
+  Result<void> write(std::span<const Entry> entries, Stmt& stmt);
   Result<void> trim(size_t added);
-  Result<Stmt*> plan(Stmt& stmt, const char* sql);
+  Result<Stmt*> plan(Stmt& stmt, const std::string& sql);
 
   Connection& db_;
   size_t rows_max_;
-  size_t until_trim_ = 0;  // additions until the next look
-  Stmt add_, open_, close_, trim_, waiting_, is_open_, open_groups_, forget_;
+  size_t until_trim_ = 0;     // additions until the next look
+  std::vector<Entry> later_;  // kAtOnce at most
+  Stmt add_, add_many_, open_, close_, trim_, waiting_, is_open_, forget_;
 };
 
 // Reads a page of it. Open ones are listed with their values as they are now.

@@ -144,7 +144,7 @@ Result<void> Orphans::check(const World& world, const Table& t, const Key& key, 
   }
   if (*orphan || !was_hidden) return {};
   if (t.referenced) came_.insert(&t);
-  return rows_.store(world, t, key, loaded->state, *loaded, now_ms);
+  return rows_.store(world, t, key, *loaded, now_ms);
 }
 
 }  // namespace entente::sqlite

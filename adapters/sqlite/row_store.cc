@@ -116,8 +116,11 @@ RowMeta meta_of(const World& world, const Table& t, const RowState& state, const
 
 constexpr uint8_t kHasRow = 1, kHasBase = 2, kHasAddend = 4;
 
-std::string encode_sibling(const Sibling& s) {
-  ByteWriter out;
+void append_sibling(ByteWriter& out, const World& world, const Sibling& s) {
+  const Stamp stamp = stamp_of(world, s.version);
+  out.varint(static_cast<uint64_t>(stamp.origin));
+  out.varint(stamp.seq);
+  out.u64(stamp.hlc);
   out.u8(static_cast<uint8_t>((s.row ? kHasRow : 0) | (s.base ? kHasBase : 0) |
                               (s.addend ? kHasAddend : 0)));
   if (s.row) out.string(encode_row(*s.row));
@@ -125,7 +128,6 @@ std::string encode_sibling(const Sibling& s) {
   if (s.addend) {
     out.wide(s.addend->sum), out.wide(s.addend->floor), out.varint(s.addend->floor_seq);
   }
-  return out.take();
 }
 
 Result<std::optional<Row>> read_row_if(bool there, ByteReader& in) {
@@ -133,24 +135,79 @@ Result<std::optional<Row>> read_row_if(bool there, ByteReader& in) {
   return decode_row(in.string()).map([](Row row) { return std::optional(std::move(row)); });
 }
 
-Result<Sibling> decode_sibling(const Version& version, std::string_view bytes) {
-  ByteReader in(bytes);
+Result<Sibling> read_sibling(const World& world, ByteReader& in) {
+  Stamp stamp;
+  stamp.origin = static_cast<int64_t>(in.varint());
+  stamp.seq = in.varint();
+  stamp.hlc = in.u64();
   const uint8_t flags = in.u8();
   auto row = read_row_if(flags & kHasRow, in);
   if (!row) return tl::unexpected(row.error());
   auto base = read_row_if(flags & kHasBase, in);
   if (!base) return tl::unexpected(base.error());
-  Sibling s{version, std::move(*row), std::move(*base)};
+  Sibling s{version_of(world, stamp), std::move(*row), std::move(*base)};
   if (flags & kHasAddend) {
     Addend a;
     a.sum = in.wide(), a.floor = in.wide(), a.floor_seq = in.varint();
     s.addend = a;
   }
-  if (!in.done()) return fail(Code::kCorrupt, "a side table holds bytes that are not a value");
   return s;
 }
 
+// What the side table holds of a row: its registers that need it, each whole.
+std::string encode_registers(const World& world, const Table& t, const RowState& state,
+                             const OpenGroups& open) {
+  ByteWriter out;
+  out.varint(open.size());
+  for (const auto& [group, note] : open) out.string(group), out.string(note);
+  for (const auto& group : t.layout.groups) {
+    const Register* r = written(state, group);
+    if (r == nullptr || !needs_side_table(*r, group)) continue;
+    out.string(group.name);
+    out.varint(r->siblings.size());
+    for (const auto& s : r->siblings) append_sibling(out, world, s);
+  }
+  return out.take();
+}
+
+Result<void> read_registers(const World& world, std::string_view bytes, RowState& state,
+                            OpenGroups& open) {
+  ByteReader in(bytes);
+  for (size_t n = in.count(2); n > 0 && in.ok(); --n) {
+    std::string group(in.string());
+    open.emplace(std::move(group), in.string());
+  }
+  while (in.ok() && in.left() > 0) {
+    Register& r = state.registers[std::string(in.string())];
+    r.siblings.clear();
+    const size_t n = in.count(11);
+    for (size_t i = 0; i < n; ++i) {
+      auto s = read_sibling(world, in);
+      if (!s) return tl::unexpected(s.error());
+      r.siblings.push_back(std::move(*s));
+    }
+  }
+  if (!in.ok()) return fail(Code::kCorrupt, "a side table holds bytes that are not a row's values");
+  return {};
+}
+
+// The registers that nobody has decided, and why not.
+OpenGroups open_of(const Table& t, const Verdicts& verdicts) {
+  OpenGroups open;
+  for (size_t g = 0; g < t.layout.groups.size() && !verdicts.deleted; ++g) {
+    const Verdict& v = verdicts.of[g];
+    if (v.open) open.emplace(t.layout.groups[g].name, v.failure);
+  }
+  return open;
+}
+
 }  // namespace
+
+void forget_unknown_columns(Row& columns, const Table& t) {
+  for (auto it = columns.begin(); it != columns.end();) {
+    it = t.find(it->first) == nullptr ? columns.erase(it) : std::next(it);
+  }
+}
 
 bool bind_encoded(Stmt& stmt, int at, ByteReader& in) {
   const std::string_view rest = in.rest();
@@ -177,7 +234,7 @@ Result<Stmt*> RowStore::plan(const Table& t, Plan which) {
   if (stmt) return &stmt;
   const std::array<const std::string*, static_cast<size_t>(Plan::kCount)> sql = {
       &t.read_version, &t.put_version, &t.put_versions, &t.delete_version,
-      &t.read_row,     &t.insert_row,  &t.delete_row};
+      &t.read_row,     &t.insert_row,  &t.update_row,   &t.delete_row};
   auto made = db_.prepare(*sql[static_cast<size_t>(which)]);
   if (!made) return tl::unexpected(made.error());
   stmt = std::move(*made);
@@ -198,7 +255,7 @@ void RowStore::tidy() {
 
 Result<std::optional<RowMeta>> RowStore::meta(const Table& t, std::string_view key) {
   if (waits(t, key)) {
-    if (auto done = flush(); !done) return tl::unexpected(done.error());
+    if (auto done = flush_versions(); !done) return tl::unexpected(done.error());
   }
   auto q = plan(t, Plan::kReadVersion);
   if (!q) return tl::unexpected(q.error());
@@ -220,7 +277,7 @@ Result<void> RowStore::put_meta(const Table& t, std::string_view key, const RowM
     if (auto done = mark_unsettled(t, key); !done) return done;
   }
   if (waits(t, key)) {
-    if (auto done = flush(); !done) return done;
+    if (auto done = flush_versions(); !done) return done;
   }
   auto q = plan(t, Plan::kPutVersion);
   if (!q) return tl::unexpected(q.error());
@@ -243,14 +300,11 @@ Result<void> RowStore::mark_unsettled(const Table& t, std::string_view key) {
 
 Result<void> RowStore::forget_row(const Table& t, const Key& key, const RowMeta& meta) {
   if (waits(t, key)) {
-    if (auto done = flush(); !done) return done;
+    if (auto done = flush_versions(); !done) return done;
   }
   if (meta.siblings) {
     --(*extras_)[t.id].siblings;
-    auto q = plan("DELETE FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
-    if (!q) return tl::unexpected(q.error());
-    (*q)->bind_all(t.id, Bytes{key});
-    if (auto done = (*q)->run(); !done) return done;
+    if (auto done = forget_siblings(t, key); !done) return done;
   }
   auto q = plan(t, Plan::kDeleteVersion);
   if (!q) return tl::unexpected(q.error());
@@ -277,7 +331,7 @@ bool RowStore::waits(const Table& t, std::string_view key) const {
 
 Result<void> RowStore::put_stamp_later(const Table& t, std::string_view key, const Stamp& stamp) {
   if (later_table_ != &t || later_.size() == kVersionsAtOnce) {
-    if (auto done = flush(); !done) return done;
+    if (auto done = flush_versions(); !done) return done;
   }
   later_table_ = &t;
   later_.push_back(
@@ -287,6 +341,19 @@ Result<void> RowStore::put_stamp_later(const Table& t, std::string_view key, con
 }
 
 Result<void> RowStore::flush() {
+  if (log_ != nullptr) {
+    if (auto done = log_->flush(); !done) return done;
+  }
+  return flush_versions();
+}
+
+void RowStore::drop_waiting() {
+  later_.clear();
+  later_keys_.clear();
+  if (log_ != nullptr) log_->drop_waiting();
+}
+
+Result<void> RowStore::flush_versions() {
   if (later_.empty()) return {};
   const Table& t = *later_table_;
   Result<void> done;
@@ -308,7 +375,8 @@ Result<void> RowStore::flush() {
     }
     done = (*q)->run();
   }
-  drop_waiting();
+  later_.clear();
+  later_keys_.clear();
   return done;
 }
 
@@ -349,12 +417,17 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
 }
 
 Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key,
-                              std::optional<Row> row) {
-  Loaded out;
+                              std::optional<Row> shown) {
   auto meta = this->meta(t, key);
   if (!meta) return tl::unexpected(meta.error());
-  out.meta = std::move(*meta);
-  out.shown = std::move(row);
+  return load(world, t, key, std::move(shown), std::move(*meta));
+}
+
+Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key,
+                              std::optional<Row> shown, std::optional<RowMeta> meta) {
+  Loaded out;
+  out.meta = std::move(meta);
+  out.shown = std::move(shown);
   out.state.key = key;
   if (!out.meta && !out.shown) return out;
   const RowMeta known = out.meta.value_or(RowMeta{});
@@ -368,56 +441,62 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
     return tl::unexpected(done.error());
   }
   if (known.siblings) {
-    if (auto done = load_siblings(world, t, key, out.state); !done) {
+    if (auto done = load_siblings(world, t, key, out); !done) {
       return tl::unexpected(done.error());
     }
   }
   return out;
 }
 
-// A register that is in the side table is there whole.
 Result<void> RowStore::load_siblings(const World& world, const Table& t, const Key& key,
-                                     RowState& state) {
-  auto q = plan("SELECT grp, o, s, h, value FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
+                                     Loaded& row) {
+  auto q = plan("SELECT registers FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
   if (!q) return tl::unexpected(q.error());
   (*q)->bind_all(t.id, Bytes{key});
   Rows rows(**q);
-  std::map<std::string, Register, std::less<>> whole;
-  auto row = rows.next();
-  for (; row && *row; row = rows.next()) {
-    const Stamp stamp{(*q)->integer(1), (*q)->natural(2), (*q)->natural(3)};
-    auto s = decode_sibling(version_of(world, stamp), (*q)->bytes(4));
-    if (!s) return tl::unexpected(s.error());
-    insert(whole[std::string((*q)->bytes(0))], std::move(*s));
-  }
-  if (!row) return tl::unexpected(row.error());
-  for (auto& [group, r] : whole) state.registers.insert_or_assign(group, std::move(r));
-  return {};
+  auto found = rows.next();
+  if (!found) return tl::unexpected(found.error());
+  return *found ? read_registers(world, (*q)->bytes(0), row.state, row.open) : Result<void>();
 }
 
-Result<void> RowStore::store(const World& world, const Table& t, const Key& key,
-                             const RowState& state, const Loaded& before, uint64_t now_ms) {
-  const Verdicts verdicts = judge(state, t.layout, world.ranks);
-  auto why = show(t, key, visible(state, t.layout, verdicts), before);
+Result<void> RowStore::store(const World& world, const Table& t, const Key& key, const Loaded& row,
+                             uint64_t now_ms) {
+  return store(world, t, key, row, judge(row.state, t.layout, world.ranks), now_ms);
+}
+
+Result<void> RowStore::store(const World& world, const Table& t, const Key& key, const Loaded& row,
+                             const Verdicts& verdicts, uint64_t now_ms) {
+  auto why = show(t, key, visible(row.state, t.layout, verdicts), row);
   if (!why) return tl::unexpected(why.error());
-  return write_down(world, t, key, state, verdicts, before, *why, now_ms);
+  return write_down(world, t, key, verdicts, row, *why, now_ms);
 }
 
 Result<void> RowStore::hide(const World& world, const Table& t, const Key& key, const Loaded& row,
                             Hidden why, uint64_t now_ms) {
   if (auto done = delete_row(t, key); !done) return done;
   const Verdicts verdicts = judge(row.state, t.layout, world.ranks);
-  return write_down(world, t, key, row.state, verdicts, row, why, now_ms);
+  return write_down(world, t, key, verdicts, row, why, now_ms);
 }
 
 Result<void> RowStore::write_down(const World& world, const Table& t, const Key& key,
-                                  const RowState& state, const Verdicts& verdicts,
-                                  const Loaded& before, Hidden why, uint64_t now_ms) {
-  const RowMeta meta = meta_of(world, t, state, verdicts, why != Hidden::kNo);
-  const bool had = before.meta && before.meta->siblings;
-  if (auto done = store_siblings(world, t, key, state, had, meta.siblings); !done) return done;
+                                  const Verdicts& verdicts, const Loaded& row, Hidden why,
+                                  uint64_t now_ms) {
+  const RowMeta meta = meta_of(world, t, row.state, verdicts, why != Hidden::kNo);
+  const bool had = row.meta && row.meta->siblings;
+  if (meta.siblings) {
+    auto q = plan("INSERT OR REPLACE INTO _entente_siblings VALUES (?1, ?2, ?3)");
+    if (!q) return tl::unexpected(q.error());
+    const OpenGroups open = open_of(t, verdicts);
+    const std::string registers = encode_registers(world, t, row.state, open);
+    (*q)->bind_all(t.id, Bytes{key}, Bytes{registers});
+    if (auto done = (*q)->run(); !done) return done;
+    if (auto done = list_open(t, key, row.open, open, now_ms); !done) return done;
+  } else if (had) {
+    if (auto done = forget_siblings(t, key); !done) return done;
+    if (auto done = list_open(t, key, row.open, {}, now_ms); !done) return done;
+  }
   if (auto done = put_meta(t, key, meta); !done) return done;
-  return note(t, key, verdicts, before, meta, why, now_ms);
+  return count(t, key, row.meta.value_or(RowMeta{}), meta, why, now_ms);
 }
 
 // Makes the user's table show `want`, if its constraints let it; says why not.
@@ -430,10 +509,8 @@ Result<RowStore::Hidden> RowStore::show(const Table& t, const Key& key,
     return why;
   };
   if (!want) return hide(Hidden::kNo);
-  Row row;
-  for (const auto& [name, value] : *want) {
-    if (t.find(name) != nullptr) row.emplace(name, value);
-  }
+  Row row = *want;
+  forget_unknown_columns(row, t);
   if (before.shown && shows(before.shown, row)) return Hidden::kNo;
   auto done = put_row(t, key, row, before.shown.has_value());
   if (done) return Hidden::kNo;
@@ -444,70 +521,71 @@ Result<RowStore::Hidden> RowStore::show(const Table& t, const Key& key,
 }
 
 Result<void> RowStore::put_row(const Table& t, const Key& key, const Row& row, bool exists) {
+  return exists ? update_row(t, key, row) : insert_row(t, key, row);
+}
+
+Result<void> RowStore::insert_row(const Table& t, const Key& key, const Row& row) {
   auto full = with_key(t, key, row);
   if (!full) return tl::unexpected(full.error());
-  const Row& values = exists ? row : *full;
   std::vector<size_t> which;
   for (size_t i = 0; i < t.columns.size(); ++i) {
-    if (values.contains(t.columns[i].name)) which.push_back(i);
+    if (full->contains(t.columns[i].name)) which.push_back(i);
   }
-  if (which.empty()) return {};
-  auto q = plan(exists ? t.update_sql(which) : t.insert_sql(which));
+  auto q = plan(t.insert_sql(which));
   if (!q) return tl::unexpected(q.error());
   int at = 0;
-  for (const size_t i : which) (*q)->bind(++at, values.find(t.columns[i].name)->second);
-  if (exists) bind_key(**q, at + 1, key);
+  for (const size_t i : which) (*q)->bind(++at, full->find(t.columns[i].name)->second);
   return (*q)->run();
 }
 
-Result<void> RowStore::store_siblings(const World& world, const Table& t, const Key& key,
-                                      const RowState& state, bool had, bool has) {
-  if (had) {
-    auto q = plan("DELETE FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
-    if (!q) return tl::unexpected(q.error());
-    (*q)->bind_all(t.id, Bytes{key});
-    if (auto done = (*q)->run(); !done) return done;
+Result<void> RowStore::update_row(const Table& t, const Key& key, const Row& row) {
+  std::vector<size_t> which;
+  for (const auto& [name, value] : row) {
+    which.push_back(static_cast<size_t>(t.find(name) - t.columns.data()));
   }
-  if (!has) return {};
-  auto q = plan("INSERT INTO _entente_siblings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  if (which.empty()) return {};
+  auto q = which == t.by_name ? plan(t, Plan::kUpdateRow) : plan(t.update_sql(which));
   if (!q) return tl::unexpected(q.error());
-  for (const auto& group : t.layout.groups) {
-    const Register* r = written(state, group);
-    if (r == nullptr || !needs_side_table(*r, group)) continue;
-    for (const auto& s : r->siblings) {
-      const Stamp stamp = stamp_of(world, s.version);
-      const std::string value = encode_sibling(s);
-      (*q)->bind_all(t.id, Bytes{key}, Text{group.name}, stamp.origin, stamp.seq, stamp.hlc,
-                     Bytes{value});
-      if (auto done = (*q)->run(); !done) return done;
-    }
+  int at = 0;
+  for (const auto& [name, value] : row) (*q)->bind(++at, value);
+  bind_key(**q, at + 1, key);
+  return (*q)->run();
+}
+
+Result<void> RowStore::forget_siblings(const Table& t, const Key& key) {
+  auto q = plan("DELETE FROM _entente_siblings WHERE tbl = ?1 AND key = ?2");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(t.id, Bytes{key});
+  return (*q)->run();
+}
+
+// Keeps the list of what is open in step.
+Result<void> RowStore::list_open(const Table& t, const Key& key, const OpenGroups& was,
+                                 const OpenGroups& now, uint64_t now_ms) {
+  for (const auto& [group, note] : was) {
+    if (now.contains(group)) continue;
+    auto done = log_->set_open(t, key, group, kOpenKind, false, "", now_ms);
+    if (!done) return done;
+  }
+  for (const auto& [group, note] : now) {
+    const auto it = was.find(group);
+    if (it != was.end() && it->second == note) continue;
+    auto done = log_->set_open(t, key, group, kOpenKind, true, note, now_ms);
+    if (!done) return done;
   }
   return {};
 }
 
-// Keeps the list of what is open, and the counts, in step.
-Result<void> RowStore::note(const Table& t, const Key& key, const Verdicts& verdicts,
-                            const Loaded& before, const RowMeta& meta, Hidden why,
-                            uint64_t now_ms) {
-  const RowMeta was = before.meta.value_or(RowMeta{});
+// Keeps the counts in step, and the list of rows that are not shown.
+Result<void> RowStore::count(const Table& t, const Key& key, const RowMeta& was, const RowMeta& now,
+                             Hidden why, uint64_t now_ms) {
   Extras& extras = (*extras_)[t.id];
-  extras.siblings += meta.siblings - was.siblings;
-  extras.quarantined += meta.quarantined - was.quarantined;
-  if (was.quarantined || meta.quarantined) {
-    for (const auto& [hidden, kind] : {std::pair(Hidden::kConstraint, kConstraintKind),
-                                       std::pair(Hidden::kUnique, kUniqueKind)}) {
-      if (auto done = log_->set_open(t, key, "", kind, why == hidden, "", now_ms); !done) {
-        return done;
-      }
-    }
-  }
-  if (!was.siblings && !meta.siblings) return {};
-  for (size_t g = 0; g < t.layout.groups.size(); ++g) {
-    const Group& group = t.layout.groups[g];
-    if (!group.policy.leaves_open() && group.policy.kind != PolicyKind::kHandler) continue;
-    const Verdict& v = verdicts.of[g];
-    auto done = log_->set_open(t, key, group.name, kOpenKind, v.open && !verdicts.deleted,
-                               v.failure, now_ms);
+  extras.siblings += now.siblings - was.siblings;
+  extras.quarantined += now.quarantined - was.quarantined;
+  if (!was.quarantined && !now.quarantined) return {};
+  for (const auto& [hidden, kind] :
+       {std::pair(Hidden::kConstraint, kConstraintKind), std::pair(Hidden::kUnique, kUniqueKind)}) {
+    auto done = log_->set_open(t, key, "", kind, why == hidden, "", now_ms);
     if (!done) return done;
   }
   return {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/container/flat_map.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,14 +25,20 @@ struct Extras {
 };
 using ExtrasByTable = std::unordered_map<int64_t, Extras>;
 
+// Takes out the columns that were dropped here, or are not yet here.
+void forget_unknown_columns(Row& columns, const Table& t);
 // Binds the parts of a canonical key from parameter `first` on. The key must outlive the step.
 void bind_key(Stmt& stmt, int first, std::string_view key);
 // Binds the value that `in` stands before. False if it is malformed.
 bool bind_encoded(Stmt& stmt, int at, ByteReader& in);
 
+// Registers that are listed as open conflicts, each with the note why.
+using OpenGroups = boost::container::flat_map<std::string, std::string, std::less<>>;
+
 // Everything known of one row, and what the user's table shows of it.
 struct Loaded {
   RowState state;
+  OpenGroups open = {};
   std::optional<RowMeta> meta;
   std::optional<Row> shown;  // key columns included
 };
@@ -50,23 +57,29 @@ class RowStore {
   // The same, written with others in one statement: by flush(), or before anything else looks at
   // this row's version.
   Result<void> put_stamp_later(const Table& t, std::string_view key, const Stamp& stamp);
+  // Writes what waits, here and in the conflict log.
   Result<void> flush();
   // A deleted row of which nobody can ask any more.
   Result<void> forget_row(const Table& t, const Key& key, const RowMeta& meta);
   // Forgets what waits: it belongs to a transaction that is undone.
-  void drop_waiting() { later_.clear(), later_keys_.clear(); }
+  void drop_waiting();
   Result<std::optional<Row>> shown(const Table& t, std::string_view key);
   Result<void> delete_row(const Table& t, std::string_view key);
 
   Result<Loaded> load(const World& world, const Table& t, const Key& key);
   // The same, with what the user's table showed at the time that the version row speaks of.
   Result<Loaded> load(const World& world, const Table& t, const Key& key, std::optional<Row> shown);
+  Result<Loaded> load(const World& world, const Table& t, const Key& key, std::optional<Row> shown,
+                      std::optional<RowMeta> meta);
   // True if a table that shows `shown` shows `want`; columns that `want` leaves out do not matter.
   static bool shows(const std::optional<Row>& shown, const std::optional<Row>& want);
-  // Makes the tables say what `state` says. A constraint that refuses the visible row puts it into
-  // quarantine; that is not an error.
-  Result<void> store(const World& world, const Table& t, const Key& key, const RowState& state,
-                     const Loaded& before, uint64_t now_ms);
+  // Makes the tables say what `row.state` says, where they said what `row.shown` and `row.meta`
+  // say. A constraint that refuses the visible row puts it into quarantine; that is not an error.
+  Result<void> store(const World& world, const Table& t, const Key& key, const Loaded& row,
+                     uint64_t now_ms);
+  // The same, for who has the verdicts at hand.
+  Result<void> store(const World& world, const Table& t, const Key& key, const Loaded& row,
+                     const Verdicts& verdicts, uint64_t now_ms);
 
   // Why a row that exists is not in the user's table.
   enum class Hidden { kNo, kConstraint, kUnique, kOrphan };
@@ -82,6 +95,7 @@ class RowStore {
     kDeleteVersion,
     kReadRow,
     kInsertRow,
+    kUpdateRow,  // all columns but the key's, by name
     kDeleteRow,
     kCount
   };
@@ -98,22 +112,25 @@ class RowStore {
     uint32_t key_at = 0, key_size = 0;
     Stamp stamp;
   };
+  Result<void> flush_versions();
   Result<void> mark_unsettled(const Table& t, std::string_view key);
   bool waits(const Table& t, std::string_view key) const;
   std::string_view key_of(const Later& l) const {
     return std::string_view(later_keys_).substr(l.key_at, l.key_size);
   }
   Result<void> put_row(const Table& t, const Key& key, const Row& row, bool exists);
+  Result<void> insert_row(const Table& t, const Key& key, const Row& row);
+  Result<void> update_row(const Table& t, const Key& key, const Row& row);
   Result<Hidden> show(const Table& t, const Key& key, const std::optional<Row>& want,
                       const Loaded& before);
-  Result<void> write_down(const World& world, const Table& t, const Key& key, const RowState& state,
-                          const Verdicts& verdicts, const Loaded& before, Hidden why,
-                          uint64_t now_ms);
-  Result<void> load_siblings(const World& world, const Table& t, const Key& key, RowState& state);
-  Result<void> store_siblings(const World& world, const Table& t, const Key& key,
-                              const RowState& state, bool had, bool has);
-  Result<void> note(const Table& t, const Key& key, const Verdicts& verdicts, const Loaded& before,
-                    const RowMeta& meta, Hidden why, uint64_t now_ms);
+  Result<void> write_down(const World& world, const Table& t, const Key& key,
+                          const Verdicts& verdicts, const Loaded& row, Hidden why, uint64_t now_ms);
+  Result<void> load_siblings(const World& world, const Table& t, const Key& key, Loaded& row);
+  Result<void> forget_siblings(const Table& t, const Key& key);
+  Result<void> list_open(const Table& t, const Key& key, const OpenGroups& was,
+                         const OpenGroups& now, uint64_t now_ms);
+  Result<void> count(const Table& t, const Key& key, const RowMeta& was, const RowMeta& now,
+                     Hidden why, uint64_t now_ms);
 
   struct Plans {
     Stmt statements[static_cast<size_t>(Plan::kCount)];

@@ -10,7 +10,7 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 2;
+constexpr int64_t kFormat = 3;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (
@@ -28,13 +28,12 @@ CREATE TABLE _entente_log (
   last INTEGER NOT NULL, before BLOB NOT NULL, records BLOB NOT NULL);
 CREATE INDEX _entente_log_by_dot ON _entente_log (origin, last);
 CREATE TABLE _entente_siblings (
-  tbl INTEGER NOT NULL, key BLOB NOT NULL, grp TEXT NOT NULL, o INTEGER NOT NULL,
-  s INTEGER NOT NULL, h INTEGER NOT NULL, value BLOB,
-  PRIMARY KEY (tbl, key, grp, o, s)) WITHOUT ROWID;
+  tbl INTEGER NOT NULL, key BLOB NOT NULL, registers BLOB NOT NULL,
+  PRIMARY KEY (tbl, key)) WITHOUT ROWID;
 CREATE TABLE _entente_conflicts (
   id INTEGER PRIMARY KEY AUTOINCREMENT, tbl INTEGER NOT NULL, key BLOB NOT NULL,
   open INTEGER NOT NULL, grp TEXT NOT NULL, policy INTEGER NOT NULL, kind TEXT NOT NULL,
-  ms INTEGER NOT NULL, winner BLOB, loser BLOB, decider TEXT, note TEXT);
+  ms INTEGER NOT NULL, winner BLOB, losers BLOB, decider TEXT, note TEXT);
 CREATE INDEX _entente_conflicts_by_row ON _entente_conflicts (tbl, key);
 CREATE UNIQUE INDEX _entente_conflicts_open ON _entente_conflicts (tbl, key, grp, kind)
   WHERE open = 1;
@@ -218,8 +217,8 @@ Result<void> Storage::load_tables(World& world) {
 
 Result<void> Storage::load_extras(FileState& state) {
   auto q = db_.prepare(
-      "SELECT tbl, count(*), 0, 0 FROM (SELECT DISTINCT tbl, key FROM _entente_siblings) GROUP BY "
-      "tbl UNION ALL SELECT tbl, 0, count(DISTINCT iif(kind = 'foreign-key', NULL, key)), "
+      "SELECT tbl, count(*), 0, 0 FROM _entente_siblings GROUP BY tbl UNION ALL SELECT tbl, 0, "
+      "count(DISTINCT iif(kind = 'foreign-key', NULL, key)), "
       "count(DISTINCT key) FROM _entente_conflicts WHERE open = 1 AND kind IN "
       "('constraint', 'unique', 'foreign-key') GROUP BY tbl");
   if (auto done = load_orphans(state); !done) return done;

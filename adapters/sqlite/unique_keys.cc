@@ -128,7 +128,7 @@ Result<void> UniqueKeys::settle(const World& world, const Table& t, uint64_t now
   }
   for (auto& [key, c] : all) {
     if (c.shown || !c.wins) continue;
-    auto done = rows_.store(world, t, key, c.loaded.state, c.loaded, now_ms);
+    auto done = rows_.store(world, t, key, c.loaded, now_ms);
     if (!done) return done;
   }
   return {};

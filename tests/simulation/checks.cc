@@ -176,8 +176,8 @@ Row lost_value(const ExpectedRow& row, const std::string& group, const OracleWri
   return value;
 }
 
-bool lists(const ConflictEntry& entry, const std::optional<Row>& value) {
-  const auto& listed = entry.losers.at(0).row;
+bool lists(const RowVersion& loser, const std::optional<Row>& value) {
+  const auto& listed = loser.row;
   if (!value || !listed) return !value && !listed;
   return std::all_of(value->begin(), value->end(), [&](const auto& column) {
     const auto it = listed->find(column.first);
@@ -225,11 +225,13 @@ void check_collected(World& world, const Node& node, const ExpectedRows& expecte
 }
 
 void check_losers_listed(World& world, const Node& node, const ExpectedRows& expected) {
-  std::map<std::pair<RegisterId, Dot>, std::vector<ConflictEntry>> log;
+  std::map<std::pair<RegisterId, Dot>, std::vector<RowVersion>> log;
   for (auto& entry : conflicts(node, ConflictQuery::State::kResolved)) {
     const RegisterId id{entry.table, entry.key, entry.group};
-    const Dot dot = entry.losers.at(0).version.dot;
-    log[{id, dot}].push_back(std::move(entry));
+    for (auto& loser : entry.losers) {
+      const Dot dot = loser.version.dot;
+      log[{id, dot}].push_back(std::move(loser));
+    }
   }
   for (const auto& [name, row] : expected) {
     for (const auto& [group, r] : row.registers) {
@@ -240,7 +242,7 @@ void check_losers_listed(World& world, const Node& node, const ExpectedRows& exp
         if (w.value) value = lost_value(row, group, w);
         const auto it = log.find({{name.first, name.second, group}, w.version.dot});
         if (it != log.end() && std::any_of(it->second.begin(), it->second.end(),
-                                           [&](const auto& e) { return lists(e, value); })) {
+                                           [&](const auto& l) { return lists(l, value); })) {
           continue;
         }
         world.fail(where(node, name) + ", register '" + group + "': the conflict log does not " +

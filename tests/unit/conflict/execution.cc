@@ -1,5 +1,7 @@
 #include "tests/unit/conflict/execution.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 
 #include "conflict/element_set.h"
@@ -278,6 +280,27 @@ void causal_orders(const std::vector<Op>& ops, Random& random, size_t most,
 Replica run(const std::vector<Op>& ops, const std::vector<size_t>& order, const Layout& layout) {
   Replica r;
   for (const size_t i : order) r.apply(ops[i], layout);
+  return r;
+}
+
+Replica run_in_batches(const std::vector<Op>& ops, const std::vector<size_t>& order,
+                       const Layout& layout, Random& random) {
+  static const Ranks kRanks = ranks();
+  Replica r;
+  const auto take = [&](std::vector<Loss> lost) {
+    std::move(lost.begin(), lost.end(), std::back_inserter(r.losses));
+  };
+  for (size_t i = 0; i < order.size();) {
+    Batch batch;
+    for (size_t left = 1 + random.below(4); left > 0 && i < order.size(); --left, ++i) {
+      const Op& op = ops[order[i]];
+      take(batch.apply(r.state, layout, op.change, op.version, op.context, kRanks));
+      r.seen.advance(op.version.dot.origin, op.version.dot.seq);
+    }
+    take(batch.finish(r.state, layout, kRanks));
+    const auto said = visible(r.state, layout, batch.verdicts(r.state, layout, kRanks));
+    EXPECT_EQ(said, visible(r.state, layout, kRanks)) << describe(ops, order);
+  }
   return r;
 }
 

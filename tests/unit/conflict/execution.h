@@ -57,6 +57,9 @@ void causal_orders(const std::vector<Op>& ops, Random& random, size_t most,
                    const std::function<void(const std::vector<size_t>&)>& visit);
 
 Replica run(const std::vector<Op>& ops, const std::vector<size_t>& order, const Layout& layout);
+// The same, cut at random into batches.
+Replica run_in_batches(const std::vector<Op>& ops, const std::vector<size_t>& order,
+                       const Layout& layout, Random& random);
 
 // Everything about a state that replicas must agree on. Under lww: the winners, because which twins
 // of a winner are still remembered depends on the order.

@@ -384,20 +384,22 @@ bool is_sibling(const Replica& r, const Group& group, const Dot& d) {
 TEST_P(RowLaw, P2EveryValueIsVisibleOrOverwrittenOrOpenOrListedInEveryOrder) {
   for_executions([&](const std::vector<Op>& ops) {
     for_orders(ops, [&](const std::vector<size_t>& order) {
-      const Replica r = test::run(ops, order, layout_);
-      const auto row = visible(r.state, layout_, kRanks);
-      const bool open = open_conflict(r.state, layout_, kRanks);
-      for (const auto& op : ops) {
-        for (const auto& [column, value] : op.change.columns) {
-          const Group& group = layout_.group_of(column);
-          if (group.policy.is_counter() || group.policy.is_set()) continue;  // it adds: see above
-          const bool overwritten = std::any_of(ops.begin(), ops.end(), [&](const Op& other) {
-            return (other.change.erase || writes_to(other, group)) && replaces(other, op);
-          });
-          const bool seen = row && row->contains(column) && identical(row->at(column), value);
-          const bool still_open = open && is_sibling(r, group, op.version.dot);
-          ASSERT_TRUE(overwritten || seen || still_open || listed(r, column, value))
-              << column << " of " << to_string(op.version.dot) << test::describe(ops, order);
+      for (const Replica& r :
+           {test::run(ops, order, layout_), test::run_in_batches(ops, order, layout_, random_)}) {
+        const auto row = visible(r.state, layout_, kRanks);
+        const bool open = open_conflict(r.state, layout_, kRanks);
+        for (const auto& op : ops) {
+          for (const auto& [column, value] : op.change.columns) {
+            const Group& group = layout_.group_of(column);
+            if (group.policy.is_counter() || group.policy.is_set()) continue;  // it adds: see above
+            const bool overwritten = std::any_of(ops.begin(), ops.end(), [&](const Op& other) {
+              return (other.change.erase || writes_to(other, group)) && replaces(other, op);
+            });
+            const bool seen = row && row->contains(column) && identical(row->at(column), value);
+            const bool still_open = open && is_sibling(r, group, op.version.dot);
+            ASSERT_TRUE(overwritten || seen || still_open || listed(r, column, value))
+                << column << " of " << to_string(op.version.dot) << test::describe(ops, order);
+          }
         }
       }
     });
@@ -407,15 +409,28 @@ TEST_P(RowLaw, P2EveryValueIsVisibleOrOverwrittenOrOpenOrListedInEveryOrder) {
 TEST_P(RowLaw, P2EveryEraseIsVisibleOrOverwrittenOrOpenOrListedInEveryOrder) {
   for_executions([&](const std::vector<Op>& ops) {
     for_orders(ops, [&](const std::vector<size_t>& order) {
-      const Replica r = test::run(ops, order, layout_);
-      const bool settled =
-          !visible(r.state, layout_, kRanks) || open_conflict(r.state, layout_, kRanks);
-      for (const auto* op : maximal(ops, layout_.groups.front())) {
-        const bool lost = std::any_of(r.losses.begin(), r.losses.end(), [&](const Loss& loss) {
-          return loss.loser.version == op->version && !loss.loser.row;
-        });
-        ASSERT_TRUE(!op->change.erase || settled || lost) << test::describe(ops, order);
+      for (const Replica& r :
+           {test::run(ops, order, layout_), test::run_in_batches(ops, order, layout_, random_)}) {
+        const bool settled =
+            !visible(r.state, layout_, kRanks) || open_conflict(r.state, layout_, kRanks);
+        for (const auto* op : maximal(ops, layout_.groups.front())) {
+          const bool lost = std::any_of(r.losses.begin(), r.losses.end(), [&](const Loss& loss) {
+            return loss.loser.version == op->version && !loss.loser.row;
+          });
+          ASSERT_TRUE(!op->change.erase || settled || lost) << test::describe(ops, order);
+        }
       }
+    });
+  });
+}
+
+TEST_P(RowLaw, ABatchLeavesTheStateOfItsChangesOneByOne) {
+  for_executions([&](const std::vector<Op>& ops) {
+    for_orders(ops, [&](const std::vector<size_t>& order) {
+      const Replica one_by_one = test::run(ops, order, layout_);
+      const Replica batched = test::run_in_batches(ops, order, layout_, random_);
+      ASSERT_EQ(test::describe(batched.state, layout_), test::describe(one_by_one.state, layout_))
+          << test::describe(ops, order);
     });
   });
 }
