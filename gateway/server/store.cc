@@ -1,5 +1,7 @@
 #include "gateway/server/store.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -86,7 +88,7 @@ struct Store::Impl {
   void refuse(std::vector<PendingWrite>& group, const Error& error);
   void apply(PendingApply job);
   void trim(const VersionVector& stable);
-  void promise(PendingPromise job);
+  void promise(const PendingPromise& job);
   bool collect_is_next(bool idle) const;
   void collect(const VersionVector& stable);
   void judge_again();
@@ -277,7 +279,7 @@ void Store::Impl::trim(const VersionVector& stable) {
   if (const auto done = database->trim_log(stable); !done) note(done.error());
 }
 
-void Store::Impl::promise(PendingPromise job) {
+void Store::Impl::promise(const PendingPromise& job) {
   if (broken) return job.done(tl::unexpected(*broken));
   auto done = database->promise(job.floor);
   if (!done) note(done.error());
@@ -305,8 +307,14 @@ void Store::Impl::judge_again() {
   if (broken || Clock::now() < judge_after) return;
   const auto waiting = database->judge_again(wall_ms());
   if (!waiting) note(waiting.error());
-  handlers_failed = waiting.value_or(0);
-  judge_pause = handlers_failed == 0 ? kJudgePause : std::min(2 * judge_pause, kJudgePauseMax);
+  const size_t now = waiting.value_or(0), before = handlers_failed.exchange(now);
+  if (now > before) {
+    spdlog::warn("handlers_failed conflicts={} reasons=\"entente conflicts list --state open\"",
+                 now);
+  } else if (now == 0 && before > 0) {
+    spdlog::info("handlers_recovered conflicts={}", before);
+  }
+  judge_pause = now == 0 ? kJudgePause : std::min(2 * judge_pause, kJudgePauseMax);
   judge_after = Clock::now() + judge_pause;
 }
 
