@@ -125,6 +125,19 @@ struct RowRead {
   std::vector<RowVersion> values;  // only when asked for
 };
 
+// As the API and SQL say it.
+constexpr std::string_view to_string(RowRead::Conflict conflict) {
+  switch (conflict) {
+    case RowRead::Conflict::kNone:
+      return "none";
+    case RowRead::Conflict::kResolved:
+      return "resolved";
+    case RowRead::Conflict::kOpen:
+      break;
+  }
+  return "open";
+}
+
 struct ConflictEntry {
   uint64_t id = 0;  // grows; local
   std::string table;

@@ -173,6 +173,12 @@ Layout::Layout(const TableDef& def, const TableRules& rules)
   }
 }
 
+const Group& Layout::group_named(std::string_view name) const {
+  const auto it =
+      std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.name == name; });
+  return it == groups.end() ? groups.front() : *it;
+}
+
 const Group& Layout::group_of(std::string_view column) const {
   for (const auto& group : groups) {
     if (std::find(group.columns.begin(), group.columns.end(), column) != group.columns.end()) {

@@ -55,6 +55,7 @@ struct Policy {
   // The two whose state is not "the writes that nobody replaced": each write adds to it.
   bool is_counter() const { return kind == PolicyKind::kCounter; }
   bool is_set() const { return kind == PolicyKind::kMerge && merge == MergeKind::kUnion; }
+  bool commutes() const { return is_counter() || is_set(); }
   // Writes carry what they replaced, so that both sides' changes can be told apart.
   bool wants_base() const;
   // Nobody decides when a change arrives.
@@ -187,6 +188,8 @@ struct Layout {
   Layout(const TableDef& table, const TableRules& rules);
   // The group that holds this column; "" for one this layout does not know.
   const Group& group_of(std::string_view column) const;
+  // By its name; "" for one this layout does not have.
+  const Group& group_named(std::string_view name) const;
   bool resolved_on_read() const;  // some group leaves its siblings open
 };
 

@@ -1,7 +1,6 @@
 #include "conflict/row_state.h"
 
 #include <algorithm>
-#include <iterator>
 #include <span>
 
 #include "conflict/counter.h"
@@ -11,464 +10,49 @@ namespace entente {
 namespace {
 
 const Register kNever;
-const VersionVector kNothing;
 
 bool contains(std::span<const Dot> dots, const Dot& d) {
   return std::find(dots.begin(), dots.end(), d) != dots.end();
 }
 
-const Register& find(const RowState& state, std::string_view group) {
+}  // namespace
+
+const Register& register_of(const RowState& state, std::string_view group) {
   const auto it = state.registers.find(group);
   return it == state.registers.end() ? kNever : it->second;
 }
 
-const Value* find(const Row& row, const std::string& column) {
-  const auto it = row.find(column);
-  return it == row.end() ? nullptr : &it->second;
-}
-
-// The columns of a change by the group they belong to. Every put is in "" too.
-using Parts = boost::container::flat_map<std::string_view, Row>;
-
-Parts by_group(const Layout& layout, const RowChange& change) {
-  Parts parts;
-  parts[""];
-  for (const auto& [name, value] : change.columns) {
-    parts[layout.group_of(name).name].emplace(name, value);
-  }
-  return parts;
-}
-
-const Group& named(const Layout& layout, std::string_view name) {
-  const auto it = std::find_if(layout.groups.begin(), layout.groups.end(),
-                               [&](const Group& g) { return g.name == name; });
-  return it == layout.groups.end() ? layout.groups.front() : *it;
-}
-
-Verdict judge_if_written(const RowState& state, const Layout& layout, const Group& group,
-                         const Ranks& ranks) {
-  const Register& r = find(state, group.name);
+Verdict judge(const RowState& state, const Layout& layout, const Group& group, const Ranks& ranks) {
+  const Register& r = register_of(state, group.name);
   return r.siblings.empty() ? Verdict{} : judge(r, {layout, group, state.key}, ranks);
 }
 
-// True if no policy can say that there is no row: nobody has erased it, and no handler is asked.
-bool surely_exists(const Register& existence, const Group& group) {
-  return !existence.siblings.empty() && group.policy.kind != PolicyKind::kHandler &&
-         std::all_of(existence.siblings.begin(), existence.siblings.end(),
-                     [](const Sibling& s) { return s.row.has_value(); });
-}
-
-// `v`: what is said of the row's existence.
 bool deleted(const RowState& state, const Verdict& v) {
-  const Register& r = find(state, "");
+  const Register& r = register_of(state, "");
   return r.siblings.empty() || (!v.open && shown(r, v) == nullptr);
 }
 
-bool commutes(const Group& group) { return group.policy.is_counter() || group.policy.is_set(); }
-
-// Losers of a register whose loss is decided: an open conflict has none, and what commutes loses
-// nothing.
-std::vector<const Sibling*> losers(const Register& r, const Group& group, const Verdict& v) {
-  std::vector<const Sibling*> out;
-  if (r.siblings.size() < 2 || v.open || commutes(group)) return out;
-  for (const auto& s : r.siblings) {
-    if (!says_the_same(s, r, v)) out.push_back(&s);
-  }
-  return out;
+Verdicts judge(const RowState& state, const Layout& layout, const Ranks& ranks) {
+  std::vector<Verdict> of;
+  for (const auto& group : layout.groups) of.push_back(judge(state, layout, group, ranks));
+  return judged(state, std::move(of));
 }
 
-std::vector<Dot> dots_of(const std::vector<const Sibling*>& siblings) {
-  std::vector<Dot> dots;
-  for (const auto* s : siblings) dots.push_back(s->version.dot);
-  return dots;
-}
-
-// What is shown, as a sibling: of several that made a value, by the name of the newest.
-Sibling shown_sibling(const Register& r, const Verdict& v) {
-  const Row* row = shown(r, v);
-  Sibling s{r.siblings[v.winner].version, std::nullopt};
-  if (row != nullptr) s.row = *row;
-  return s;
-}
-
-// A put whose existence lost takes the row with it: the columns that it wrote, where they still
-// stand, and for the others what the row showed. Earlier puts that it saw are overwritten in the
-// existence register and so listed nowhere else, though their columns are lost with it.
-void complete(Sibling& put, const RowState& state, const Layout& layout, const Verdicts& verdicts) {
-  if (!put.row) return;
-  for (size_t g = 1; g < layout.groups.size(); ++g) {
-    const Register& r = find(state, layout.groups[g].name);
-    if (r.siblings.empty()) continue;
-    const auto own = std::find_if(r.siblings.begin(), r.siblings.end(), [&](const Sibling& s) {
-      return s.version.dot == put.version.dot;
-    });
-    const bool whole = own != r.siblings.end() && own->row && !commutes(layout.groups[g]);
-    const Row* row = whole ? &*own->row : shown(r, verdicts.of[g]);
-    if (row != nullptr) put.row->insert(row->begin(), row->end());
-  }
-}
-
-std::string describe(Decider decider, const Group& group) {
-  if (decider == Decider::kHandler) return group.policy.describe() + ", on read";
-  return decider == Decider::kOperator ? "operator" : "writer";
-}
-
-std::string kind_of(const Sibling& loser, const Sibling& winner, bool inserted) {
-  if (inserted && loser.row && winner.row) return "insert-insert";
-  return std::string(loser.row ? "update" : "delete") + (winner.row ? "-update" : "-delete");
-}
-
-std::string decider_of(const Group& group, const Layout& layout, const Sibling& loser,
-                       const Sibling& winner) {
-  const bool mixed = group.name.empty() && loser.row.has_value() != winner.row.has_value();
-  if (mixed && layout.delete_update == DeleteUpdate::kDeleteWins) return "delete_wins";
-  if (mixed && layout.delete_update == DeleteUpdate::kUpdateWins) return "update_wins";
-  return group.policy.describe();
-}
-
-bool includes(const Row& whole, const Row& part) {
-  return std::all_of(part.begin(), part.end(), [&](const auto& column) {
-    const auto it = whole.find(column.first);
-    return it != whole.end() && identical(it->second, column.second);
-  });
-}
-
-}  // namespace
-
-// One change on its way into one row.
-class Application {
- public:
-  Application(RowState& state, const Layout& layout, const Ranks& ranks, Batch& batch)
-      : state_(state), layout_(layout), ranks_(ranks), batch_(batch) {
-    batch_.registers_.resize(layout.groups.size());
-  }
-
-  void run(const RowChange& change, const Version& version, const VersionVector& seen);
-  void finish();
-  std::vector<Loss> take_losses() { return std::move(losses_); }
-
- private:
-  // What is applied: its views are the caller's.
-  struct Arrival {
-    const RowChange& change;
-    const Version& version;
-    const VersionVector& seen;
-  };
-  Batch::OfRegister& of(const Group& group) {
-    return batch_.registers_[static_cast<size_t>(&group - layout_.groups.data())];
-  }
-  const Verdict& judged(const Group& group);
-  bool gone() {
-    const Group& existence = layout_.groups.front();
-    return !surely_exists(find(state_, ""), existence) && deleted(state_, judged(existence));
-  }
-  Verdicts judge_all() const { return batch_.verdicts(state_, layout_, ranks_); }
-  void to_group(const Group& group, std::optional<Row> columns, const Arrival& arrival);
-  bool commuting(const Group& group, const Row& columns, const Arrival& arrival);
-  void list(const Group& group);
-  void complete_from(size_t first);
-  void list_decided(const Group& group, const std::vector<Sibling>& replaced,
-                    const RowChange& change, const Version& version);
-  template <class Predicate>
-  void list_without_row(Predicate lost);
-  void add_lost_columns(const Arrival& arrival);
-  void add_open_columns();
-  bool listed(const Sibling& s) const;
-  bool inserted(const Sibling& a, const Sibling& b) const;
-
-  RowState& state_;
-  const Layout& layout_;
-  const Ranks& ranks_;
-  Batch& batch_;
-  std::vector<Loss> losses_;
-};
-
-namespace {
-
-Write write_of(const RowChange& change, const Version& version, const VersionVector& seen,
-               std::optional<Row> columns) {
-  Write w{version, seen, change.kept, std::move(columns)};
-  if (!w.row || change.base.empty()) return w;
-  Row base;
-  for (const auto& [name, value] : *w.row) {
-    if (const Value* was = find(change.base, name)) base.emplace(name, *was);
-  }
-  if (!base.empty()) w.base = std::move(base);
-  return w;
-}
-
-// A write may decide what was open; only these leave anything so.
-bool may_be_open(const Group& group) {
-  return group.policy.leaves_open() || group.policy.kind == PolicyKind::kHandler;
-}
-
-}  // namespace
-
-const Verdict& Application::judged(const Group& group) {
-  auto& v = of(group).verdict;
-  if (!v) v = judge_if_written(state_, layout_, group, ranks_);
-  return *v;
-}
-
-// Counters and sets have registers of their own kind.
-bool Application::commuting(const Group& group, const Row& columns, const Arrival& arrival) {
-  if (!commutes(group) || group.columns.size() != 1) return false;
-  const auto& [change, version, seen] = arrival;
-  const std::string& column = group.columns.front();
-  const Value* x = find(columns, column);
-  if (x == nullptr) return true;
-  const Value* y = change.inserted ? nullptr : find(change.base, column);
-  Register& r = state_.registers[group.name];
-  of(group).verdict.reset();
-  const auto already =
-      std::any_of(r.siblings.begin(), r.siblings.end(),
-                  [&, &dot = version.dot](const Sibling& s) { return s.version.dot == dot; });
-  if (already) return true;
-  if (group.policy.is_counter()) {
-    add(r, version, column, *x, y, change.floors);
-  } else {
-    write_set(r, version, seen, column, *x, y);
-  }
-  return true;
-}
-
-bool Application::inserted(const Sibling& a, const Sibling& b) const {
-  return contains(batch_.inserted_, a.version.dot) || contains(batch_.inserted_, b.version.dot);
-}
-
-// Lists the losers that did not lose before. Where losers are forgotten at once, each is news.
-void Application::list(const Group& group) {
-  auto& known = of(group);
-  if (!known.touched) return;
-  known.touched = false;
-  Register& r = state_.registers[group.name];
-  if (r.siblings.size() < 2) return;
-  const Verdict& v = judged(group);
-  for (const auto* s : losers(r, group, v)) {
-    if (contains(known.lost_before, s->version.dot)) continue;
-    Sibling winner = shown_sibling(r, v);
-    losses_.push_back({group.name, group.policy.kind, *s, winner,
-                       kind_of(*s, winner, inserted(*s, winner)),
-                       decider_of(group, layout_, *s, winner)});
-  }
-  if (!forgets_losers(group, layout_)) return;
-  prune(r, {layout_, group, state_.key}, ranks_);
-  known.verdict.reset();
-}
-
-// The values of an open conflict that this write has decided.
-void Application::list_decided(const Group& group, const std::vector<Sibling>& replaced,
-                               const RowChange& change, const Version& version) {
-  const Sibling winner{version, change.erase ? std::nullopt : std::optional(change.columns)};
-  for (const auto& s : replaced) {
-    const bool same = s.row && winner.row ? includes(*winner.row, *s.row) : !s.row && !winner.row;
-    if (same) continue;
-    losses_.push_back({group.name, group.policy.kind, s, winner, kind_of(s, winner, false),
-                       describe(change.decider, group)});
-  }
-}
-
-void Application::to_group(const Group& group, std::optional<Row> columns, const Arrival& arrival) {
-  if (columns && commuting(group, *columns, arrival)) return;
-  Register& r = state_.registers[group.name];
-  auto& known = of(group);
-  if (!known.touched && r.siblings.size() > 1 && !forgets_losers(group, layout_)) {
-    known.lost_before = dots_of(losers(r, group, judged(group)));
-  } else if (!known.touched) {
-    known.lost_before.clear();
-  }
-  known.touched = true;
-  const bool was_open = may_be_open(group) && r.siblings.size() > 1 && judged(group).open;
-  const auto& [change, version, seen] = arrival;
-  const auto replaced = apply(r, write_of(change, version, seen, std::move(columns)));
-  known.verdict.reset();
-  if (was_open && !judged(group).open) list_decided(group, replaced, change, version);
-}
-
-// The losses from `first` on are of whole rows.
-void Application::complete_from(size_t first) {
-  if (losses_.size() == first) return;
-  const Verdicts verdicts = judge_all();
-  for (size_t i = first; i < losses_.size(); ++i) {
-    complete(losses_[i].loser, state_, layout_, verdicts);
-    complete(losses_[i].winner, state_, layout_, verdicts);
-  }
-}
-
-void Application::finish() {
-  for (size_t g = 1; g < layout_.groups.size(); ++g) list(layout_.groups[g]);
-  const size_t first = losses_.size();
-  list(layout_.groups.front());
-  complete_from(first);
-  if (gone()) add_open_columns();
-  batch_.arrived_.clear();
-}
-
-bool Application::listed(const Sibling& s) const {
-  return !s.row || std::any_of(losses_.begin(), losses_.end(), [&](const Loss& loss) {
-    return loss.loser.row && includes(*loss.loser.row, *s.row);
-  });
-}
-
-// Lists the values of columns that have no row, where `lost(group, its verdict, the sibling's index
-// and dot)` holds and they are not listed.
-template <class Predicate>
-void Application::list_without_row(Predicate lost) {
-  const Verdicts verdicts = judge_all();
-  const Register& existence = find(state_, "");
-  if (existence.siblings.empty()) return;
-  const Sibling tombstone = shown_sibling(existence, verdicts.of.front());
-  for (size_t g = 1; g < layout_.groups.size(); ++g) {
-    const Group& group = layout_.groups[g];
-    const Register& r = find(state_, group.name);
-    for (size_t i = 0; i < r.siblings.size(); ++i) {
-      const Sibling& s = r.siblings[i];
-      if (!lost(group, verdicts.of[g], i, s.version.dot) || listed(s)) continue;
-      losses_.push_back({group.name, group.policy.kind, s, tombstone, kind_of(s, tombstone, false),
-                         decider_of(layout_.groups.front(), layout_, s, tombstone)});
-    }
-  }
-}
-
-// When a row goes, the values of its columns go: what was shown, what was open, and what the change
-// says it keeps. Lists those that an erase had not seen. A put that lets an older tombstone win has
-// replaced no column but those it wrote.
-void Application::add_lost_columns(const Arrival& arrival) {
-  const auto& change = arrival.change;
-  const VersionVector& seen = change.erase ? arrival.seen : kNothing;
-  list_without_row([&](const Group& group, const Verdict& v, size_t i, const Dot& dot) {
-    const bool counts = v.open || i == v.winner || commutes(group);
-    return contains(change.kept, dot) || (counts && !seen.covers(dot));
-  });
-}
-
-// What a batch brings to a row that is gone, and leaves open: the put that brought it may be
-// overwritten by one that did not replace this column.
-void Application::add_open_columns() {
-  list_without_row([&](const Group&, const Verdict& v, size_t, const Dot& dot) {
-    return v.open && contains(batch_.arrived_, dot);
-  });
-}
-
-void Application::run(const RowChange& change, const Version& version, const VersionVector& seen) {
-  const Arrival arrival{change, version, seen};
-  const bool was_gone = gone();
-  batch_.arrived_.push_back(version.dot);
-  if (change.inserted) batch_.inserted_.push_back(version.dot);
-  std::optional<Row> row;
-  if (!change.erase) {
-    auto parts = by_group(layout_, change);
-    row = std::move(parts.begin()->second);
-    for (auto it = parts.begin() + 1; it != parts.end(); ++it) {
-      to_group(named(layout_, it->first), std::move(it->second), arrival);
-    }
-  }
-  // Existence last: what it says was lost includes the columns, which must be there by then.
-  const size_t first = losses_.size();
-  to_group(layout_.groups.front(), std::move(row), arrival);
-  complete_from(first);
-  if (was_gone || !gone()) return;
-  finish();
-  add_lost_columns(arrival);
-}
-
-bool same_conflict(const Loss& a, const Loss& b) {
-  return a.group == b.group && a.kind == b.kind && a.decided_by == b.decided_by &&
-         a.winner.version == b.winner.version && same_content(a.winner, b.winner);
-}
-
-std::vector<Loss> Batch::apply(RowState& state, const Layout& layout, const RowChange& change,
-                               const Version& version, const VersionVector& transaction_context,
-                               const Ranks& ranks) {
-  state.key = change.key;
-  Application application(state, layout, ranks, *this);
-  application.run(change, version, change.context ? *change.context : transaction_context);
-  return application.take_losses();
-}
-
-std::vector<Loss> Batch::finish(RowState& state, const Layout& layout, const Ranks& ranks) {
-  Application application(state, layout, ranks, *this);
-  application.finish();
-  return application.take_losses();
-}
-
-Verdicts Batch::verdicts(const RowState& state, const Layout& layout, const Ranks& ranks) const {
-  Verdicts out;
-  out.of.reserve(layout.groups.size());
-  for (size_t g = 0; g < layout.groups.size(); ++g) {
-    const bool known = g < registers_.size() && registers_[g].verdict;
-    out.of.push_back(known ? *registers_[g].verdict
-                           : judge_if_written(state, layout, layout.groups[g], ranks));
-    out.held |= out.of.back().hold;
-  }
+Verdicts judged(const RowState& state, std::vector<Verdict> of) {
+  Verdicts out{std::move(of)};
+  out.held = std::any_of(out.of.begin(), out.of.end(), [](const Verdict& v) { return v.hold; });
   out.deleted = deleted(state, out.of.front());
   return out;
 }
 
-Verdicts judge(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  return Batch().verdicts(state, layout, ranks);
-}
-
-std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
-                        const Version& version, const VersionVector& transaction_context,
-                        const Ranks& ranks) {
-  Batch batch;
-  auto losses = batch.apply(state, layout, change, version, transaction_context, ranks);
-  auto rest = batch.finish(state, layout, ranks);
-  losses.insert(losses.end(), std::move_iterator(rest.begin()), std::move_iterator(rest.end()));
-  return losses;
-}
-
-std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
-                               const std::vector<std::string>& were_open, const Ranks& ranks) {
-  std::vector<Loss> losses;
-  const Verdicts verdicts = judge(state, layout, ranks);
-  for (size_t g = 0; g < layout.groups.size(); ++g) {
-    const Group& group = layout.groups[g];
-    if (std::find(were_open.begin(), were_open.end(), group.name) == were_open.end()) continue;
-    const Register& r = find(state, group.name);
-    for (const auto* s : losers(r, group, verdicts.of[g])) {
-      Sibling winner = shown_sibling(r, verdicts.of[g]);
-      losses.push_back({group.name, group.policy.kind, *s, winner, kind_of(*s, winner, false),
-                        decider_of(group, layout, *s, winner)});
-      if (!group.name.empty()) continue;
-      complete(losses.back().loser, state, layout, verdicts);
-      complete(losses.back().winner, state, layout, verdicts);
-    }
-  }
-  return losses;
-}
-
-void add_bases(RowChange& change, const RowState& state, const Layout& layout,
-               const std::optional<Row>& before) {
-  if (change.erase) return;
-  for (const auto& [column, value] : change.columns) {
-    const Group& group = layout.group_of(column);
-    const Register& r = find(state, group.name);
-    if (!before && group.policy.is_counter()) {
-      auto more = floors(r, column);
-      std::move(more.begin(), more.end(), std::back_inserter(change.floors));
-    }
-    if (!before || (!commutes(group) && !group.policy.wants_base())) continue;
-    const Value* base = find(*before, column);
-    // While the value is not stable, others may write beside it who have not seen it: they and this
-    // writer have in common what it started from.
-    if (!commutes(group) && !r.siblings.empty() && r.siblings.front().base) {
-      const Value* older = find(*r.siblings.front().base, column);
-      if (older != nullptr) base = older;
-    }
-    if (base != nullptr) change.base.insert_or_assign(column, *base);
-  }
-}
-
 std::optional<Row> visible(const RowState& state, const Layout& layout, const Verdicts& verdicts) {
-  const Register& existence = find(state, "");
+  const Register& existence = register_of(state, "");
   if (existence.siblings.empty() || verdicts.held) return std::nullopt;
   const Row* row = shown(existence, verdicts.of.front());
   if (row == nullptr) return std::nullopt;
   Row out = *row;
   for (size_t g = 1; g < layout.groups.size(); ++g) {
-    const Register& r = find(state, layout.groups[g].name);
+    const Register& r = register_of(state, layout.groups[g].name);
     const Row* columns = r.siblings.empty() ? nullptr : shown(r, verdicts.of[g]);
     if (columns != nullptr) out.insert(columns->begin(), columns->end());
   }
@@ -482,7 +66,7 @@ std::optional<Row> visible(const RowState& state, const Layout& layout, const Ra
 Row shown_columns(const RowState& state, const Layout& layout, const Verdicts& verdicts) {
   Row out;
   for (size_t g = 0; g < layout.groups.size(); ++g) {
-    const Register& r = find(state, layout.groups[g].name);
+    const Register& r = register_of(state, layout.groups[g].name);
     const Row* columns = r.siblings.empty() ? nullptr : shown(r, verdicts.of[g]);
     if (columns != nullptr) out.insert(columns->begin(), columns->end());
   }
@@ -492,8 +76,8 @@ Row shown_columns(const RowState& state, const Layout& layout, const Verdicts& v
 Row columns_written_by(const RowState& state, const Layout& layout, const Dot& dot) {
   Row out;
   for (const auto& group : layout.groups) {
-    if (commutes(group)) continue;
-    for (const auto& s : find(state, group.name).siblings) {
+    if (group.policy.commutes()) continue;
+    for (const auto& s : register_of(state, group.name).siblings) {
       if (s.version.dot == dot && s.row) out.insert(s.row->begin(), s.row->end());
     }
   }
@@ -520,7 +104,7 @@ std::vector<Dot> hidden_siblings(const RowState& state, const Layout& layout, co
   for (size_t g = 0; g < layout.groups.size(); ++g) {
     const Verdict& v = verdicts.of[g];
     if (!v.open) continue;
-    const Register& r = find(state, layout.groups[g].name);
+    const Register& r = register_of(state, layout.groups[g].name);
     for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Dot& d = r.siblings[i].version.dot;
       if (i != v.winner && !contains(hidden, d)) hidden.push_back(d);
@@ -536,7 +120,7 @@ std::optional<Resolution> resolve(const RowState& state, const Layout& layout, c
   for (size_t g = 0; g < layout.groups.size() && !verdicts.deleted; ++g) {
     const Group& group = layout.groups[g];
     if (!verdicts.of[g].open || group.policy.run != RunWhen::kRead) continue;
-    const Register& r = find(state, group.name);
+    const Register& r = register_of(state, group.name);
     const Verdict v = decide(r, {layout, group, state.key}, ranks);
     if (v.open) continue;
     any = true;
@@ -555,7 +139,7 @@ bool collapse(RowState& state, const Layout& layout, const VersionVector& stable
                        [&](const Sibling& s) { return stable.covers(s.version.dot); });
   };
   const auto may_go = [&](const auto& entry) {
-    return settled(entry.second) && !named(layout, entry.first).policy.is_counter();
+    return settled(entry.second) && !layout.group_named(entry.first).policy.is_counter();
   };
   const Verdicts verdicts = judge(state, layout, ranks);
   if (verdicts.deleted && std::all_of(state.registers.begin(), state.registers.end(), may_go)) {
@@ -586,7 +170,7 @@ std::vector<Dot> lasting_siblings(const RowState& state, const Layout& layout, c
     const bool picks =
         kind == PolicyKind::kLww || kind == PolicyKind::kPriority || kind == PolicyKind::kSiblings;
     const Verdict& v = verdicts.of[g];
-    const Register& r = find(state, layout.groups[g].name);
+    const Register& r = register_of(state, layout.groups[g].name);
     for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Dot& d = r.siblings[i].version.dot;
       if ((v.open || (picks && i == v.winner)) && !contains(lasting, d)) lasting.push_back(d);
@@ -601,8 +185,8 @@ RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
   for (const auto* side : {&a, &b}) {
     for (const auto& [name, r] : side->registers) {
       if (out.registers.contains(name)) continue;
-      const Register &mine = find(a, name), &theirs = find(b, name);
-      const Group& group = named(layout, name);
+      const Register &mine = register_of(a, name), &theirs = register_of(b, name);
+      const Group& group = layout.group_named(name);
       Register both = group.policy.is_counter() && group.name == name ? join_counters(mine, theirs)
                       : group.policy.is_set() && group.name == name
                           ? join_sets(mine, a_seen, theirs, b_seen)

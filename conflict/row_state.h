@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "conflict/transaction.h"
 #include "conflict/verdict.h"
 
 namespace entente {
@@ -16,6 +15,8 @@ struct RowState {
   Key key;
   boost::container::flat_map<std::string, Register, std::less<>> registers;
 };
+// Empty if it was never written.
+const Register& register_of(const RowState& state, std::string_view group);
 
 // What the policies say of a row, register by register.
 struct Verdicts {
@@ -24,66 +25,13 @@ struct Verdicts {
   bool held = false;        // a handler says that nobody may see it
 };
 Verdicts judge(const RowState& state, const Layout& layout, const Ranks& ranks);
-
-// A value that lost to another without having been seen by it: what the conflict log lists.
-struct Loss {
-  std::string group;
-  PolicyKind policy = PolicyKind::kLww;
-  Sibling loser;
-  Sibling winner;          // what is shown instead: its row may be made of several
-  std::string kind;        // "update-delete": what the loser did, then the winner; "insert-insert"
-  std::string decided_by;  // "lww", "merge: text", "handler cart lua:…", "delete_wins", "writer", …
-};
-
-// Losers to the same value, in the same way: they are listed as one conflict.
-bool same_conflict(const Loss& a, const Loss& b);
-
-// Applies a transaction's change to the row and returns the values that lost because of it. The
-// columns a group's register gets are those of the change that belong to it; every put re-asserts
-// the row's existence; an erase touches existence alone. A put whose existence lost is listed with
-// the whole row as it was, because columns it had not written itself are lost with it. A write that
-// replaces the values of an open conflict has decided it: they are listed too.
-std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
-                        const Version& version, const VersionVector& transaction_context,
-                        const Ranks& ranks);
-
-// Several changes to one row that become visible together: nobody sees what it is in between, so
-// of what lost in between only that is listed which nothing of the batch has overwritten. After
-// finish() the state and the losses are what the changes one by one would have made, less those.
-class Batch {
- public:
-  // May list some of what is lost already.
-  std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
-                          const Version& version, const VersionVector& transaction_context,
-                          const Ranks& ranks);
-  // Lists the rest and forgets the losers that may be forgotten. Once, at the end.
-  std::vector<Loss> finish(RowState& state, const Layout& layout, const Ranks& ranks);
-  // What the policies say of the state that this batch was applied to.
-  Verdicts verdicts(const RowState& state, const Layout& layout, const Ranks& ranks) const;
-
- private:
-  friend class Application;
-  // Of one register, by index into the layout's groups.
-  struct OfRegister {
-    std::optional<Verdict> verdict;  // as long as it holds
-    bool touched = false;
-    std::vector<Dot> lost_before;  // touched: the losers that are listed
-  };
-  std::vector<OfRegister> registers_;
-  std::vector<Dot> arrived_;   // the changes of which nothing is listed yet
-  std::vector<Dot> inserted_;  // those that found no row
-};
-
-// What lost when registers that were open came to be decided without a write: a handler that had
-// failed decides, or the rules have changed.
-std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
-                               const std::vector<std::string>& were_open, const Ranks& ranks);
-
-// Fills in what a change must carry besides its columns, from the row as its writer found it: bases
-// and floors, where the policies of the registers that it touches ask for them. `before`: what SQL
-// showed.
-void add_bases(RowChange& change, const RowState& state, const Layout& layout,
-               const std::optional<Row>& before);
+// Of one register; of one never written: nothing said.
+Verdict judge(const RowState& state, const Layout& layout, const Group& group, const Ranks& ranks);
+// The same as judge() of all, for who knows what is said of each. By index into the layout's
+// groups.
+Verdicts judged(const RowState& state, std::vector<Verdict> of);
+// True if this verdict on the row's existence says that there is no row.
+bool deleted(const RowState& state, const Verdict& of_existence);
 
 // What the user's table shows: absent if the row does not exist or is held, otherwise the winners'
 // columns.

@@ -290,6 +290,13 @@ const Row* shown(const Register& r, const Verdict& v) {
   return row ? &*row : nullptr;
 }
 
+Sibling shown_sibling(const Register& r, const Verdict& v) {
+  const Row* row = shown(r, v);
+  Sibling s{r.siblings[v.winner].version, std::nullopt};
+  if (row != nullptr) s.row = *row;
+  return s;
+}
+
 bool says_the_same(const Sibling& s, const Register& r, const Verdict& v) {
   const Row* row = shown(r, v);
   if (!s.row || row == nullptr) return !s.row && row == nullptr;

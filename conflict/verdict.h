@@ -35,6 +35,9 @@ Verdict decide(const Register& r, const Subject& subject, const Ranks& ranks);
 // The value that a verdict shows; null: no row.
 const Row* shown(const Register& r, const Verdict& verdict);
 
+// What is shown, as a sibling: of several that made a value, by the name of the newest.
+Sibling shown_sibling(const Register& r, const Verdict& verdict);
+
 // A sibling that says the same as what is shown lost nothing.
 bool says_the_same(const Sibling& s, const Register& r, const Verdict& verdict);
 

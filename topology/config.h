@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,21 @@ struct Datacenter {
 };
 
 enum class TopologyKind { kCircle, kStar, kAllToAll, kLinks };
+
+// As the file says it.
+constexpr std::string_view to_string(TopologyKind kind) {
+  switch (kind) {
+    case TopologyKind::kCircle:
+      return "circle";
+    case TopologyKind::kStar:
+      return "star";
+    case TopologyKind::kAllToAll:
+      return "all-to-all";
+    case TopologyKind::kLinks:
+      break;
+  }
+  return "links";
+}
 
 struct TopologySpec {
   TopologyKind kind = TopologyKind::kAllToAll;

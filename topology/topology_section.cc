@@ -11,20 +11,6 @@ using Names = std::span<const std::string>;
 using Link = std::pair<std::string, std::string>;
 using namespace std::chrono_literals;
 
-constexpr std::string_view name_of(TopologyKind kind) {
-  switch (kind) {
-    case TopologyKind::kCircle:
-      return "circle";
-    case TopologyKind::kStar:
-      return "star";
-    case TopologyKind::kAllToAll:
-      return "all-to-all";
-    case TopologyKind::kLinks:
-      return "links";
-  }
-  return "";
-}
-
 const Choices<TopologyKind> kKinds{{"circle", TopologyKind::kCircle},
                                    {"star", TopologyKind::kStar},
                                    {"all-to-all", TopologyKind::kAllToAll},
@@ -45,8 +31,8 @@ void refuse_keys_of_other_kinds(Fields& fields, TopologyKind kind) {
   for (const auto& own : kOwnKeys) {
     if (own.kind == kind) continue;
     fields.refuse(own.key, in_quotes(own.key) + " belongs to kind " +
-                               std::string(name_of(own.kind)) + "; this topology is of kind " +
-                               std::string(name_of(kind)));
+                               std::string(to_string(own.kind)) + "; this topology is of kind " +
+                               std::string(to_string(kind)));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "adapters/database.h"
 #include "adapters/memory/memory_disk.h"
 #include "adapters/memory/row_view.h"
+#include "conflict/row_changes.h"
 
 namespace entente {
 

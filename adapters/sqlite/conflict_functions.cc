@@ -58,18 +58,6 @@ void say(sqlite3_context* context, const std::string& text) {
   sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-const char* name_of(RowRead::Conflict conflict) {
-  switch (conflict) {
-    case RowRead::Conflict::kNone:
-      return "none";
-    case RowRead::Conflict::kResolved:
-      return "resolved";
-    case RowRead::Conflict::kOpen:
-      break;
-  }
-  return "open";
-}
-
 }  // namespace
 
 template <ConflictFunctions::Asked kAsked>
@@ -104,7 +92,7 @@ void ConflictFunctions::answer(Asked asked, sqlite3_context* context, int count,
   const Lowered ours(guard_);
   const auto row = read_row(rows_, *world, *t, *key, asked != Asked::kConflict);
   if (!row) return refuse(context, row.error().text);
-  if (asked == Asked::kConflict) return say(context, name_of(row->conflict));
+  if (asked == Asked::kConflict) return say(context, std::string(to_string(row->conflict)));
   if (asked == Asked::kSiblings) return say(context, to_json(row->values));
   if (row->values.empty()) return sqlite3_result_null(context);
   say(context, to_string(row->values.back().version.dot));

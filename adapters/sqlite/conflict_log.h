@@ -8,7 +8,7 @@
 
 #include "adapters/database.h"
 #include "adapters/sqlite/catalog.h"
-#include "conflict/row_state.h"
+#include "conflict/row_changes.h"
 
 namespace entente::sqlite {
 

@@ -11,7 +11,7 @@
 #include "adapters/sqlite/conflict_log.h"
 #include "adapters/sqlite/versions.h"
 #include "conflict/codec.h"
-#include "conflict/row_state.h"
+#include "conflict/row_changes.h"
 
 namespace entente::sqlite {
 

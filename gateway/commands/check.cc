@@ -15,20 +15,6 @@ namespace {
 using Members = std::vector<std::pair<std::string, std::string>>;
 using Rows = std::vector<std::vector<std::string>>;
 
-std::string kind_name(TopologyKind kind) {
-  switch (kind) {
-    case TopologyKind::kCircle:
-      return "circle";
-    case TopologyKind::kStar:
-      return "star";
-    case TopologyKind::kAllToAll:
-      return "all-to-all";
-    case TopologyKind::kLinks:
-      return "links";
-  }
-  return "";
-}
-
 std::string shape(const TopologySpec& spec) {
   switch (spec.kind) {
     case TopologyKind::kCircle:
@@ -180,7 +166,7 @@ std::string picture_json(const TopologyFile& file, const Config& config,
       Members{{"file", json_text(file.name)},
               {"fine", "true"},
               {"cluster", json_text(config.cluster)},
-              {"kind", json_text(kind_name(config.topology.kind))},
+              {"kind", json_text(std::string(to_string(config.topology.kind)))},
               {"datacenters", json_list(datacenters)},
               {"routes", routes_json(graph)},
               {"longest_way", std::to_string(longest_way(graph))},

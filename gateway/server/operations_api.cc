@@ -129,20 +129,6 @@ Task<Response> get_status(const Operations& operations) {
 
 // ---- /v1/topology ------------------------------------------------------------------------------
 
-std::string_view to_string(TopologyKind kind) {
-  switch (kind) {
-    case TopologyKind::kCircle:
-      return "circle";
-    case TopologyKind::kStar:
-      return "star";
-    case TopologyKind::kAllToAll:
-      return "all-to-all";
-    case TopologyKind::kLinks:
-      break;
-  }
-  return "links";
-}
-
 void write_links(JsonWriter& out, const Graph& graph) {
   out.key("links").begin_array();
   for (const auto& dc : graph.datacenters()) {

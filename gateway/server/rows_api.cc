@@ -27,18 +27,6 @@ Result<ReadAnswer> read_row(Reader& reader, const RowName& name, bool all) {
   return ReadAnswer{std::move(*row), std::move(*applied)};
 }
 
-std::string_view to_string(RowRead::Conflict conflict) {
-  switch (conflict) {
-    case RowRead::Conflict::kNone:
-      return "none";
-    case RowRead::Conflict::kResolved:
-      return "resolved";
-    case RowRead::Conflict::kOpen:
-      break;
-  }
-  return "open";
-}
-
 void write_values(JsonWriter& out, const std::vector<RowVersion>& values, BigIntegers big) {
   out.key("values").begin_array();
   for (const auto& value : values) {

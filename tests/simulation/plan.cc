@@ -26,20 +26,6 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
     {Fault::kTrim, "trim"},
 }};
 
-std::string_view to_string(TopologyKind kind) {
-  switch (kind) {
-    case TopologyKind::kCircle:
-      return "circle";
-    case TopologyKind::kStar:
-      return "star";
-    case TopologyKind::kAllToAll:
-      return "all-to-all";
-    case TopologyKind::kLinks:
-      return "links";
-  }
-  return "";
-}
-
 // A random tree, and now and then a link more.
 std::vector<std::pair<std::string, std::string>> connected_links(
     const std::vector<std::string>& names, Random& random) {

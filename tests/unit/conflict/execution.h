@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "conflict/context.h"
-#include "conflict/row_state.h"
+#include "conflict/row_changes.h"
 #include "tests/support/moody_handler.h"
 #include "tests/unit/conflict/support.h"
 

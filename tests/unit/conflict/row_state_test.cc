@@ -1,4 +1,4 @@
-#include "conflict/row_state.h"
+#include "conflict/row_changes.h"
 
 #include <gtest/gtest.h>
 

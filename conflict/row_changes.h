@@ -1,0 +1,72 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conflict/row_state.h"
+#include "conflict/transaction.h"
+
+namespace entente {
+
+// A value that lost to another without having been seen by it: what the conflict log lists.
+struct Loss {
+  std::string group;
+  PolicyKind policy = PolicyKind::kLww;
+  Sibling loser;
+  Sibling winner;          // what is shown instead: its row may be made of several
+  std::string kind;        // "update-delete": what the loser did, then the winner; "insert-insert"
+  std::string decided_by;  // "lww", "merge: text", "handler cart lua:…", "delete_wins", "writer", …
+};
+
+// Losers to the same value, in the same way: they are listed as one conflict.
+bool same_conflict(const Loss& a, const Loss& b);
+
+// Applies a transaction's change to the row and returns the values that lost because of it. The
+// columns a group's register gets are those of the change that belong to it; every put re-asserts
+// the row's existence; an erase touches existence alone. A put whose existence lost is listed with
+// the whole row as it was, because columns it had not written itself are lost with it. A write that
+// replaces the values of an open conflict has decided it: they are listed too.
+std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
+                        const Version& version, const VersionVector& transaction_context,
+                        const Ranks& ranks);
+
+// Several changes to one row that become visible together: nobody sees what it is in between, so
+// of what lost in between only that is listed which nothing of the batch has overwritten. After
+// finish() the state and the losses are what the changes one by one would have made, less those.
+class Batch {
+ public:
+  // May list some of what is lost already.
+  std::vector<Loss> apply(RowState& state, const Layout& layout, const RowChange& change,
+                          const Version& version, const VersionVector& transaction_context,
+                          const Ranks& ranks);
+  // Lists the rest and forgets the losers that may be forgotten. Once, at the end.
+  std::vector<Loss> finish(RowState& state, const Layout& layout, const Ranks& ranks);
+  // What the policies say of the state that this batch was applied to.
+  Verdicts verdicts(const RowState& state, const Layout& layout, const Ranks& ranks) const;
+
+ private:
+  friend class Application;
+  // Of one register, by index into the layout's groups.
+  struct OfRegister {
+    std::optional<Verdict> verdict;  // as long as it holds
+    bool touched = false;
+    std::vector<Dot> lost_before;  // touched: the losers that are listed
+  };
+  std::vector<OfRegister> registers_;
+  std::vector<Dot> arrived_;   // the changes of which nothing is listed yet
+  std::vector<Dot> inserted_;  // those that found no row
+};
+
+// What lost when registers that were open came to be decided without a write: a handler that had
+// failed decides, or the rules have changed.
+std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
+                               const std::vector<std::string>& were_open, const Ranks& ranks);
+
+// Fills in what a change must carry besides its columns, from the row as its writer found it: bases
+// and floors, where the policies of the registers that it touches ask for them. `before`: what SQL
+// showed.
+void add_bases(RowChange& change, const RowState& state, const Layout& layout,
+               const std::optional<Row>& before);
+
+}  // namespace entente
