@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "conflict/hlc.h"
@@ -29,6 +31,10 @@ struct Dot {
 
 // `<32 hex digits>:<seq>`, as the API shows it.
 std::string to_string(const Dot& d);
+
+inline bool contains(std::span<const Dot> dots, const Dot& d) {
+  return std::find(dots.begin(), dots.end(), d) != dots.end();
+}
 
 // What a write is stamped with. Ordered by (HLC, origin, seq): a total order that extends
 // causality, because a causally later write always has a larger HLC.

@@ -5,10 +5,6 @@
 namespace entente {
 namespace {
 
-bool contains(std::span<const Dot> dots, const Dot& d) {
-  return std::find(dots.begin(), dots.end(), d) != dots.end();
-}
-
 bool contains(const Register& r, const Dot& d) {
   return std::any_of(r.siblings.begin(), r.siblings.end(),
                      [&](const Sibling& s) { return s.version.dot == d; });

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "conflict/codec.h"
@@ -42,7 +41,7 @@ struct Register {
 struct Write {
   Version version;
   const VersionVector& context;  // what its writer had seen
-  std::span<const Dot> kept;     // seen, and not replaced
+  std::vector<Dot> kept;         // seen, and not replaced
   std::optional<Row> row;        // absent: an erase
   std::optional<Row> base = {};
 };

@@ -12,10 +12,6 @@ namespace {
 
 const VersionVector kNothing;
 
-bool contains(std::span<const Dot> dots, const Dot& d) {
-  return std::find(dots.begin(), dots.end(), d) != dots.end();
-}
-
 const Value* find(const Row& row, const std::string& column) {
   const auto it = row.find(column);
   return it == row.end() ? nullptr : &it->second;
@@ -152,8 +148,11 @@ class Application {
 namespace {
 
 Write write_of(const RowChange& change, const Version& version, const VersionVector& seen,
-               std::optional<Row> columns) {
-  Write w{version, seen, change.kept, std::move(columns)};
+               const Group& group, std::optional<Row> columns) {
+  Write w{version, seen, {}, std::move(columns)};
+  for (const auto& k : change.kept) {
+    if (k.group == group.name) w.kept.push_back(k.dot);
+  }
   if (!w.row || change.base.empty()) return w;
   Row base;
   for (const auto& [name, value] : *w.row) {
@@ -246,7 +245,7 @@ void Application::to_group(const Group& group, std::optional<Row> columns, const
   known.touched = true;
   const bool was_open = may_be_open(group) && r.siblings.size() > 1 && judged(group).open;
   const auto& [change, version, seen] = arrival;
-  const auto replaced = apply(r, write_of(change, version, seen, std::move(columns)));
+  const auto replaced = apply(r, write_of(change, version, seen, group, std::move(columns)));
   known.verdict.reset();
   if (was_open && !judged(group).open) list_decided(group, replaced, change, version);
 }
@@ -304,7 +303,7 @@ void Application::add_lost_columns(const Arrival& arrival) {
   const VersionVector& seen = change.erase ? arrival.seen : kNothing;
   list_without_row([&](const Group& group, const Verdict& v, size_t i, const Dot& dot) {
     const bool counts = v.open || i == v.winner || group.policy.commutes();
-    return contains(change.kept, dot) || (counts && !seen.covers(dot));
+    return keeps(change.kept, group.name, dot) || (counts && !seen.covers(dot));
   });
 }
 

@@ -1,7 +1,7 @@
 #include "conflict/row_state.h"
 
 #include <algorithm>
-#include <span>
+#include <utility>
 
 #include "conflict/counter.h"
 #include "conflict/element_set.h"
@@ -10,10 +10,6 @@ namespace entente {
 namespace {
 
 const Register kNever;
-
-bool contains(std::span<const Dot> dots, const Dot& d) {
-  return std::find(dots.begin(), dots.end(), d) != dots.end();
-}
 
 }  // namespace
 
@@ -97,8 +93,9 @@ bool open_conflict(const RowState& state, const Layout& layout, const Ranks& ran
   return !open_groups(layout, judge(state, layout, ranks)).empty();
 }
 
-std::vector<Dot> hidden_siblings(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  std::vector<Dot> hidden;
+std::vector<KeptSibling> hidden_siblings(const RowState& state, const Layout& layout,
+                                         const Ranks& ranks) {
+  std::vector<KeptSibling> hidden;
   const Verdicts verdicts = judge(state, layout, ranks);
   if (verdicts.deleted) return hidden;
   for (size_t g = 0; g < layout.groups.size(); ++g) {
@@ -106,11 +103,38 @@ std::vector<Dot> hidden_siblings(const RowState& state, const Layout& layout, co
     if (!v.open) continue;
     const Register& r = register_of(state, layout.groups[g].name);
     for (size_t i = 0; i < r.siblings.size(); ++i) {
-      const Dot& d = r.siblings[i].version.dot;
-      if (i != v.winner && !contains(hidden, d)) hidden.push_back(d);
+      if (i != v.winner) hidden.push_back({layout.groups[g].name, r.siblings[i].version.dot});
     }
   }
   return hidden;
+}
+
+std::vector<KeptSibling> unseen_siblings(const RowState& state, const Layout& layout,
+                                         const RowContext& context) {
+  std::vector<KeptSibling> unseen;
+  const VersionVector ceiling = context.ceiling();
+  for (const auto& group : layout.groups) {
+    if (group.policy.commutes()) continue;
+    for (const auto& s : register_of(state, group.name).siblings) {
+      const Dot& d = s.version.dot;
+      if (ceiling.covers(d) && !context.covers(d)) unseen.push_back({group.name, d});
+    }
+  }
+  return unseen;
+}
+
+RowContext seen_after(const RowState& before, const RowContext& context,
+                      const std::vector<KeptSibling>& kept, VersionVector applied) {
+  std::vector<Dot> seen, unseen;
+  for (const auto& [group, r] : before.registers) {
+    for (const auto& s : r.siblings) {
+      const Dot& d = s.version.dot;
+      const bool saw = context.covers(d) && !keeps(kept, group, d);
+      (saw ? seen : unseen).push_back(d);
+    }
+  }
+  std::erase_if(seen, [&](const Dot& d) { return contains(unseen, d); });
+  return context_without(std::move(applied), unseen, seen);
 }
 
 std::optional<Resolution> resolve(const RowState& state, const Layout& layout, const Ranks& ranks) {
@@ -146,12 +170,10 @@ bool collapse(RowState& state, const Layout& layout, const VersionVector& stable
     state.registers.clear();
     return true;
   }
-  const auto is_open = [](const Verdict& v) { return v.open; };
-  if (std::any_of(verdicts.of.begin(), verdicts.of.end(), is_open)) return false;
   bool any = false;
   for (size_t g = 0; g < layout.groups.size(); ++g) {
     const auto it = state.registers.find(layout.groups[g].name);
-    if (it == state.registers.end()) continue;
+    if (it == state.registers.end() || verdicts.of[g].open) continue;
     Register& r = it->second;
     const bool has_more = r.siblings.size() > 1 || (!r.siblings.empty() && r.siblings[0].base);
     if (!has_more || layout.groups[g].policy.is_counter() || !settled(r)) continue;
@@ -161,8 +183,9 @@ bool collapse(RowState& state, const Layout& layout, const VersionVector& stable
   return any;
 }
 
-std::vector<Dot> lasting_siblings(const RowState& state, const Layout& layout, const Ranks& ranks) {
-  std::vector<Dot> lasting;
+std::vector<KeptSibling> lasting_siblings(const RowState& state, const Layout& layout,
+                                          const VersionVector& promised, const Ranks& ranks) {
+  std::vector<KeptSibling> lasting;
   const Verdicts verdicts = judge(state, layout, ranks);
   if (verdicts.deleted) return lasting;
   for (size_t g = 0; g < layout.groups.size(); ++g) {
@@ -173,7 +196,8 @@ std::vector<Dot> lasting_siblings(const RowState& state, const Layout& layout, c
     const Register& r = register_of(state, layout.groups[g].name);
     for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Dot& d = r.siblings[i].version.dot;
-      if ((v.open || (picks && i == v.winner)) && !contains(lasting, d)) lasting.push_back(d);
+      const bool lasts = v.open || (picks && i == v.winner);
+      if (lasts && promised.covers(d)) lasting.push_back({layout.groups[g].name, d});
     }
   }
   return lasting;

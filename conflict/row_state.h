@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "conflict/context.h"
+#include "conflict/transaction.h"
 #include "conflict/verdict.h"
 
 namespace entente {
@@ -48,8 +50,19 @@ Row columns_written_by(const RowState& state, const Layout& layout, const Dot& d
 std::vector<std::string> open_groups(const Layout& layout, const Verdicts& verdicts);
 bool open_conflict(const RowState& state, const Layout& layout, const Ranks& ranks);
 
-// The dots of the siblings that SQL does not show: what a plain SQL write to this row keeps.
-std::vector<Dot> hidden_siblings(const RowState& state, const Layout& layout, const Ranks& ranks);
+// The siblings of open registers that SQL does not show: what a plain SQL write to this row keeps.
+std::vector<KeptSibling> hidden_siblings(const RowState& state, const Layout& layout,
+                                         const Ranks& ranks);
+
+// The siblings that the context's ceiling covers although the context does not: what a write that
+// presents it keeps.
+std::vector<KeptSibling> unseen_siblings(const RowState& state, const Layout& layout,
+                                         const RowContext& context);
+
+// What somebody has seen of the row who presented `context` with a write that kept `kept`: all that
+// was `applied` but the values it had not seen before. Without the write's own dot.
+RowContext seen_after(const RowState& before, const RowContext& context,
+                      const std::vector<KeptSibling>& kept, VersionVector applied);
 
 // What the row becomes when somebody reads it: the columns that the policies of open registers with
 // `run: read` decide, over what is shown. Nothing if none of them can decide.
@@ -63,17 +76,17 @@ std::optional<Resolution> resolve(const RowState& state, const Layout& layout, c
 // more without having seen them.
 //   a deleted row, all of it, unless it has counters: what a re-creation puts aside is said in sums
 //   since the row was first made;
-//   of a row without an open conflict, everything but what is shown: losers and bases. While there
-//   is an open one, a write of plain SQL keeps what it hides by its dot, in every register.
+//   of a decided register, everything but what is shown: losers and bases.
 // True if something was.
 bool collapse(RowState& state, const Layout& layout, const VersionVector& stable,
               const Ranks& ranks);
 
-// The dots of the siblings that collapse() leaves as they are wherever it may have run: what a
-// write that saw nothing of the row can keep of what it counts as having seen. A decided register
-// keeps what it shows, if that is one write's own value: what a policy has made of several, or with
-// a base, looks different where it was collapsed.
-std::vector<Dot> lasting_siblings(const RowState& state, const Layout& layout, const Ranks& ranks);
+// The siblings that collapse() leaves as they are wherever it may have run, as far as `promised`
+// covers them: what a write that saw nothing of the row can keep of what it counts as having seen.
+// A decided register keeps what it shows, if that is one write's own value: what a policy has made
+// of several, or with a base, looks different where it was collapsed.
+std::vector<KeptSibling> lasting_siblings(const RowState& state, const Layout& layout,
+                                          const VersionVector& promised, const Ranks& ranks);
 
 RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
               const VersionVector& b_seen, const Layout& layout);

@@ -35,7 +35,9 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
   if (c.context) encode(out, *c.context);
   if (!c.kept.empty()) {
     out.varint(c.kept.size());
-    for (const auto& d : c.kept) out.origin(d.origin), out.varint(d.seq);
+    for (const auto& k : c.kept) {
+      out.string(k.group), out.origin(k.dot.origin), out.varint(k.dot.seq);
+    }
   }
   if (!c.base.empty()) {
     out.varint(c.base.size());
@@ -88,10 +90,11 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
     c.context = std::move(*context);
   }
   if (flags & kKept) {
-    const size_t n = in.count(17);
+    const size_t n = in.count(18);
     for (size_t i = 0; i < n && in.ok(); ++i) {
+      const auto group = in.string();
       const Origin o = in.origin();
-      c.kept.push_back({o, in.varint()});
+      c.kept.push_back({std::string(group), {o, in.varint()}});
     }
   }
   if (flags & kBase) {
@@ -248,6 +251,11 @@ Result<Change> decode_change(ByteReader& in) {
     default:
       return fail(Code::kInvalid, "a change of unknown kind");
   }
+}
+
+bool keeps(std::span<const KeptSibling> kept, std::string_view group, const Dot& dot) {
+  return std::any_of(kept.begin(), kept.end(),
+                     [&](const KeptSibling& k) { return k.group == group && k.dot == dot; });
 }
 
 bool admissible(const Change& change, const VersionVector& transaction_context) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -25,6 +26,14 @@ enum class Decider : uint8_t {
   kHandler,   // the row's policy, when the row was read
 };
 
+// A sibling that a writer's context covers and its write does not replace in this register.
+struct KeptSibling {
+  std::string group;
+  Dot dot;
+  friend bool operator==(const KeptSibling&, const KeptSibling&) = default;
+};
+bool keeps(std::span<const KeptSibling> kept, std::string_view group, const Dot& dot);
+
 // What happened to one row.
 struct RowChange {
   std::string table;
@@ -35,7 +44,7 @@ struct RowChange {
   Row base;                              // old values, for the columns whose policy asks for them
   std::optional<VersionVector> context;  // what the writer had seen of this row; absent: the
                                          // transaction's context
-  std::vector<Dot> kept;                 // siblings in the context that this write does not replace
+  std::vector<KeptSibling> kept;         // although the context covers them
   std::vector<Floor> floors = {};  // inserted over a deleted row: what its counters had counted
   Decider decider = Decider::kWriter;
 };

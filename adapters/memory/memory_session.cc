@@ -10,12 +10,9 @@ namespace {
 
 const RowState kNever;
 
-bool contains(const std::vector<Dot>& dots, const Dot& d) {
-  return std::find(dots.begin(), dots.end(), d) != dots.end();
-}
-
-bool replaces(const VersionVector& context, const std::vector<Dot>& kept, const Dot& d) {
-  return context.covers(d) && !contains(kept, d);
+bool replaces(const VersionVector& context, const std::vector<KeptSibling>& kept,
+              std::string_view group, const Dot& d) {
+  return context.covers(d) && !keeps(kept, group, d);
 }
 
 std::string create_statement(const TableDef& table) {
@@ -151,24 +148,17 @@ Result<MemorySession::Seen> MemorySession::seen_by(const RowRequest& request, co
                 "the context is older than limits.context_lifetime: read the row again",
                 "context_expired");
   }
-  Seen seen{request.context->ceiling(), {}};
+  Seen seen{request.context->ceiling(), unseen_siblings(row, target.layout, *request.context)};
   if (!applied_.covers(*seen.context)) {
     return fail(Code::kNotReached, "this gateway has not applied all that the context has seen",
                 "context_not_reached");
-  }
-  for (const auto& d : RowView(target.table, target.layout, row, ranks_).dots()) {
-    if (seen.context->covers(d) && !request.context->covers(d)) seen.kept.push_back(d);
   }
   return seen;
 }
 
 // It counts as having seen what was promised, and keeps what it can of that.
 MemorySession::Seen MemorySession::saw_nothing(const RowState& row, const Target& target) const {
-  Seen seen{disk_.promised, {}};
-  for (const auto& d : lasting_siblings(row, target.layout, ranks_)) {
-    if (seen.context->covers(d)) seen.kept.push_back(d);
-  }
-  return seen;
+  return {disk_.promised, lasting_siblings(row, target.layout, disk_.promised, ranks_)};
 }
 
 Result<std::optional<Row>> MemorySession::columns_of(const RowRequest& request,
@@ -314,17 +304,16 @@ const VersionVector& MemorySession::effective(const std::optional<VersionVector>
 }
 
 // The siblings that neither the change so far nor this write replaces, though one has seen them.
-std::vector<Dot> MemorySession::kept_by_both(const Touched& row, const Seen& seen) const {
+std::vector<KeptSibling> MemorySession::kept_by_both(const Touched& row, const Seen& seen) const {
   VersionVector both = effective(row.change.context);
   both.join(effective(seen.context));
-  std::vector<Dot> kept;
+  std::vector<KeptSibling> kept;
   for (const auto& [group, r] : row.before.registers) {
     for (const auto& s : r.siblings) {
       const Dot& d = s.version.dot;
-      if (both.covers(d) && !contains(kept, d) &&
-          !replaces(effective(row.change.context), row.change.kept, d) &&
-          !replaces(effective(seen.context), seen.kept, d)) {
-        kept.push_back(d);
+      if (both.covers(d) && !replaces(effective(row.change.context), row.change.kept, group, d) &&
+          !replaces(effective(seen.context), seen.kept, group, d)) {
+        kept.push_back({group, d});
       }
     }
   }
@@ -375,14 +364,9 @@ RowOutcome MemorySession::outcome(const RowRequest& request, const Seen& seen,
   out.open_conflict = open_conflict(row.now, layout, ranks_);
   out.had_conflict = RowView(def, layout, before, ranks_).values().size() > 1 ||
                      RowView(def, layout, row.now, ranks_).values().size() > 1;
-  std::vector<Dot> unseen, known;
-  for (const auto& d : RowView(def, layout, before, ranks_).dots()) {
-    if (d == version_.dot) continue;
-    const bool saw = request.context ? request.context->covers(d)
-                                     : replaces(effective(seen.context), seen.kept, d);
-    (saw ? known : unseen).push_back(d);
-  }
-  out.context = context_without(applied_, unseen, known);
+  const RowContext as_seen =
+      request.context ? *request.context : RowContext{effective(seen.context), {}};
+  out.context = seen_after(before, as_seen, seen.kept, applied_);
   return out;
 }
 

@@ -45,7 +45,7 @@ class MemorySession final : public WriteSession {
   // What a write had seen of the row.
   struct Seen {
     std::optional<VersionVector> context;  // absent: all that is applied here
-    std::vector<Dot> kept;
+    std::vector<KeptSibling> kept;
   };
   struct Target {
     TableDef table;
@@ -73,7 +73,7 @@ class MemorySession final : public WriteSession {
                      const Touched& row, const Layout& layout) const;
   Touched& touch(const RowName& name);
   void merge(Touched& row, const Target& target, Seen seen, std::optional<Row> columns);
-  std::vector<Dot> kept_by_both(const Touched& row, const Seen& seen) const;
+  std::vector<KeptSibling> kept_by_both(const Touched& row, const Seen& seen) const;
   const VersionVector& effective(const std::optional<VersionVector>& context) const;
 
   const MemoryDisk& disk_;

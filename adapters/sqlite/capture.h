@@ -20,7 +20,7 @@ struct RowIntent {
   bool erase = false;
   std::vector<size_t> columns;           // a put writes these even if they do not change
   std::optional<VersionVector> context;  // ceiling of the client's context; absent: plain SQL's
-  std::vector<Dot> kept;
+  std::vector<KeptSibling> kept;
   Decider decider = Decider::kWriter;
 };
 

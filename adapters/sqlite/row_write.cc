@@ -23,22 +23,6 @@ bool several(const RowState& state) {
                      [](const auto& r) { return r.second.siblings.size() > 1; });
 }
 
-// Siblings that a context's ceiling covers although the context does not.
-std::vector<Dot> unseen(const RowState& state, const RowContext& context) {
-  const VersionVector ceiling = context.ceiling();
-  std::vector<Dot> dots;
-  for (const auto& [group, r] : state.registers) {
-    for (const auto& s : r.siblings) {
-      const Dot& d = s.version.dot;
-      if (ceiling.covers(d) && !context.covers(d) &&
-          std::find(dots.begin(), dots.end(), d) == dots.end()) {
-        dots.push_back(d);
-      }
-    }
-  }
-  return dots;
-}
-
 }  // namespace
 
 // SQLite writes a number that goes into a TEXT key as text of its own making.
@@ -120,22 +104,18 @@ Result<SqliteWriteSession::Writing> SqliteWriteSession::admit(const RowRequest& 
     auto before = side_.rows.load(*side_.state.world, *t, w.key);
     if (!before) return tl::unexpected(before.error());
     w.before = std::move(*before);
-    if (w.context) w.kept = unseen(w.before->state, *w.context);
-    if (w.context && saw_nothing(w)) keep_lasting(w);
+    if (w.context && saw_nothing(w)) {
+      w.kept = lasting_siblings(w.before->state, t->layout, side_.state.promised,
+                                side_.state.world->ranks);
+    } else if (w.context) {
+      w.kept = unseen_siblings(w.before->state, t->layout, *w.context);
+    }
   }
   return w;
 }
 
 bool SqliteWriteSession::saw_nothing(const Writing& w) {
   return !w.request.context && !w.request.pick && w.request.kind != RowRequest::Kind::kResolve;
-}
-
-// Of what a write that saw nothing counts as having seen, it keeps what it can.
-void SqliteWriteSession::keep_lasting(Writing& w) const {
-  const auto& world = *side_.state.world;
-  for (const auto& d : lasting_siblings(w.before->state, w.table.layout, world.ranks)) {
-    if (w.context->covers(d)) w.kept.push_back(d);
-  }
 }
 
 Result<void> SqliteWriteSession::check_counters(const Table& t, const RowRequest& request) const {
@@ -301,20 +281,6 @@ RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
   return intent;
 }
 
-// All that is applied here but the row's values that the writer had not seen.
-RowContext SqliteWriteSession::seen_after(const Writing& w, const RowChange& change) const {
-  std::vector<Dot> seen, unseen;
-  for (const auto& [group, r] : w.before->state.registers) {
-    for (const auto& s : r.siblings) {
-      const Dot& d = s.version.dot;
-      const bool kept = std::find(change.kept.begin(), change.kept.end(), d) != change.kept.end();
-      const bool saw = (!w.context || w.context->covers(d)) && !kept;
-      (saw ? seen : unseen).push_back(d);
-    }
-  }
-  return context_without(side_.state.applied, unseen, seen);
-}
-
 // What the row will be like once the transaction is stamped.
 RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
   RowOutcome outcome;
@@ -330,7 +296,8 @@ RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
   if (w.context) change.context = w.context->ceiling();
   if (!w.context) change.kept = hidden_siblings(state, layout, ranks);
   add_bases(change, state, layout, w.before->shown);
-  outcome.context = seen_after(w, change);
+  outcome.context = seen_after(state, w.context.value_or(RowContext{side_.state.applied, {}}),
+                               change.kept, side_.state.applied);
   const Version version{Hlc{side_.state.clock.last().bits + 1},
                         {side_.state.self, side_.state.applied.at(side_.state.self) + 1}};
   outcome.had_conflict = several(state);

@@ -10,7 +10,7 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 3;
+constexpr int64_t kFormat = 4;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (

@@ -59,7 +59,7 @@ class SqliteWriteSession final : public WriteSession {
     bool erase = false;
     std::optional<RowContext> context;
     std::optional<Loaded> before;  // absent when there is nothing to ask of it
-    std::vector<Dot> kept;
+    std::vector<KeptSibling> kept;
   };
   Result<Writing> admit(const RowRequest& request);
   Result<void> check_columns(const Table& t, const RowRequest& request) const;
@@ -74,8 +74,6 @@ class SqliteWriteSession final : public WriteSession {
   Result<bool> run_patch(const Writing& w);
   RowIntent intent_of(const Writing& w) const;
   static bool saw_nothing(const Writing& w);
-  void keep_lasting(Writing& w) const;
-  RowContext seen_after(const Writing& w, const RowChange& change) const;
   RowOutcome outcome_of(const Writing& w);
 
   LocalSide& side_;

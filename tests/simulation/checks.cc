@@ -72,8 +72,9 @@ void check_rows(World& world, const Node& node, const ExpectedRows& expected) {
 // A register without an open conflict, all of whose values the node was told to collect, but for
 // losers that it has forgotten.
 bool settled(const Node& node, const ExpectedRegister& r) {
+  const Dot& winner = r.maximal[r.winner].version.dot;
   return !r.open && std::all_of(r.maximal.begin(), r.maximal.end(), [&](const auto& w) {
-    return node.collected().covers(w.version.dot) || (r.forgets && r.differs(w));
+    return node.collected().covers(w.version.dot) || (r.forgets && w.version.dot != winner);
   });
 }
 
@@ -127,7 +128,9 @@ void check_registers(World& world, const Node& node, const ExpectedRows& expecte
       if (state != nullptr && state->registers.contains(group)) {
         found = &state->registers.find(group)->second;
       }
-      check_register(world, node, name, group, r, found);
+      // The row was collected, and another erase came.
+      const bool stays_gone = found == nullptr && !row.visible && settled(node, r);
+      if (!stays_gone) check_register(world, node, name, group, r, found);
     }
   }
 }
@@ -211,12 +214,10 @@ void check_collected(World& world, const Node& node, const ExpectedRows& expecte
     if (may_be_gone(node, row) && !counts) {
       world.fail(where(node, name) + ": is a tombstone that nobody needs, and was not collected");
     }
-    const bool decided =
-        std::none_of(row.registers.begin(), row.registers.end(),
-                     [](const auto& r) { return r.second.open || r.second.undecided; });
     for (const auto& [group, r] : row.registers) {
-      const bool needed = r.commutes || !decided || !settled(node, r);
-      if (!needed && state->registers.find(group)->second.siblings.size() > 1) {
+      const bool needed = r.commutes || r.open || r.undecided || !settled(node, r);
+      const auto it = state->registers.find(group);
+      if (!needed && it != state->registers.end() && it->second.siblings.size() > 1) {
         world.fail(where(node, name) + ", register '" + group +
                    "': holds settled siblings that were not collected");
       }

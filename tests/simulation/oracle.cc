@@ -122,7 +122,7 @@ void Oracle::enter(const RowChange& change, const Transaction& t) {
     return write;
   };
   if (change.erase) {
-    return enter_write(registers[""], stored(std::nullopt), seen, change.kept);
+    return enter_write(registers[""], stored(std::nullopt), seen, change, "");
   }
   std::map<std::string, Row> parts{{"", {}}};
   for (const auto& [column, value] : change.columns) {
@@ -133,7 +133,7 @@ void Oracle::enter(const RowChange& change, const Transaction& t) {
     if (commutes(policy_of({change.table, change.key}, group), group)) {
       enter_addition(registers[group], stored(std::move(values)), change, group, seen, all_seen);
     } else {
-      enter_write(registers[group], stored(std::move(values)), seen, change.kept);
+      enter_write(registers[group], stored(std::move(values)), seen, change, group);
     }
   }
 }
@@ -163,10 +163,11 @@ void Oracle::enter_addition(std::vector<StoredWrite>& to, StoredWrite write,
 }
 
 void Oracle::enter_write(std::vector<StoredWrite>& to, StoredWrite write, const Seen& seen,
-                         const std::vector<Dot>& kept) {
+                         const RowChange& change, const std::string& group) {
   for (auto& earlier : to) {
     const Dot& dot = earlier.write.version.dot;
-    const bool keeps = std::find(kept.begin(), kept.end(), dot) != kept.end();
+    const bool keeps = std::find(change.kept.begin(), change.kept.end(), KeptSibling{group, dot}) !=
+                       change.kept.end();
     if (seen.covers(earlier.origin, dot.seq) && !keeps) {
       earlier.overwritten_by.emplace_back(write.origin, write.write.version.dot.seq);
     }

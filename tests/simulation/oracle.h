@@ -105,7 +105,7 @@ class Oracle {
   static Complaint check_has_seen(const Transaction& t, const VersionVector& collected);
   void enter(const RowChange& change, const Transaction& t);
   void enter_write(std::vector<StoredWrite>& to, StoredWrite write, const Seen& seen,
-                   const std::vector<Dot>& kept);
+                   const RowChange& change, const std::string& group);
   Seen seen_of(const VersionVector& vector) const;
   ExpectedRow expected(const RowName& row, const Seen& seen) const;
   void enter_addition(std::vector<StoredWrite>& to, StoredWrite write, const RowChange& change,

@@ -77,11 +77,11 @@ TableRules draw_rules(const TableDef& table, Random& random) {
   rules.granularity = random.chance(0.5) ? Granularity::kRow : Granularity::kColumn;
   rules.delete_update =
       random.chance(0.5) ? DeleteUpdate::kPolicy : static_cast<DeleteUpdate>(random.between(1, 2));
-  rules.blind = random.chance(0.7)   ? Blind::kSupersede
+  rules.blind = random.chance(0.5)   ? Blind::kSupersede
                 : random.chance(0.8) ? Blind::kSibling
                                      : Blind::kRequire;
   for (const auto& column : table.columns) {
-    if (column.key_part == 0 && random.chance(0.15)) {
+    if (column.key_part == 0 && random.chance(0.25)) {
       rules.columns[column.name] = draw_policy(random);
     }
   }

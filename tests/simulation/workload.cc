@@ -260,7 +260,7 @@ void Workload::check_context(const RowRequest& request, const VersionVector& pro
   if (change.context != seen) {
     return world_.fail(to_string(t.dot) + " does not carry the context its writer showed");
   }
-  std::set<Dot> must, may;
+  std::set<std::pair<std::string, Dot>> must, may, kept;
   const VersionVector& vector = seen ? *seen : t.context;
   const ExpectedRow row = world_.oracle.expected(name_of(request), t.context);
   for (const auto& [group, r] : row.registers) {
@@ -270,11 +270,11 @@ void Workload::check_context(const RowRequest& request, const VersionVector& pro
                           : blind == Blind::kSibling ? lasts(row, r, i)
                                                      : r.open && i != r.winner;
       if (!vector.covers(dot) || !unseen) continue;
-      may.insert(dot);
-      if (!r.forgets && !r.commutes) must.insert(dot);
+      if (!r.commutes) may.emplace(group, dot);
+      if (!r.forgets && !r.commutes) must.emplace(group, dot);
     }
   }
-  const std::set<Dot> kept(change.kept.begin(), change.kept.end());
+  for (const auto& [group, dot] : change.kept) kept.emplace(group, dot);
   if (!std::includes(kept.begin(), kept.end(), must.begin(), must.end()) ||
       !std::includes(may.begin(), may.end(), kept.begin(), kept.end())) {
     world_.fail(to_string(t.dot) + " replaces values that its writer had not seen (P2)");

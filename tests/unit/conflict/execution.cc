@@ -50,15 +50,10 @@ Row some_columns(Random& random, const Layout& layout, bool all) {
 }
 
 // What a client that read the row at some time, or wrote it, carries.
-RowChange with_context(RowChange change, const RowContext& context, const RowState& state) {
+RowChange with_context(RowChange change, const RowContext& context, const RowState& state,
+                       const Layout& layout) {
   change.context = context.ceiling();
-  for (const auto& [name, r] : state.registers) {
-    for (const auto& s : r.siblings) {
-      const Dot& d = s.version.dot;
-      const bool known = std::find(change.kept.begin(), change.kept.end(), d) != change.kept.end();
-      if (change.context->covers(d) && !context.covers(d) && !known) change.kept.push_back(d);
-    }
-  }
+  change.kept = unseen_siblings(state, layout, context);
   return change;
 }
 
@@ -75,6 +70,16 @@ class Execution {
   Execution(Random& random, const Rules& rules)
       : random_(random), layout_(rules.layout()), sites_(2 + random.below(3)) {
     for (auto& site : sites_) site.wall = 1000 + random_.below(10);
+  }
+
+  Execution(Random& random, const Rules& rules, std::vector<Replica> replicas)
+      : random_(random), layout_(rules.layout()), promised_(replicas.front().seen) {
+    for (auto& replica : replicas) {
+      Site& site = sites_.emplace_back();
+      site.replica = std::move(replica);
+      site.wall = 2000 + random_.below(10);
+      site.writes = promised_.at(origin(static_cast<uint8_t>(sites_.size())));
+    }
   }
 
   std::vector<Op> run(size_t count) {
@@ -127,10 +132,11 @@ class Execution {
     switch (random_.below(4)) {
       case 0: {
         const RowContext* older = admissible(here);
-        return older ? with_context(std::move(c), *older, here.state) : c;
+        return older ? with_context(std::move(c), *older, here.state, layout_) : c;
       }
       case 1:
-        c.context = VersionVector();
+        c.context = promised_;
+        c.kept = lasting_siblings(here.state, layout_, promised_, ranks());
         return c;
       default:
         c.kept = hidden_siblings(here.state, layout_, ranks());
@@ -148,6 +154,7 @@ class Execution {
   Layout layout_;
   std::vector<Site> sites_;
   std::vector<RowContext> contexts_;
+  VersionVector promised_;
   std::vector<Op> ops_;
 };
 
@@ -167,9 +174,8 @@ bool all_orders(const std::vector<Op>& ops, Replica& done, std::vector<size_t>& 
   return found.size() <= most;
 }
 
-std::vector<size_t> random_order(const std::vector<Op>& ops, Random& random) {
+std::vector<size_t> random_order(const std::vector<Op>& ops, Random& random, Replica done) {
   std::vector<size_t> order;
-  Replica done;
   while (order.size() < ops.size()) {
     const size_t i = random.below(ops.size());
     if (!done.ready(ops[i])) continue;
@@ -266,13 +272,19 @@ std::vector<Op> execution(Random& random, const Rules& rules, size_t count) {
   return Execution(random, rules).run(count);
 }
 
+std::vector<Op> execution_after(Random& random, const Rules& rules, std::vector<Replica> sites,
+                                size_t count) {
+  return Execution(random, rules, std::move(sites)).run(count);
+}
+
 void causal_orders(const std::vector<Op>& ops, Random& random, size_t most,
-                   const std::function<void(const std::vector<size_t>&)>& visit) {
+                   const std::function<void(const std::vector<size_t>&)>& visit,
+                   const VersionVector& before) {
   std::vector<std::vector<size_t>> orders;
   std::vector<size_t> order;
-  Replica done;
+  Replica done{{}, before, {}};
   if (!all_orders(ops, done, order, orders, most)) {
-    for (auto& o : orders) o = random_order(ops, random);
+    for (auto& o : orders) o = random_order(ops, random, {{}, before, {}});
   }
   for (const auto& o : orders) visit(o);
 }
@@ -344,8 +356,8 @@ std::string describe(const std::vector<Op>& ops, const std::vector<size_t>& orde
     for (const auto& d : op.seen()) {
       text += " " + to_string(d).substr(0, 2) + std::to_string(d.seq);
     }
-    for (const auto& d : op.change.kept) {
-      text += " kept " + to_string(d).substr(0, 2) + std::to_string(d.seq);
+    for (const auto& [group, d] : op.change.kept) {
+      text += " kept " + group + " " + to_string(d).substr(0, 2) + std::to_string(d.seq);
     }
   }
   return text;

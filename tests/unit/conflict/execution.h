@@ -51,10 +51,16 @@ struct Replica {
 // blind, or by clients whose context is older; wall clocks disagree.
 std::vector<Op> execution(Random& random, const Rules& rules, size_t count);
 
+// The same, by sites that all start with what `sites` have, and have promised to refuse contexts
+// that have not seen it.
+std::vector<Op> execution_after(Random& random, const Rules& rules, std::vector<Replica> sites,
+                                size_t count);
+
 // Calls `visit` with orders (indices into ops) in which every op comes after what it depends on:
-// all of them up to `most`, otherwise `most` random ones.
+// all of them up to `most`, otherwise `most` random ones. `before` is applied already.
 void causal_orders(const std::vector<Op>& ops, Random& random, size_t most,
-                   const std::function<void(const std::vector<size_t>&)>& visit);
+                   const std::function<void(const std::vector<size_t>&)>& visit,
+                   const VersionVector& before = {});
 
 Replica run(const std::vector<Op>& ops, const std::vector<size_t>& order, const Layout& layout);
 // The same, cut at random into batches.

@@ -48,18 +48,18 @@ bool writes_to(const Op& op, const Group& group) {
                                          [&](auto& c) { return op.change.columns.contains(c); });
 }
 
-bool replaces(const Op& later, const Op& earlier) {
+bool replaces(const Op& later, const Op& earlier, const Group& group) {
   const auto& kept = later.change.kept;
   const Dot& d = earlier.version.dot;
   return later.version.dot != d && later.seen().covers(d) &&
-         std::find(kept.begin(), kept.end(), d) == kept.end();
+         std::find(kept.begin(), kept.end(), KeptSibling{group.name, d}) == kept.end();
 }
 
 std::vector<const Op*> maximal(const std::vector<Op>& ops, const Group& group) {
   std::vector<const Op*> out;
   for (const auto& op : ops) {
     if (writes_to(op, group) && std::none_of(ops.begin(), ops.end(), [&](const Op& other) {
-          return writes_to(other, group) && replaces(other, op);
+          return writes_to(other, group) && replaces(other, op, group);
         })) {
       out.push_back(&op);
     }
@@ -322,12 +322,11 @@ TEST_P(RowLaw, SiblingsAreTheWritesThatNobodyReplaced) {
 TEST_P(RowLaw, EveryCausalOrderAgreesOnWhatIsOpen) {
   for_executions([&](const std::vector<Op>& ops) {
     std::optional<bool> first;
-    std::vector<Dot> hidden;
+    std::vector<KeptSibling> hidden;
     for_orders(ops, [&](const std::vector<size_t>& order) {
       const Replica r = test::run(ops, order, layout_);
       const bool open = open_conflict(r.state, layout_, kRanks);
       auto now = hidden_siblings(r.state, layout_, kRanks);
-      std::sort(now.begin(), now.end());
       if (!first) first = open, hidden = now;
       ASSERT_EQ(open, *first) << test::describe(ops, order);
       ASSERT_EQ(now, hidden) << test::describe(ops, order);
@@ -393,7 +392,7 @@ TEST_P(RowLaw, P2EveryValueIsVisibleOrOverwrittenOrOpenOrListedInEveryOrder) {
             const Group& group = layout_.group_of(column);
             if (group.policy.is_counter() || group.policy.is_set()) continue;  // it adds: see above
             const bool overwritten = std::any_of(ops.begin(), ops.end(), [&](const Op& other) {
-              return (other.change.erase || writes_to(other, group)) && replaces(other, op);
+              return (other.change.erase || writes_to(other, group)) && replaces(other, op, group);
             });
             const bool seen = row && row->contains(column) && identical(row->at(column), value);
             const bool still_open = open && is_sibling(r, group, op.version.dot);
@@ -442,6 +441,55 @@ TEST_P(RowLaw, LosersDifferFromTheirWinners) {
         ASSERT_FALSE(same_content(loss.loser, loss.winner)) << test::describe(ops, order);
       }
     });
+  });
+}
+
+// ---- Collapse
+// --------------------------------------------------------------------------------------
+
+std::string shown_and_open(const Replica& r, const Layout& layout) {
+  std::string text = shown(with_sorted_sets(visible(r.state, layout, kRanks), layout));
+  for (const auto& group : open_groups(layout, judge(r.state, layout, kRanks))) {
+    text += " open " + group;
+  }
+  return text;
+}
+
+Replica collapsed(Replica r, const VersionVector& stable, const Layout& layout) {
+  collapse(r.state, layout, stable, kRanks);
+  return r;
+}
+
+// Sites collapse at times of their own: what they write afterwards means the same at all of them.
+TEST_P(RowLaw, WhoHasCollapsedAndWhoHasNotShowTheSameForEver) {
+  for_executions([&](const std::vector<Op>& before) {
+    Replica whole;
+    for (const auto& op : before) whole.apply(op, layout_);
+    const VersionVector stable = whole.seen;
+    const Replica less = collapsed(whole, stable, layout_);
+    ASSERT_EQ(shown_and_open(less, layout_), shown_and_open(whole, layout_))
+        << test::describe(whole.state, layout_);
+    for (size_t i = 0; i < 4; ++i) {
+      const auto ops =
+          test::execution_after(random_, GetParam(), {whole, less, less, whole}, 2 + i);
+      std::optional<std::string> first;
+      const auto check = [&](const std::vector<size_t>& order) {
+        const size_t when = random_.below(order.size() + 1);
+        Replica early = less, late = whole, never = whole;
+        for (size_t n = 0; n < order.size(); ++n) {
+          if (n == when) late = collapsed(std::move(late), stable, layout_);
+          for (auto* r : {&early, &late, &never}) r->apply(ops[order[n]], layout_);
+        }
+        for (const auto* r : {&early, &late, &never}) {
+          const std::string now = shown_and_open(*r, layout_);
+          if (!first) first = now;
+          ASSERT_EQ(now, *first) << "after" << test::describe(whole.state, layout_)
+                                 << test::describe(ops, order);
+        }
+      };
+      test::causal_orders(ops, random_, 10, check, stable);
+      if (HasFatalFailure()) return;
+    }
   });
 }
 

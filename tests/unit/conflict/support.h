@@ -187,7 +187,8 @@ class Random {
                           static_cast<Int128>(next()) * -static_cast<Int128>(wide() >> 1)});
     }
     if (one_in(4)) c.decider = one_in(2) ? Decider::kOperator : Decider::kHandler;
-    for (size_t n = one_in(3) ? below(3) : 0; n > 0; --n) c.kept.push_back(dot(3, wide()));
+    for (size_t n = one_in(3) ? below(3) : 0; n > 0; --n)
+      c.kept.push_back({text(), dot(3, wide())});
     return c;
   }
 

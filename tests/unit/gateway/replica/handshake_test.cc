@@ -54,9 +54,9 @@ TEST_F(Handshake, ANeighbourOfTheSameClusterIsWelcome) { EXPECT_EQ(refusal(hello
 
 TEST_F(Handshake, AnotherProtocolIsRefused) {
   auto theirs = hello("b", 2);
-  theirs.protocol = 2;
+  theirs.protocol = 1;
   EXPECT_EQ(refusal(theirs),
-            "the peer's protocol is 2 and this gateway's is 1: run the same version at both");
+            "the peer's protocol is 1 and this gateway's is 2: run the same version at both");
 }
 
 TEST_F(Handshake, AnotherClusterTopologyOrRulesIsRefusedWithBothSides) {
