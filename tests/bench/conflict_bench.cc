@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "adapters/sqlite/sqlite_database.h"
+#include "tests/bench/must.h"
 
 namespace {
 
 using namespace entente;
+using namespace entente::bench;
 
 constexpr int64_t kHotRows = 200;
 constexpr int64_t kGroup = 100;
@@ -27,23 +29,6 @@ constexpr int64_t kGroup = 100;
 // about half of what one frame of a link carries, as when changes come as fast as they can be
 // applied.
 constexpr size_t kFew = 10, kMany = 40;
-
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "conflict_bench: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) die(r.error().text);
-  return std::move(*r);
-}
-
-uint64_t wall_ms() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
-}
 
 struct Case {
   const char* name;

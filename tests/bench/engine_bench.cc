@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "adapters/sqlite/sqlite_database.h"
+#include "tests/bench/must.h"
 
 namespace {
 
@@ -23,6 +24,9 @@ using entente::Result;
 using entente::Run;
 using entente::Statement;
 using entente::WriteSession;
+using entente::bench::die;
+using entente::bench::must;
+using entente::bench::wall_ms;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kGroup = 100;
@@ -31,17 +35,6 @@ constexpr const char* kCreate =
 constexpr const char* kInsert =
     "INSERT INTO item (id, name, note, n, price) VALUES (?1, ?2, ?3, ?4, ?5)";
 constexpr const char* kUpdate = "UPDATE item SET n = ?2 WHERE id = ?1";
-
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "engine_bench: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) die(r.error().text);
-  return std::move(*r);
-}
 
 // Wall time, and processor time: the latter says what the code costs when the disk or a busy
 // machine hides it.
@@ -58,12 +51,6 @@ struct Watch {
     return {std::chrono::duration<double>(Clock::now() - wall).count(), cpu_now() - cpu};
   }
 };
-
-uint64_t wall_ms() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
-}
 
 // Spreads updates over the rows without a random generator.
 int64_t nth_id(int64_t i, int64_t rows) { return 1 + (i * 7919) % rows; }

@@ -11,6 +11,7 @@
 
 #include "gateway/handlers/load_handlers.h"
 #include "gateway/handlers/owned_conflict.h"
+#include "tests/bench/must.h"
 #include "tests/support/process.h"
 
 namespace {
@@ -19,11 +20,7 @@ using entente::Handler;
 using entente::HandlerSource;
 using entente::OwnedConflict;
 using entente::Result;
-
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "handler_bench: %s\n", why.c_str());
-  std::exit(1);
-}
+using entente::bench::die;
 
 OwnedConflict nth_conflict(int64_t n) {
   OwnedConflict out;
