@@ -64,12 +64,27 @@ struct RowRequest {
   bool resolution = false;              // somebody decided a conflict: the log says so
 };
 
+// Whether concurrent values of a row met, and somebody has yet to decide about them.
+enum class RowConflict { kNone, kResolved, kOpen };
+
+// As the API and SQL say it.
+constexpr std::string_view to_string(RowConflict conflict) {
+  switch (conflict) {
+    case RowConflict::kNone:
+      return "none";
+    case RowConflict::kResolved:
+      return "resolved";
+    case RowConflict::kOpen:
+      break;
+  }
+  return "open";
+}
+
 // What a row write did. `context` covers what its writer has now seen of the row; it is complete
 // once the transaction's dot is added (Committed).
 struct RowOutcome {
   RowContext context;
-  bool open_conflict = false;  // siblings remain that somebody must decide about
-  bool had_conflict = false;   // it replaced, or is kept beside, several values
+  RowConflict conflict = RowConflict::kNone;  // resolved: it replaced, or stands beside, several
 };
 
 // The door to one client transaction, open while it runs.
@@ -119,24 +134,11 @@ struct RowRead {
   RowContext context;
   std::string etag;     // of the set of values here; "" for a row that never was
   size_t siblings = 0;  // values that differ; 1 in the usual case
-  enum class Conflict { kNone, kResolved, kOpen } conflict = Conflict::kNone;
+  RowConflict conflict = RowConflict::kNone;
   PolicyKind policy = PolicyKind::kLww;
   bool decides_on_read = false;    // open, and kResolve can decide it
   std::vector<RowVersion> values;  // only when asked for
 };
-
-// As the API and SQL say it.
-constexpr std::string_view to_string(RowRead::Conflict conflict) {
-  switch (conflict) {
-    case RowRead::Conflict::kNone:
-      return "none";
-    case RowRead::Conflict::kResolved:
-      return "resolved";
-    case RowRead::Conflict::kOpen:
-      break;
-  }
-  return "open";
-}
 
 struct ConflictEntry {
   uint64_t id = 0;  // grows; local

@@ -19,9 +19,7 @@ bool same_name(std::string_view a, std::string_view b) {
 
 // Whether a row exists is nothing that values could be merged or added to: under such a policy the
 // newest write says it.
-Policy existence_policy(const Policy& policy) {
-  return policy.is_counter() || policy.is_set() ? Policy{} : policy;
-}
+Policy existence_policy(const Policy& policy) { return policy.commutes() ? Policy{} : policy; }
 
 auto group_with(const TableRules& rules, const std::string& column) {
   return std::find_if(rules.groups.begin(), rules.groups.end(), [&](const auto& named) {

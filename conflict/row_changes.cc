@@ -88,11 +88,10 @@ std::string decider_of(const Group& group, const Layout& layout, const Sibling& 
   return group.policy.describe();
 }
 
-bool includes(const Row& whole, const Row& part) {
-  return std::all_of(part.begin(), part.end(), [&](const auto& column) {
-    const auto it = whole.find(column.first);
-    return it != whole.end() && identical(it->second, column.second);
-  });
+Loss loss_of(const Group& group, const Sibling& loser, const Sibling& winner, bool inserted,
+             std::string decided_by) {
+  return {group.name,           group.policy.kind, loser, winner, kind_of(loser, winner, inserted),
+          std::move(decided_by)};
 }
 
 }  // namespace
@@ -204,17 +203,17 @@ bool Application::inserted(const Sibling& a, const Sibling& b) const {
 // Lists the losers that did not lose before. Where losers are forgotten at once, each is news.
 void Application::list(const Group& group) {
   auto& known = of(group);
-  if (!known.touched) return;
-  known.touched = false;
+  if (!known.lost_before) return;
+  const auto lost_before = std::move(*known.lost_before);
+  known.lost_before.reset();
   Register& r = state_.registers[group.name];
   if (r.siblings.size() < 2) return;
   const Verdict& v = judged(group);
   for (const auto* s : losers(r, group, v)) {
-    if (contains(known.lost_before, s->version.dot)) continue;
-    Sibling winner = shown_sibling(r, v);
-    losses_.push_back({group.name, group.policy.kind, *s, winner,
-                       kind_of(*s, winner, inserted(*s, winner)),
-                       decider_of(group, layout_, *s, winner)});
+    if (contains(lost_before, s->version.dot)) continue;
+    const Sibling winner = shown_sibling(r, v);
+    losses_.push_back(
+        loss_of(group, *s, winner, inserted(*s, winner), decider_of(group, layout_, *s, winner)));
   }
   if (!forgets_losers(group, layout_)) return;
   prune(r, {layout_, group, state_.key}, ranks_);
@@ -228,8 +227,7 @@ void Application::list_decided(const Group& group, const std::vector<Sibling>& r
   for (const auto& s : replaced) {
     const bool same = s.row && winner.row ? includes(*winner.row, *s.row) : !s.row && !winner.row;
     if (same) continue;
-    losses_.push_back({group.name, group.policy.kind, s, winner, kind_of(s, winner, false),
-                       describe(change.decider, group)});
+    losses_.push_back(loss_of(group, s, winner, false, describe(change.decider, group)));
   }
 }
 
@@ -237,12 +235,11 @@ void Application::to_group(const Group& group, std::optional<Row> columns, const
   if (columns && commuting(group, *columns, arrival)) return;
   Register& r = state_.registers[group.name];
   auto& known = of(group);
-  if (!known.touched && r.siblings.size() > 1 && !forgets_losers(group, layout_)) {
-    known.lost_before = dots_of(losers(r, group, judged(group)));
-  } else if (!known.touched) {
-    known.lost_before.clear();
+  if (!known.lost_before) {
+    known.lost_before.emplace();
+    const bool may_have_lost = r.siblings.size() > 1 && !forgets_losers(group, layout_);
+    if (may_have_lost) known.lost_before = dots_of(losers(r, group, judged(group)));
   }
-  known.touched = true;
   const bool was_open = may_be_open(group) && r.siblings.size() > 1 && judged(group).open;
   const auto& [change, version, seen] = arrival;
   const auto replaced = apply(r, write_of(change, version, seen, group, std::move(columns)));
@@ -289,8 +286,8 @@ void Application::list_without_row(Predicate lost) {
     for (size_t i = 0; i < r.siblings.size(); ++i) {
       const Sibling& s = r.siblings[i];
       if (!lost(group, verdicts.of[g], i, s.version.dot) || listed(s)) continue;
-      losses_.push_back({group.name, group.policy.kind, s, tombstone, kind_of(s, tombstone, false),
-                         decider_of(layout_.groups.front(), layout_, s, tombstone)});
+      losses_.push_back(loss_of(group, s, tombstone, false,
+                                decider_of(layout_.groups.front(), layout_, s, tombstone)));
     }
   }
 }
@@ -385,9 +382,8 @@ std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
     if (std::find(were_open.begin(), were_open.end(), group.name) == were_open.end()) continue;
     const Register& r = register_of(state, group.name);
     for (const auto* s : losers(r, group, verdicts.of[g])) {
-      Sibling winner = shown_sibling(r, verdicts.of[g]);
-      losses.push_back({group.name, group.policy.kind, *s, winner, kind_of(*s, winner, false),
-                        decider_of(group, layout, *s, winner)});
+      const Sibling winner = shown_sibling(r, verdicts.of[g]);
+      losses.push_back(loss_of(group, *s, winner, false, decider_of(group, layout, *s, winner)));
       if (!group.name.empty()) continue;
       complete(losses.back().loser, state, layout, verdicts);
       complete(losses.back().winner, state, layout, verdicts);

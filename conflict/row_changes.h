@@ -50,8 +50,8 @@ class Batch {
   // Of one register, by index into the layout's groups.
   struct OfRegister {
     std::optional<Verdict> verdict;  // as long as it holds
-    bool touched = false;
-    std::vector<Dot> lost_before;  // touched: the losers that are listed
+    // The losers that were listed before the batch wrote to it; absent: it did not.
+    std::optional<std::vector<Dot>> lost_before;
   };
   std::vector<OfRegister> registers_;
   std::vector<Dot> arrived_;   // the changes of which nothing is listed yet

@@ -42,17 +42,9 @@ Verdicts judged(const RowState& state, std::vector<Verdict> of) {
 }
 
 std::optional<Row> visible(const RowState& state, const Layout& layout, const Verdicts& verdicts) {
-  const Register& existence = register_of(state, "");
-  if (existence.siblings.empty() || verdicts.held) return std::nullopt;
-  const Row* row = shown(existence, verdicts.of.front());
-  if (row == nullptr) return std::nullopt;
-  Row out = *row;
-  for (size_t g = 1; g < layout.groups.size(); ++g) {
-    const Register& r = register_of(state, layout.groups[g].name);
-    const Row* columns = r.siblings.empty() ? nullptr : shown(r, verdicts.of[g]);
-    if (columns != nullptr) out.insert(columns->begin(), columns->end());
-  }
-  return out;
+  const bool exists = shown(register_of(state, ""), verdicts.of.front()) != nullptr;
+  if (!exists || verdicts.held) return std::nullopt;
+  return shown_columns(state, layout, verdicts);
 }
 
 std::optional<Row> visible(const RowState& state, const Layout& layout, const Ranks& ranks) {
@@ -62,8 +54,7 @@ std::optional<Row> visible(const RowState& state, const Layout& layout, const Ra
 Row shown_columns(const RowState& state, const Layout& layout, const Verdicts& verdicts) {
   Row out;
   for (size_t g = 0; g < layout.groups.size(); ++g) {
-    const Register& r = register_of(state, layout.groups[g].name);
-    const Row* columns = r.siblings.empty() ? nullptr : shown(r, verdicts.of[g]);
+    const Row* columns = shown(register_of(state, layout.groups[g].name), verdicts.of[g]);
     if (columns != nullptr) out.insert(columns->begin(), columns->end());
   }
   return out;

@@ -1,5 +1,6 @@
 #include "conflict/value.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -73,6 +74,13 @@ bool identical(const Row& a, const Row& b) {
     if (i->first != j->first || !identical(i->second, j->second)) return false;
   }
   return true;
+}
+
+bool includes(const Row& whole, const Row& part) {
+  return std::all_of(part.begin(), part.end(), [&](const auto& column) {
+    const auto it = whole.find(column.first);
+    return it != whole.end() && identical(it->second, column.second);
+  });
 }
 
 std::string describe(const Value& v) {

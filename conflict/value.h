@@ -34,6 +34,8 @@ std::strong_ordering order(const Value& a, const Value& b);
 using Row = boost::container::flat_map<std::string, Value, std::less<>>;
 
 bool identical(const Row& a, const Row& b);
+// True if `whole` has every column of `part`, with an identical value.
+bool includes(const Row& whole, const Row& part);
 
 // For logs, test failures and `status`: never parsed.
 std::string describe(const Value& v);

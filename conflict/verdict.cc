@@ -284,7 +284,7 @@ Verdict decide(const Register& r, const Subject& subject, const Ranks& ranks) {
 }
 
 const Row* shown(const Register& r, const Verdict& v) {
-  if (v.erased) return nullptr;
+  if (v.erased || r.siblings.empty()) return nullptr;
   if (v.made) return &*v.made;
   const auto& row = r.siblings[v.winner].row;
   return row ? &*row : nullptr;

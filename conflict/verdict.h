@@ -32,7 +32,7 @@ Verdict judge(const Register& r, const Subject& subject, const Ranks& ranks);
 // The same, but decides also what `run: read` leaves open: what the next reader is told.
 Verdict decide(const Register& r, const Subject& subject, const Ranks& ranks);
 
-// The value that a verdict shows; null: no row.
+// The value that a verdict shows; null: no row, or nobody wrote one.
 const Row* shown(const Register& r, const Verdict& verdict);
 
 // What is shown, as a sibling: of several that made a value, by the name of the newest.

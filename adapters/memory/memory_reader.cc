@@ -43,7 +43,7 @@ std::optional<ConflictEntry> open_entry(const Contents& contents, const Conflict
   entry.table = table;
   entry.key = key;
   entry.group = group;
-  const Group& rule = view.group(group);
+  const Group& rule = layout.group_named(group);
   const Verdict verdict = judge(r, {layout, rule, state.key}, ranks);
   entry.policy = rule.policy.kind;
   entry.note = verdict.failure;
@@ -99,12 +99,12 @@ Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value>
     const bool logged = std::any_of(c.resolved.begin(), c.resolved.end(), [&](const auto& entry) {
       return entry.table == table && entry.key == *canonical;
     });
-    if (logged && out.conflict == RowRead::Conflict::kNone) {
-      out.conflict = RowRead::Conflict::kResolved;
+    if (logged && out.conflict == RowConflict::kNone) {
+      out.conflict = RowConflict::kResolved;
     }
     out.policy = rules.policy.kind;
     out.decides_on_read =
-        out.conflict == RowRead::Conflict::kOpen && resolve(*state, layout, ranks).has_value();
+        out.conflict == RowConflict::kOpen && resolve(*state, layout, ranks).has_value();
     auto values = view.values();
     out.siblings = values.size();
     if (all_siblings) out.values = std::move(values);

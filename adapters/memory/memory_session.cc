@@ -79,8 +79,9 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
   const bool nothing_to_erase =
       !*columns && !view.shown() && !(decides && view.values().size() > 1);
   if (nothing_to_erase) {
+    const bool open = view.conflict() == RowConflict::kOpen;
     return RowOutcome{request.context.value_or(RowContext{applied_, {}}),
-                      open_conflict(before, target->layout, ranks_), false};
+                      open ? RowConflict::kOpen : RowConflict::kNone};
   }
   Touched& row = touch(name);
   const Seen as_seen = *seen;
@@ -361,9 +362,9 @@ RowOutcome MemorySession::outcome(const RowRequest& request, const Seen& seen,
                                   const Layout& layout) const {
   RowOutcome out;
   const TableDef& def = *table(request.table);
-  out.open_conflict = open_conflict(row.now, layout, ranks_);
-  out.had_conflict = RowView(def, layout, before, ranks_).values().size() > 1 ||
-                     RowView(def, layout, row.now, ranks_).values().size() > 1;
+  out.conflict = RowView(def, layout, row.now, ranks_).conflict();
+  const bool had_several = RowView(def, layout, before, ranks_).values().size() > 1;
+  if (out.conflict == RowConflict::kNone && had_several) out.conflict = RowConflict::kResolved;
   const RowContext as_seen =
       request.context ? *request.context : RowContext{effective(seen.context), {}};
   out.context = seen_after(before, as_seen, seen.kept, applied_);

@@ -31,17 +31,6 @@ std::string conflict_kind(const std::optional<Row>& loser, const std::optional<R
   return std::string(loser ? "update" : "delete") + (winner ? "-update" : "-delete");
 }
 
-const Group& RowView::group(std::string_view name) const {
-  const auto it = std::find_if(layout_.groups.begin(), layout_.groups.end(),
-                               [&](const Group& g) { return g.name == name; });
-  return it == layout_.groups.end() ? layout_.groups.front() : *it;
-}
-
-const Register* RowView::written(size_t g) const {
-  const auto it = state_.registers.find(layout_.groups[g].name);
-  return it == state_.registers.end() || it->second.siblings.empty() ? nullptr : &it->second;
-}
-
 std::optional<Row> RowView::shown() const { return visible(state_, layout_, verdicts_); }
 
 std::optional<Row> RowView::whole(const Key& key) const {
@@ -77,11 +66,8 @@ Result<std::optional<Row>> RowView::picked(const Dot& dot) const {
     return fail(Code::kNotFound, "this row has no value " + to_string(dot) + " here",
                 "no_such_value");
   }
-  const auto existence = state_.registers.find("");
-  if (existence != state_.registers.end()) {
-    for (const auto& s : existence->second.siblings) {
-      if (s.version.dot == dot && !s.row) return std::optional<Row>();
-    }
+  for (const auto& s : register_of(state_, "").siblings) {
+    if (s.version.dot == dot && !s.row) return std::optional<Row>();
   }
   Row row = columns_written_by(state_, layout_, dot);
   row.merge(shown_columns(state_, layout_, verdicts_));
@@ -93,13 +79,12 @@ std::vector<RowVersion> RowView::values() const {
   std::map<Dot, Version> differing;
   Version newest, newest_contested;
   for (size_t g = 0; g < layout_.groups.size(); ++g) {
-    const Register* r = written(g);
-    if (r == nullptr) continue;
-    const Policy& policy = layout_.groups[g].policy;
-    const Sibling& winner = r->siblings[verdicts_.of[g].winner];
+    const Register& r = register_of(state_, layout_.groups[g].name);
+    if (r.siblings.empty()) continue;
+    const Sibling& winner = r.siblings[verdicts_.of[g].winner];
     newest = std::max(newest, winner.version);
-    if (policy.is_counter() || policy.is_set()) continue;  // parts of one value, not several
-    const auto rest = others(*r, verdicts_.of[g]);
+    if (layout_.groups[g].policy.commutes()) continue;  // parts of one value, not several
+    const auto rest = others(r, verdicts_.of[g]);
     for (const auto* s : rest) differing.emplace(s->version.dot, s->version);
     if (!rest.empty()) newest_contested = std::max(newest_contested, winner.version);
   }
@@ -112,9 +97,9 @@ std::vector<RowVersion> RowView::values() const {
   return out;
 }
 
-RowRead::Conflict RowView::conflict() const {
-  if (!open_groups(layout_, verdicts_).empty()) return RowRead::Conflict::kOpen;
-  return values().size() > 1 ? RowRead::Conflict::kResolved : RowRead::Conflict::kNone;
+RowConflict RowView::conflict() const {
+  if (!open_groups(layout_, verdicts_).empty()) return RowConflict::kOpen;
+  return values().size() > 1 ? RowConflict::kResolved : RowConflict::kNone;
 }
 
 std::vector<Dot> RowView::dots() const {

@@ -22,8 +22,6 @@ class RowView {
         ranks_(ranks),
         verdicts_(judge(state, layout, ranks)) {}
 
-  const Group& group(std::string_view name) const;
-
   // The row that SQL shows, with the columns of the table that are not in its key, and those of the
   // key if they are spelled otherwise than its canonical bytes.
   std::optional<Row> shown() const;
@@ -33,7 +31,7 @@ class RowView {
   std::string etag() const;
   // The values that differ, the one that SQL shows first.
   std::vector<RowVersion> values() const;
-  RowRead::Conflict conflict() const;
+  RowConflict conflict() const;
   // The row as it would be if this sibling were chosen; absent: it erased the row. kNotFound if the
   // row has no such sibling.
   Result<std::optional<Row>> picked(const Dot& dot) const;
@@ -43,8 +41,6 @@ class RowView {
   RowVersion version(const Sibling& sibling) const;
 
  private:
-  const Register* written(size_t group) const;  // null: never
-
   const TableDef& table_;
   const Layout& layout_;
   const RowState& state_;

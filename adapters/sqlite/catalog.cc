@@ -456,8 +456,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
             [&](size_t a, size_t b) { return t->columns[a].name < t->columns[b].name; });
   for (const auto& g : t->layout.groups) {
     t->group_ids.push_back(group_id(*t, g));
-    const bool more =
-        !g.columns.empty() && (g.policy.is_counter() || g.policy.is_set() || g.policy.wants_base());
+    const bool more = !g.columns.empty() && (g.policy.commutes() || g.policy.wants_base());
     t->keeps_more.push_back(more);
     t->any_keeps_more |= more;
   }

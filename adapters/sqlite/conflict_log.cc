@@ -10,11 +10,8 @@ namespace entente::sqlite {
 namespace {
 
 std::string encode_sibling(const World& world, const Sibling& s) {
-  const Stamp stamp = stamp_of(world, s.version);
   ByteWriter out;
-  out.varint(static_cast<uint64_t>(stamp.origin));
-  out.varint(stamp.seq);
-  out.u64(stamp.hlc);
+  append_version(out, world, s.version);
   out.u8(s.row ? 1 : 0);
   if (s.row) append_row(out, *s.row);
   return out.take();
@@ -34,11 +31,7 @@ RowVersion listed(const World& world, const Sibling& s) {
 
 Result<RowVersion> decode_sibling(const World& world, std::string_view bytes) {
   ByteReader in(bytes);
-  Stamp stamp;
-  stamp.origin = static_cast<int64_t>(in.varint());
-  stamp.seq = in.varint();
-  stamp.hlc = in.u64();
-  Sibling s{version_of(world, stamp), std::nullopt};
+  Sibling s{read_version(world, in), std::nullopt};
   if (in.u8() == 1) {
     auto row = decode_row(in.rest());
     if (!row) return tl::unexpected(row.error());
@@ -62,14 +55,11 @@ Result<std::vector<RowVersion>> decode_siblings(const World& world, std::string_
 
 // Fills in an open entry from the row's state now; false if it was settled meanwhile.
 bool describe_open(const World& world, const Table& t, const RowState& state, ConflictEntry& e) {
-  const auto group = std::find_if(t.layout.groups.begin(), t.layout.groups.end(),
-                                  [&](const Group& g) { return g.name == e.group; });
-  const auto it = state.registers.find(e.group);
-  if (group == t.layout.groups.end() || it == state.registers.end()) return false;
-  e.policy = group->policy.kind;
-  const Register& r = it->second;
-  if (r.siblings.empty()) return false;
-  const size_t winner = judge(r, {t.layout, *group, state.key}, world.ranks).winner;
+  const Group& group = t.layout.group_named(e.group);
+  const Register& r = register_of(state, e.group);
+  if (group.name != e.group || r.siblings.empty()) return false;
+  e.policy = group.policy.kind;
+  const size_t winner = judge(r, {t.layout, group, state.key}, world.ranks).winner;
   const auto whole = [&](const Sibling& s) {
     RowVersion v = listed(world, s);
     if (v.row) v.row->merge(columns_written_by(state, t.layout, s.version.dot));
@@ -297,7 +287,7 @@ Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& w
   return out;
 }
 
-Result<RowRead::Conflict> conflict_of(RowStore& rows, const Table& table, const Key& key) {
+Result<RowConflict> conflict_of(RowStore& rows, const Table& table, const Key& key) {
   auto q = rows.plan(
       "SELECT max(open) FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 HAVING count(*) > 0");
   if (!q) return tl::unexpected(q.error());
@@ -305,8 +295,8 @@ Result<RowRead::Conflict> conflict_of(RowStore& rows, const Table& table, const 
   Rows found(**q);
   auto row = found.next();
   if (!row) return tl::unexpected(row.error());
-  if (!*row) return RowRead::Conflict::kNone;
-  return (*q)->integer(0) != 0 ? RowRead::Conflict::kOpen : RowRead::Conflict::kResolved;
+  if (!*row) return RowConflict::kNone;
+  return (*q)->integer(0) != 0 ? RowConflict::kOpen : RowConflict::kResolved;
 }
 
 }  // namespace entente::sqlite

@@ -68,6 +68,6 @@ class ConflictLog {
 Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& world,
                                                   const ConflictQuery& query);
 // Open if something of this row waits, resolved if something of it ever lost.
-Result<RowRead::Conflict> conflict_of(RowStore& rows, const Table& table, const Key& key);
+Result<RowConflict> conflict_of(RowStore& rows, const Table& table, const Key& key);
 
 }  // namespace entente::sqlite

@@ -10,10 +10,8 @@ namespace {
 
 // How many different values a register has. A counter and a set are one, whatever they are made of.
 size_t different_values(const Group& group, const RowState& state) {
-  const auto r = state.registers.find(group.name);
-  if (r == state.registers.end() || r->second.siblings.empty()) return 0;
-  if (group.policy.is_counter() || group.policy.is_set()) return 1;
-  const auto& siblings = r->second.siblings;
+  const auto& siblings = register_of(state, group.name).siblings;
+  if (group.policy.commutes()) return siblings.empty() ? 0 : 1;
   size_t different = 0;
   for (size_t i = 0; i < siblings.size(); ++i) {
     different += std::none_of(siblings.begin(), siblings.begin() + static_cast<ptrdiff_t>(i),
@@ -30,9 +28,8 @@ size_t different_values(const Layout& layout, const RowState& state) {
 }
 
 bool erased_by(const RowState& state, const Dot& dot) {
-  const auto r = state.registers.find("");
-  return r != state.registers.end() &&
-         std::any_of(r->second.siblings.begin(), r->second.siblings.end(),
+  const auto& siblings = register_of(state, "").siblings;
+  return std::any_of(siblings.begin(), siblings.end(),
                      [&](const Sibling& s) { return s.version.dot == dot && !s.row; });
 }
 
@@ -40,10 +37,8 @@ bool erased_by(const RowState& state, const Dot& dot) {
 std::set<Version> versions_to_list(const Layout& layout, const RowState& state) {
   std::set<Version> differing, all;
   for (const auto& group : layout.groups) {
-    const auto r = state.registers.find(group.name);
-    if (r == state.registers.end()) continue;
     const bool contested = different_values(group, state) > 1;
-    for (const auto& s : r->second.siblings) {
+    for (const auto& s : register_of(state, group.name).siblings) {
       all.insert(s.version);
       if (contested) differing.insert(s.version);
     }
@@ -89,7 +84,7 @@ Result<RowRead> read_row(RowStore& rows, const World& world, const Table& t, con
   out.siblings = different_values(t.layout, loaded->state);
   out.conflict = *noted;
   out.policy = t.rules.policy.kind;
-  out.decides_on_read = out.conflict == RowRead::Conflict::kOpen &&
+  out.decides_on_read = out.conflict == RowConflict::kOpen &&
                         resolve(loaded->state, t.layout, world.ranks).has_value();
   if (all_siblings) out.values = versions_of(world, t, loaded->state);
   return out;

@@ -12,16 +12,12 @@
 namespace entente::sqlite {
 namespace {
 
-const Register* written(const RowState& state, const Group& group) {
-  const auto it = state.registers.find(group.name);
-  return it == state.registers.end() || it->second.siblings.empty() ? nullptr : &it->second;
-}
-
 bool counts(const Group& group) { return group.policy.is_counter() && !group.name.empty(); }
 
 // True if a register needs more than a stamp and the value that is shown: then the side table holds
 // it whole.
 bool needs_side_table(const Register& r, const Group& group) {
+  if (r.siblings.empty()) return false;
   const Sibling& s = r.siblings.front();
   if (r.siblings.size() > 1 || s.base) return true;
   if (!s.addend) return false;
@@ -30,7 +26,8 @@ bool needs_side_table(const Register& r, const Group& group) {
   return it == s.row->end() || first_addend(s.version, column, it->second).addend != s.addend;
 }
 
-// The row with the key columns that it does not spell itself.
+}  // namespace
+
 Result<Row> with_key(const Table& t, const Key& key, Row row) {
   auto parts = key_parts(key);
   if (!parts) return tl::unexpected(parts.error());
@@ -42,6 +39,8 @@ Result<Row> with_key(const Table& t, const Key& key, Row row) {
   }
   return row;
 }
+
+namespace {
 
 // Splits a whole row among the registers that were written.
 Result<void> spread(const World& world, const Table& t, const Key& key, const RowMeta& meta,
@@ -90,10 +89,10 @@ RowMeta meta_of(const World& world, const Table& t, const RowState& state, const
     }
   };
   for (size_t g = 0; g < t.layout.groups.size(); ++g) {
-    const Register* r = written(state, t.layout.groups[g]);
-    const Sibling* s = r != nullptr ? &r->siblings[verdicts.of[g].winner] : nullptr;
-    const Row* row = r != nullptr ? shown(*r, verdicts.of[g]) : nullptr;
-    if (r != nullptr) meta.siblings |= needs_side_table(*r, t.layout.groups[g]);
+    const Register& r = register_of(state, t.layout.groups[g].name);
+    const Sibling* s = r.siblings.empty() ? nullptr : &r.siblings[verdicts.of[g].winner];
+    const Row* row = shown(r, verdicts.of[g]);
+    meta.siblings |= needs_side_table(r, t.layout.groups[g]);
     if (g == 0) {
       meta.row = meta.rest = s != nullptr ? stamp_of(world, s->version) : Stamp{};
       meta.tombstone = row == nullptr;
@@ -117,10 +116,7 @@ RowMeta meta_of(const World& world, const Table& t, const RowState& state, const
 constexpr uint8_t kHasRow = 1, kHasBase = 2, kHasAddend = 4;
 
 void append_sibling(ByteWriter& out, const World& world, const Sibling& s) {
-  const Stamp stamp = stamp_of(world, s.version);
-  out.varint(static_cast<uint64_t>(stamp.origin));
-  out.varint(stamp.seq);
-  out.u64(stamp.hlc);
+  append_version(out, world, s.version);
   out.u8(static_cast<uint8_t>((s.row ? kHasRow : 0) | (s.base ? kHasBase : 0) |
                               (s.addend ? kHasAddend : 0)));
   if (s.row) out.string(encode_row(*s.row));
@@ -136,16 +132,13 @@ Result<std::optional<Row>> read_row_if(bool there, ByteReader& in) {
 }
 
 Result<Sibling> read_sibling(const World& world, ByteReader& in) {
-  Stamp stamp;
-  stamp.origin = static_cast<int64_t>(in.varint());
-  stamp.seq = in.varint();
-  stamp.hlc = in.u64();
+  const Version version = read_version(world, in);
   const uint8_t flags = in.u8();
   auto row = read_row_if(flags & kHasRow, in);
   if (!row) return tl::unexpected(row.error());
   auto base = read_row_if(flags & kHasBase, in);
   if (!base) return tl::unexpected(base.error());
-  Sibling s{version_of(world, stamp), std::move(*row), std::move(*base)};
+  Sibling s{version, std::move(*row), std::move(*base)};
   if (flags & kHasAddend) {
     Addend a;
     a.sum = in.wide(), a.floor = in.wide(), a.floor_seq = in.varint();
@@ -161,11 +154,11 @@ std::string encode_registers(const World& world, const Table& t, const RowState&
   out.varint(open.size());
   for (const auto& [group, note] : open) out.string(group), out.string(note);
   for (const auto& group : t.layout.groups) {
-    const Register* r = written(state, group);
-    if (r == nullptr || !needs_side_table(*r, group)) continue;
+    const Register& r = register_of(state, group.name);
+    if (!needs_side_table(r, group)) continue;
     out.string(group.name);
-    out.varint(r->siblings.size());
-    for (const auto& s : r->siblings) append_sibling(out, world, s);
+    out.varint(r.siblings.size());
+    for (const auto& s : r.siblings) append_sibling(out, world, s);
   }
   return out.take();
 }
@@ -404,10 +397,7 @@ Result<void> RowStore::delete_row(const Table& t, std::string_view key) {
 
 bool RowStore::shows(const std::optional<Row>& shown, const std::optional<Row>& want) {
   if (!shown || !want) return !shown && !want;
-  return std::all_of(want->begin(), want->end(), [&](const auto& column) {
-    const auto it = shown->find(column.first);
-    return it != shown->end() && identical(it->second, column.second);
-  });
+  return includes(*shown, *want);
 }
 
 Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key) {

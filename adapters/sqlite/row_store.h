@@ -27,6 +27,8 @@ using ExtrasByTable = std::unordered_map<int64_t, Extras>;
 
 // Takes out the columns that were dropped here, or are not yet here.
 void forget_unknown_columns(Row& columns, const Table& t);
+// The row with the key columns that it does not spell itself.
+Result<Row> with_key(const Table& t, const Key& key, Row row);
 // Binds the parts of a canonical key from parameter `first` on. The key must outlive the step.
 void bind_key(Stmt& stmt, int first, std::string_view key);
 // Binds the value that `in` stands before. False if it is malformed.

@@ -300,10 +300,11 @@ RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
                                change.kept, side_.state.applied);
   const Version version{Hlc{side_.state.clock.last().bits + 1},
                         {side_.state.self, side_.state.applied.at(side_.state.self) + 1}};
-  outcome.had_conflict = several(state);
+  bool conflict = several(state);
   const auto losses = apply(state, layout, change, version, side_.state.applied, ranks);
-  outcome.had_conflict |= several(state) || !losses.empty();
-  outcome.open_conflict = open_conflict(state, layout, ranks);
+  conflict = conflict || several(state) || !losses.empty();
+  if (conflict) outcome.conflict = RowConflict::kResolved;
+  if (open_conflict(state, layout, ranks)) outcome.conflict = RowConflict::kOpen;
   return outcome;
 }
 

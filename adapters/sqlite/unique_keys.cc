@@ -24,20 +24,12 @@ Version taken_by(const Table& t, const RowState& state, const Verdicts& verdicts
   for (const auto& unique : t.unique) {
     for (const size_t i : unique.columns) {
       const size_t g = t.columns[i].group;
-      const auto it = state.registers.find(t.layout.groups[g].name);
-      if (it == state.registers.end() || it->second.siblings.empty()) continue;
-      newest = std::max(newest, it->second.siblings[verdicts.of[g].winner].version);
+      const Register& r = register_of(state, t.layout.groups[g].name);
+      if (r.siblings.empty()) continue;
+      newest = std::max(newest, r.siblings[verdicts.of[g].winner].version);
     }
   }
   return newest;
-}
-
-Row with_key_columns(const Table& t, const Key& key, Row row) {
-  const auto parts = key_parts(key);
-  for (size_t i = 0; parts && i < t.key.size() && i < parts->size(); ++i) {
-    row.try_emplace(t.columns[t.key[i]].name, (*parts)[i]);
-  }
-  return row;
 }
 
 }  // namespace
@@ -47,16 +39,18 @@ Result<void> UniqueKeys::add(const World& world, const Table& t, const Key& key,
   auto loaded = rows_.load(world, t, key);
   if (!loaded) return tl::unexpected(loaded.error());
   const Verdicts verdicts = judge(loaded->state, t.layout, world.ranks);
-  const auto row = visible(loaded->state, t.layout, verdicts);
-  Contender c{std::move(*loaded), {}, {}, false, false};
+  auto row = visible(loaded->state, t.layout, verdicts);
+  Contender c{std::move(*loaded), {}, {}, {}, false, false};
   c.taken = taken_by(t, c.loaded.state, verdicts);
   c.shown = c.loaded.shown.has_value();
   if (row) {
-    const Row whole = with_key_columns(t, key, *row);
-    for (size_t i = 0; i < t.unique.size(); ++i) {
-      auto claim = claim_of(t.unique[i], i, t, whole);
-      if (!claim.empty()) c.claims.push_back(std::move(claim));
-    }
+    auto whole = with_key(t, key, std::move(*row));
+    if (!whole) return tl::unexpected(whole.error());
+    c.row = std::move(*whole);
+  }
+  for (size_t i = 0; i < t.unique.size(); ++i) {
+    auto claim = claim_of(t.unique[i], i, t, c.row);
+    if (!claim.empty()) c.claims.push_back(std::move(claim));
   }
   all.emplace(key, std::move(c));
   return {};
@@ -64,17 +58,13 @@ Result<void> UniqueKeys::add(const World& world, const Table& t, const Key& key,
 
 Result<void> UniqueKeys::add_holders(const World& world, const Table& t, const Contender& of,
                                      Contenders& all) {
-  const Verdicts verdicts = judge(of.loaded.state, t.layout, world.ranks);
-  const auto row = visible(of.loaded.state, t.layout, verdicts);
-  if (!row) return {};
-  const Row whole = with_key_columns(t, of.loaded.state.key, *row);
   for (const auto& unique : t.unique) {
     auto q = rows_.plan(unique.find);
     if (!q) return tl::unexpected(q.error());
     bool claims = true;
     for (size_t i = 0; i < unique.columns.size(); ++i) {
-      const auto it = whole.find(t.columns[unique.columns[i]].name);
-      claims = claims && it != whole.end() && !std::holds_alternative<Null>(it->second);
+      const auto it = of.row.find(t.columns[unique.columns[i]].name);
+      claims = claims && it != of.row.end() && !std::holds_alternative<Null>(it->second);
       if (claims) (*q)->bind(static_cast<int>(i + 1), it->second);
     }
     if (!claims) continue;

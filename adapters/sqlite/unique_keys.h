@@ -28,6 +28,7 @@ class UniqueKeys {
  private:
   struct Contender {
     Loaded loaded;
+    Row row;                          // as it would be shown, whole; empty: not at all
     Version taken;                    // when it took its keys
     std::vector<std::string> claims;  // which ones; NULLs claim nothing
     bool shown = false;               // before

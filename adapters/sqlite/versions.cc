@@ -128,6 +128,21 @@ Version version_of(const World& world, const Stamp& stamp) {
   return {Hlc{stamp.hlc}, {origin, stamp.seq}};
 }
 
+void append_version(ByteWriter& out, const World& world, const Version& version) {
+  const Stamp stamp = stamp_of(world, version);
+  out.varint(static_cast<uint64_t>(stamp.origin));
+  out.varint(stamp.seq);
+  out.u64(stamp.hlc);
+}
+
+Version read_version(const World& world, ByteReader& in) {
+  Stamp stamp;
+  stamp.origin = static_cast<int64_t>(in.varint());
+  stamp.seq = in.varint();
+  stamp.hlc = in.u64();
+  return version_of(world, stamp);
+}
+
 bool covered(const World& world, const Stamp& stamp, const VersionVector& context) {
   return stamp.origin == 0 || context.covers(version_of(world, stamp).dot);
 }

@@ -55,6 +55,9 @@ Result<void> decode_extras(std::string_view x, RowMeta& meta);
 
 Stamp stamp_of(const World& world, const Version& version);
 Version version_of(const World& world, const Stamp& stamp);
+// A version in a side table's bytes, as its stamp.
+void append_version(ByteWriter& out, const World& world, const Version& version);
+Version read_version(const World& world, ByteReader& in);
 bool covered(const World& world, const Stamp& stamp, const VersionVector& context);
 
 }  // namespace entente::sqlite

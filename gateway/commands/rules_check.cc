@@ -4,8 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include <utility>
 
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/server/schema_file.h"
@@ -37,13 +36,6 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-Result<std::string> contents(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in.good() && !in.eof()) return fail(Code::kNotFound, "cannot read " + path.string());
-  return text;
-}
-
 // Only what decides whether a table is taken at all.
 ConflictRules which_replicate(const ConflictRules& rules) {
   ConflictRules out;
@@ -60,16 +52,8 @@ Result<std::unique_ptr<Database>> new_database(const fs::path& folder, const Con
   return open_sqlite(folder / "check.db", options);
 }
 
-Result<void> run_all(Database& database, const std::vector<std::string>& statements) {
-  const ClientTransaction script = [&](WriteSession& session) -> Result<void> {
-    for (const auto& sql : statements) {
-      Statement statement;
-      statement.sql = sql;
-      statement.want_rows = false;
-      if (auto done = session.execute(statement); !done) return tl::unexpected(done.error());
-    }
-    return {};
-  };
+Result<void> run_all(Database& database, std::vector<std::string> statements) {
+  const ClientTransaction script = run_statements(std::move(statements));
   auto group = database.commit({&script, 1}, 0);
   if (!group) return tl::unexpected(group.error());
   if (!group->results[0]) return tl::unexpected(group->results[0].error());
@@ -77,15 +61,15 @@ Result<void> run_all(Database& database, const std::vector<std::string>& stateme
 }
 
 Result<std::vector<TableDef>> tables_of(const Config& config) {
-  const auto script = contents(config.schema_path);
-  if (!script) return tl::unexpected(script.error());
+  auto statements = read_schema(config.schema_path);
+  if (!statements) return tl::unexpected(statements.error());
   const TemporaryFolder folder;
   if (folder.path().empty()) {
     return fail(Code::kInvalid, "there is no room for a temporary database to try it in");
   }
   auto database = new_database(folder.path(), config);
   if (!database) return tl::unexpected(database.error());
-  if (auto ran = run_all(**database, split_statements(*script)); !ran) {
+  if (auto ran = run_all(**database, std::move(*statements)); !ran) {
     return tl::unexpected(ran.error());
   }
   auto reader = (*database)->reader();

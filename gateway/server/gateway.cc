@@ -3,9 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <condition_variable>
-#include <fstream>
 #include <future>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -33,13 +31,6 @@ uint64_t wall_ms() {
       std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
 }
 
-Result<std::string> read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in.good() && !in.eof()) return fail(Code::kNotFound, "cannot read " + path.string());
-  return text;
-}
-
 // Asks the Store and waits: start() has nothing else to do.
 Result<bool> has_tables(Store& store) {
   std::promise<Result<bool>> answer;
@@ -57,18 +48,6 @@ Result<Committed> commit(Store& store, ClientTransaction work) {
   });
   if (!asked) return fail(Code::kBusy, "the database takes no writes");
   return answer.get_future().get();
-}
-
-ClientTransaction run_all(std::vector<std::string> statements) {
-  return [statements = std::move(statements)](WriteSession& session) -> Result<void> {
-    for (const auto& sql : statements) {
-      Statement statement;
-      statement.sql = sql;
-      statement.want_rows = false;
-      if (auto done = session.execute(statement); !done) return tl::unexpected(done.error());
-    }
-    return {};
-  };
 }
 
 }  // namespace
@@ -170,11 +149,10 @@ Result<void> Gateway::Impl::apply_schema() {
   const auto present = has_tables(*store);
   if (!present) return tl::unexpected(present.error());
   if (*present) return {};
-  const auto script = read_file(config.schema_path);
-  if (!script) return tl::unexpected(script.error());
-  auto statements = split_statements(*script);
-  if (statements.empty()) return {};
-  const auto done = commit(*store, run_all(std::move(statements)));
+  auto statements = read_schema(config.schema_path);
+  if (!statements) return tl::unexpected(statements.error());
+  if (statements->empty()) return {};
+  const auto done = commit(*store, run_statements(std::move(*statements)));
   if (!done) {
     return fail(done.error().code, "the schema " + config.schema_path + ": " + done.error().text);
   }

@@ -133,6 +133,14 @@ void write_version(JsonWriter& out, const RowVersion& version, BigIntegers big) 
   out.member("dot", to_string(version.version.dot));
 }
 
+void write_stamp(JsonWriter& out, const Committed& committed) {
+  if (committed.dot) {
+    out.member("dot", to_string(*committed.dot)).member("hlc", to_string(committed.hlc));
+  } else {
+    out.key("dot").null().key("hlc").null();
+  }
+}
+
 std::string to_string(Hlc hlc) {
   return std::to_string(hlc.unix_ms()) + "." + std::to_string(hlc.counter());
 }

@@ -30,6 +30,9 @@ void write_row(JsonWriter& out, const Row& row, BigIntegers big);
 // The members "row" or "deleted", "dc", "hlc", "dot" of an open object.
 void write_version(JsonWriter& out, const RowVersion& version, BigIntegers big);
 
+// The members "dot" and "hlc" of an open object; null for a transaction that changed nothing.
+void write_stamp(JsonWriter& out, const Committed& committed);
+
 // `<Unix milliseconds>.<counter>`.
 std::string to_string(Hlc hlc);
 // `<32 hex digits>:<seq>`, what to_string(Dot) makes.

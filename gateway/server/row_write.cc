@@ -11,16 +11,10 @@ namespace {
 Response render(const Committed& committed, RowOutcome outcome) {
   JsonWriter out;
   out.begin_object();
-  if (committed.dot) {
-    outcome.context.add(*committed.dot);
-    out.member("dot", to_string(*committed.dot)).member("hlc", to_string(committed.hlc));
-  } else {
-    out.key("dot").null().key("hlc").null();
-  }
+  write_stamp(out, committed);
+  if (committed.dot) outcome.context.add(*committed.dot);
   out.member("context", context_token(outcome.context));
-  out.member("conflict", outcome.open_conflict  ? "open"
-                         : outcome.had_conflict ? "resolved"
-                                                : "none");
+  out.member("conflict", to_string(outcome.conflict));
   Response response;
   response.session = session_token(committed.applied);
   out.member("session", response.session);

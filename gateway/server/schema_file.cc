@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
+#include <iterator>
+#include <utility>
 
 namespace entente {
 namespace {
@@ -57,7 +60,7 @@ std::string upper(std::string_view s) {
 }
 
 // Tells where a statement ends: at a semicolon, but in a trigger only at the one after `; END`.
-class Statement {
+class StatementScanner {
  public:
   bool empty() const { return words_ == 0; }
 
@@ -102,10 +105,29 @@ std::string trimmed(std::string_view s) {
 
 }  // namespace
 
+Result<std::vector<std::string>> read_schema(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string script{std::istreambuf_iterator<char>(in), {}};
+  if (!in.good() && !in.eof()) return fail(Code::kNotFound, "cannot read " + path.string());
+  return split_statements(script);
+}
+
+ClientTransaction run_statements(std::vector<std::string> statements) {
+  return [statements = std::move(statements)](WriteSession& session) -> Result<void> {
+    for (const auto& sql : statements) {
+      Statement statement;
+      statement.sql = sql;
+      statement.want_rows = false;
+      if (auto done = session.execute(statement); !done) return tl::unexpected(done.error());
+    }
+    return {};
+  };
+}
+
 std::vector<std::string> split_statements(std::string_view script) {
   std::vector<std::string> out;
   std::string text;
-  Statement statement;
+  StatementScanner statement;
   const auto finish = [&] {
     if (!statement.empty()) out.push_back(trimmed(text));
     text.clear();

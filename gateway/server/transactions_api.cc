@@ -108,20 +108,14 @@ Result<std::vector<RowOutcome>> run(WriteSession& session, const std::vector<Row
 Response render(const Committed& committed, std::vector<RowOutcome> outcomes) {
   JsonWriter out;
   out.begin_object();
-  if (committed.dot) {
-    out.member("dot", to_string(*committed.dot)).member("hlc", to_string(committed.hlc));
-  } else {
-    out.key("dot").null().key("hlc").null();
-  }
+  write_stamp(out, committed);
   Response response;
   response.session = session_token(committed.applied);
   out.member("session", response.session).key("results").begin_array();
   for (auto& outcome : outcomes) {
     if (committed.dot) outcome.context.add(*committed.dot);
     out.begin_object().member("context", context_token(outcome.context));
-    out.member("conflict", outcome.open_conflict  ? "open"
-                           : outcome.had_conflict ? "resolved"
-                                                  : "none");
+    out.member("conflict", to_string(outcome.conflict));
     out.end_object();
   }
   response.body = out.end_array().end_object().take();

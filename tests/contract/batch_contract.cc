@@ -98,7 +98,7 @@ class BatchContract : public DatabaseContract {
       const RowRead x = read(a, "account", key, true), y = read(b, "account", key, true);
       ASSERT_EQ(x.row, y.row) << key;
       ASSERT_EQ(x.siblings, y.siblings) << key;
-      ASSERT_EQ(x.conflict == RowRead::Conflict::kOpen, y.conflict == RowRead::Conflict::kOpen);
+      ASSERT_EQ(x.conflict == RowConflict::kOpen, y.conflict == RowConflict::kOpen);
     }
   }
 

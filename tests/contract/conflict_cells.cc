@@ -550,7 +550,7 @@ void ConflictCells::same_siblings(Site& x, Site& y, bool same_kind) {
     auto there = y.reader->row(t.name, std::span(&key, 1), true);
     ASSERT_TRUE(here && there);
     EXPECT_EQ(values_of(*here, same_kind), values_of(*there, same_kind)) << where(cell, kMain);
-    const auto open = RowRead::Conflict::kOpen;
+    const auto open = RowConflict::kOpen;
     EXPECT_EQ(here->conflict == open, there->conflict == open) << where(cell, kMain);
   }
   x.reader->end(), y.reader->end();

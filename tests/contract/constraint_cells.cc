@@ -396,7 +396,7 @@ TEST_P(ConstraintCells, P11RowThatACheckRefusesWaitsAndTheStreamGoesOn) {
     EXPECT_EQ(table(site, "r").size(), 2u) << where;
     EXPECT_TRUE(table(site, "n").empty()) << where;
     EXPECT_EQ(read(site, "r", int64_t{2}).row->at("lo"), Value(int64_t{1})) << where;
-    EXPECT_EQ(read(site, "r", int64_t{1}).conflict, RowRead::Conflict::kOpen) << where;
+    EXPECT_EQ(read(site, "r", int64_t{1}).conflict, RowConflict::kOpen) << where;
     const auto open = open_kinds(site, "r");
     ASSERT_EQ(open.size(), 1u) << where;
     EXPECT_EQ(open.at("1").substr(0, 11), "constraint ") << where;

@@ -69,7 +69,7 @@ TEST_P(DatabaseContract, WrittenRowIsReadBackHereAndThere) {
   EXPECT_EQ(column(read(a, "account", int64_t{1}), "owner"), Value(std::string("ada")));
   ship(a, b);
   EXPECT_EQ(table(a, "account"), table(b, "account"));
-  EXPECT_EQ(read(b, "account", int64_t{1}).conflict, RowRead::Conflict::kNone);
+  EXPECT_EQ(read(b, "account", int64_t{1}).conflict, RowConflict::kNone);
 }
 
 TEST_P(DatabaseContract, P6ApplyingAgainChangesNothing) {
@@ -165,7 +165,7 @@ TEST_P(DatabaseContract, P2LoserOfAConcurrentWriteIsListedEverywhere) {
   EXPECT_EQ(table(a, "account"), table(b, "account"));
   for (Site* site : {&a, &b}) {
     EXPECT_EQ(column(read(*site, "account", int64_t{1}), "owner"), Value(std::string("bob")));
-    EXPECT_EQ(read(*site, "account", int64_t{1}).conflict, RowRead::Conflict::kResolved);
+    EXPECT_EQ(read(*site, "account", int64_t{1}).conflict, RowConflict::kResolved);
     const auto listed = site->reader->conflicts({});
     ASSERT_TRUE(listed);
     ASSERT_EQ(listed->size(), 1u);
@@ -191,7 +191,7 @@ TEST_P(DatabaseContract, UpdatesOfDifferentColumnsBothStand) {
   EXPECT_EQ(table(a, "account"), table(b, "account"));
   EXPECT_EQ(column(read(a, "account", int64_t{1}), "owner"), Value(std::string("eve")));
   EXPECT_EQ(column(read(a, "account", int64_t{1}), "balance"), Value(int64_t{9}));
-  EXPECT_EQ(read(b, "account", int64_t{1}).conflict, RowRead::Conflict::kNone);
+  EXPECT_EQ(read(b, "account", int64_t{1}).conflict, RowConflict::kNone);
 }
 
 TEST_P(DatabaseContract, P8UpdateThatBeatsADeleteFindsAWholeRow) {
@@ -246,7 +246,7 @@ TEST_P(DatabaseContract, OpenSiblingsStayUntilTheyAreResolvedWithTheirContext) {
   auto seen = read(a, "account", int64_t{1}, true);
   EXPECT_EQ(seen.siblings, 2u);
   EXPECT_EQ(seen.values.size(), 2u);
-  EXPECT_EQ(seen.conflict, RowRead::Conflict::kOpen);
+  EXPECT_EQ(seen.conflict, RowConflict::kOpen);
   const auto open_now = b.reader->conflicts({ConflictQuery::State::kOpen, "account", {}, 0, 10});
   ASSERT_TRUE(open_now);
   ASSERT_EQ(open_now->size(), 1u);
@@ -256,14 +256,13 @@ TEST_P(DatabaseContract, OpenSiblingsStayUntilTheyAreResolvedWithTheirContext) {
   put(a, "account", int64_t{1}, account("cyd", 3));
   EXPECT_EQ(read(a, "account", int64_t{1}).siblings, 2u);
   settle({&a, &b});
-  EXPECT_EQ(read(b, "account", int64_t{1}).conflict, RowRead::Conflict::kOpen);
+  EXPECT_EQ(read(b, "account", int64_t{1}).conflict, RowConflict::kOpen);
 
   auto resolve = request(Kind::kPut, 1, account("done", 4));
   resolve.context = read(b, "account", int64_t{1}).context;
   RowOutcome outcome;
   commit(b, write(resolve, &outcome));
-  EXPECT_TRUE(outcome.had_conflict);
-  EXPECT_FALSE(outcome.open_conflict);
+  EXPECT_EQ(outcome.conflict, RowConflict::kResolved);
   settle({&a, &b});
   for (Site* site : {&a, &b}) {
     const auto r = read(*site, "account", int64_t{1});
@@ -302,7 +301,7 @@ TEST_P(DatabaseContract, WriteWithAnOldContextDoesNotReplaceWhatItHasNotSeen) {
   late.context = old;
   RowOutcome outcome;
   commit(a, write(late, &outcome));
-  EXPECT_TRUE(outcome.open_conflict);
+  EXPECT_EQ(outcome.conflict, RowConflict::kOpen);
   EXPECT_EQ(read(a, "account", int64_t{1}).siblings, 2u);
   settle({&a, &b});
   EXPECT_EQ(read(b, "account", int64_t{1}).siblings, 2u);
@@ -609,7 +608,7 @@ class Convergence : public DatabaseContract {
     for (int64_t key = 0; key < 4; ++key) {
       const auto x = read(a, "account", key, true), y = read(b, "account", key, true);
       EXPECT_EQ(x.siblings, y.siblings) << key;
-      EXPECT_EQ(x.conflict == RowRead::Conflict::kOpen, y.conflict == RowRead::Conflict::kOpen);
+      EXPECT_EQ(x.conflict == RowConflict::kOpen, y.conflict == RowConflict::kOpen);
       if (!values) continue;
       ASSERT_EQ(x.values.size(), y.values.size()) << key;
       for (size_t i = 0; i < x.values.size(); ++i) {

@@ -206,13 +206,13 @@ TEST(MemoryDatabase, SiblingsStayOpenUntilAWriteThatSawThemAll) {
   ASSERT_TRUE(b.write(put(1, "from b")));
   b.take_all_from(a);
   auto read = b.read(1, true);
-  EXPECT_EQ(read.conflict, RowRead::Conflict::kOpen);
+  EXPECT_EQ(read.conflict, RowConflict::kOpen);
   ASSERT_EQ(read.values.size(), 2u);
   EXPECT_EQ(b.db->reader().value()->conflicts({}).value().at(0).open, true);
 
   auto blind = b.write(put(1, "blind"));
   ASSERT_TRUE(blind);
-  EXPECT_TRUE(blind->open_conflict);
+  EXPECT_EQ(blind->conflict, RowConflict::kOpen);
   read = b.read(1, true);
   EXPECT_EQ(read.siblings, 2u) << "it replaced the one that SQL showed";
 
@@ -221,7 +221,7 @@ TEST(MemoryDatabase, SiblingsStayOpenUntilAWriteThatSawThemAll) {
   resolve.context = read.context;
   const auto resolved = b.write(resolve);
   ASSERT_TRUE(resolved);
-  EXPECT_FALSE(resolved->open_conflict);
+  EXPECT_NE(resolved->conflict, RowConflict::kOpen);
   EXPECT_EQ(b.read(1).siblings, 1u);
   ConflictQuery open;
   open.state = ConflictQuery::State::kOpen;

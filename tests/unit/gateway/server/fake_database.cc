@@ -55,7 +55,7 @@ class FakeSession : public WriteSession {
       change(request, *key, rows);
     }
     changed_ = true;
-    return RowOutcome{{state_.applied, {}}, false, false};
+    return RowOutcome{{state_.applied, {}}, RowConflict::kNone};
   }
 
   Result<void> define(const TableDef&) override { return {}; }
