@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/memory/row_view.h"
+#include "conflict/open_conflict.h"
 
 namespace entente {
 namespace {
@@ -35,26 +36,23 @@ std::optional<ConflictEntry> open_entry(const Contents& contents, const Conflict
   if (def == contents.tables.end()) return std::nullopt;
   const Layout layout(def->second, rules.of(table));
   const RowState& state = contents.rows.at(table).at(key);
-  const Register& r = state.registers.at(group);
-  const RowView view(def->second, layout, state, ranks);
-
+  const auto open = describe_open(state, layout, layout.group_named(group), ranks);
+  if (!open) return std::nullopt;
+  const auto version = [&](const Sibling& s) {
+    return RowVersion{s.version, std::string(ranks.dc(s.version.dot.origin)), s.row};
+  };
   ConflictEntry entry;
   entry.id = mark.id;
   entry.table = table;
   entry.key = key;
   entry.group = group;
-  const Group& rule = layout.group_named(group);
-  const Verdict verdict = judge(r, {layout, rule, state.key}, ranks);
-  entry.policy = rule.policy.kind;
-  entry.note = verdict.failure;
+  entry.policy = open->policy;
+  entry.kind = open->kind;
+  entry.note = open->failure;
   entry.open = true;
   entry.detected_ms = mark.detected_ms;
-  const Sibling& winner = r.siblings[verdict.winner];
-  entry.winner = view.version(winner);
-  for (const auto& s : r.siblings) {
-    if (!same_content(s, winner)) entry.losers.push_back(view.version(s));
-  }
-  entry.kind = conflict_kind(entry.losers.front().row, entry.winner.row);
+  entry.winner = version(open->winner);
+  for (const auto& s : open->losers) entry.losers.push_back(version(s));
   return entry;
 }
 

@@ -27,10 +27,6 @@ std::string hex64(uint64_t v) {
 
 }  // namespace
 
-std::string conflict_kind(const std::optional<Row>& loser, const std::optional<Row>& winner) {
-  return std::string(loser ? "update" : "delete") + (winner ? "-update" : "-delete");
-}
-
 std::optional<Row> RowView::shown() const { return visible(state_, layout_, verdicts_); }
 
 std::optional<Row> RowView::whole(const Key& key) const {
@@ -108,12 +104,6 @@ std::vector<Dot> RowView::dots() const {
     for (const auto& s : r.siblings) dots.insert(s.version.dot);
   }
   return {dots.begin(), dots.end()};
-}
-
-RowVersion RowView::version(const Sibling& sibling) const {
-  RowVersion out{sibling.version, std::string(ranks_.dc(sibling.version.dot.origin)), sibling.row};
-  if (out.row) out.row->merge(columns_written_by(state_, layout_, sibling.version.dot));
-  return out;
 }
 
 }  // namespace entente

@@ -8,9 +8,6 @@
 
 namespace entente {
 
-// The kind of an open conflict as its log names it, the loser first; absent: it erased the row.
-std::string conflict_kind(const std::optional<Row>& loser, const std::optional<Row>& winner);
-
 // What users are shown of a row's state. Pure.
 class RowView {
  public:
@@ -36,9 +33,6 @@ class RowView {
   // row has no such sibling.
   Result<std::optional<Row>> picked(const Dot& dot) const;
   std::vector<Dot> dots() const;  // of every sibling, sorted
-
-  // The version of one sibling, with the columns that the same write put in other registers.
-  RowVersion version(const Sibling& sibling) const;
 
  private:
   const TableDef& table_;

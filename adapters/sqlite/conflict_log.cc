@@ -5,6 +5,7 @@
 #include "adapters/sqlite/row_store.h"
 #include "adapters/sqlite/versions.h"
 #include "conflict/codec.h"
+#include "conflict/open_conflict.h"
 
 namespace entente::sqlite {
 namespace {
@@ -54,29 +55,19 @@ Result<std::vector<RowVersion>> decode_siblings(const World& world, std::string_
 }
 
 // Fills in an open entry from the row's state now; false if it was settled meanwhile.
-bool describe_open(const World& world, const Table& t, const RowState& state, ConflictEntry& e) {
+bool fill_open(const World& world, const Table& t, const RowState& state, ConflictEntry& e) {
   const Group& group = t.layout.group_named(e.group);
-  const Register& r = register_of(state, e.group);
-  if (group.name != e.group || r.siblings.empty()) return false;
-  e.policy = group.policy.kind;
-  const size_t winner = judge(r, {t.layout, group, state.key}, world.ranks).winner;
-  const auto whole = [&](const Sibling& s) {
-    RowVersion v = listed(world, s);
-    if (v.row) v.row->merge(columns_written_by(state, t.layout, s.version.dot));
-    return v;
-  };
-  e.winner = whole(r.siblings[winner]);
+  if (group.name != e.group) return false;
+  const auto open = describe_open(state, t.layout, group, world.ranks);
+  if (!open) return false;
+  e.policy = open->policy;
+  e.winner = listed(world, open->winner);
   if (e.kind != kOpenKind) {
     e.winner.row = visible(state, t.layout, world.ranks);
     return true;
   }
-  bool all_put = true;
-  for (size_t i = 0; i < r.siblings.size(); ++i) {
-    all_put &= r.siblings[i].row.has_value();
-    if (i != winner) e.losers.push_back(whole(r.siblings[i]));
-  }
-  const bool won_put = r.siblings[winner].row.has_value();
-  e.kind = all_put ? "update-update" : won_put ? "delete-update" : "update-delete";
+  e.kind = open->kind;
+  for (const auto& s : open->losers) e.losers.push_back(listed(world, s));
   return true;
 }
 
@@ -273,7 +264,7 @@ Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& w
     if (e.open) {
       auto loaded = rows.load(world, *t, e.key);
       if (!loaded) return tl::unexpected(loaded.error());
-      if (!describe_open(world, *t, loaded->state, e)) continue;
+      if (!fill_open(world, *t, loaded->state, e)) continue;
     } else {
       auto winner = decode_sibling(world, (*q)->bytes(8));
       auto losers = decode_siblings(world, (*q)->bytes(9));

@@ -8,7 +8,7 @@ namespace entente::sqlite {
 namespace {
 
 constexpr uint8_t kTombstone = 1, kSiblings = 2, kQuarantined = 4, kRest = 8, kExceptions = 16,
-                  kRetained = 32, kHeld = 64;
+                  kRetained = 32, kHeld = 64, kAllFlags = 127;
 constexpr uint64_t kSameAsRow = 0, kOwnStamp = 1, kNever = 2;
 
 // Stamps are written relative to the row's: they are close to it.
@@ -111,7 +111,7 @@ Result<void> decode_extras(std::string_view x, RowMeta& meta) {
     const auto column = static_cast<uint32_t>(in.varint());
     meta.retained.emplace_back(column, in.value());
   }
-  if (!in.done() || flags > 63) {
+  if (!in.done() || flags > kAllFlags) {
     return fail(Code::kCorrupt, "a version row holds bytes that this gateway did not write");
   }
   return {};

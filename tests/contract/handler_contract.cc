@@ -7,12 +7,14 @@
 namespace entente::contract {
 namespace {
 
-// Fails until told to work; then the datacenter that it prefers wins.
+// Fails until told to work; then the datacenter that it prefers wins, or nobody may see the row.
 class Fickle final : public Handler {
  public:
   Result<Decision> decide(const Conflict& conflict) const override {
-    if (prefers.empty()) return fail(Code::kInvalid, "not today");
     Decision d;
+    d.kind = Decision::Kind::kHold;
+    if (holds) return d;
+    if (prefers.empty()) return fail(Code::kInvalid, "not today");
     d.kind = Decision::Kind::kPick;
     for (size_t i = 0; i < conflict.siblings.size(); ++i) {
       if (conflict.siblings[i].dc == prefers) d.pick = i;
@@ -22,6 +24,7 @@ class Fickle final : public Handler {
   const std::string& version() const override { return version_; }
 
   std::string prefers;
+  bool holds = false;
 
  private:
   std::string version_ = "test:fickle";
@@ -64,6 +67,33 @@ TEST_P(HandlerContract, AFailureLeavesTheConflictOpenAndSaysWhyEverywhere) {
     EXPECT_EQ(open.front().note, "not today");
     EXPECT_EQ(owner(*site), "of b") << "the newest, meanwhile";
     EXPECT_EQ(site->db->judge_again(site->now).value(), 1u) << "it fails again";
+  }
+}
+
+TEST_P(HandlerContract, ARowThatItHoldsIsHiddenUntilSomebodyDecides) {
+  handler_->holds = true;
+  for (Site* site : {&a_, &b_}) {
+    ASSERT_TRUE(site->db->judge_again(site->now));
+    EXPECT_FALSE(read(*site, "account", int64_t{1}).row);
+    EXPECT_EQ(conflicts(*site, ConflictQuery::State::kOpen).size(), 1u);
+  }
+  const auto held = read(a_, "account", int64_t{1}, true);
+  EXPECT_EQ(held.conflict, RowConflict::kOpen);
+  EXPECT_EQ(held.values.size(), 2u);
+  RowRequest decided;
+  decided.table = "account";
+  decided.key = {int64_t{1}};
+  decided.columns = {{"owner", std::string("both")}, {"balance", int64_t{3}}};
+  decided.context = held.context;
+  commit(a_, [&](WriteSession& s) -> Result<void> {
+    auto done = s.write(decided);
+    if (!done) return tl::unexpected(done.error());
+    return {};
+  });
+  settle({&a_, &b_});
+  for (Site* site : {&a_, &b_}) {
+    EXPECT_EQ(owner(*site), "both");
+    EXPECT_TRUE(conflicts(*site, ConflictQuery::State::kOpen).empty());
   }
 }
 
