@@ -7,7 +7,6 @@
 #include <tuple>
 #include <utility>
 
-#include "adapters/memory/memory_disk.h"
 #include "conflict/merge.h"
 
 namespace entente::simulation {
@@ -120,6 +119,7 @@ void check_register(World& world, const Node& node, const RowName& name, const s
 }
 
 void check_registers(World& world, const Node& node, const ExpectedRows& expected) {
+  if (!node.disk().shows_states()) return;
   for (const auto& [name, row] : expected) {
     const RowState* state = node.disk().find(name.first, name.second);
     if (state == nullptr && may_be_gone(node, row)) continue;
@@ -135,16 +135,19 @@ void check_registers(World& world, const Node& node, const ExpectedRows& expecte
   }
 }
 
-std::vector<ConflictEntry> conflicts(const Node& node, ConflictQuery::State state) {
+std::vector<ConflictEntry> conflicts(World& world, const Node& node, ConflictQuery::State state) {
   ConflictQuery query;
   query.state = state;
   query.limit = std::numeric_limits<size_t>::max();
-  return std::move(*(*node.database().reader())->conflicts(query));
+  auto entries = (*node.database().reader())->conflicts(query);
+  if (entries) return std::move(*entries);
+  world.fail(node.name() + ": the conflicts cannot be read: " + entries.error().text);
+  return {};
 }
 
 void check_open_conflicts(World& world, const Node& node, const ExpectedRows& expected) {
   std::map<RegisterId, std::pair<Dot, std::set<Dot>>> found, wanted;
-  for (const auto& entry : conflicts(node, ConflictQuery::State::kOpen)) {
+  for (const auto& entry : conflicts(world, node, ConflictQuery::State::kOpen)) {
     auto& [winner, losers] = found[{entry.table, entry.key, entry.group}];
     winner = entry.winner.version.dot;
     for (const auto& loser : entry.losers) losers.insert(loser.version.dot);
@@ -206,6 +209,7 @@ void check_contents(World& world, const Node& node, const ExpectedRows& expected
 }
 
 void check_collected(World& world, const Node& node, const ExpectedRows& expected) {
+  if (!node.disk().shows_states()) return;
   for (const auto& [name, row] : expected) {
     const RowState* state = node.disk().find(name.first, name.second);
     if (state == nullptr) continue;
@@ -227,7 +231,7 @@ void check_collected(World& world, const Node& node, const ExpectedRows& expecte
 
 void check_losers_listed(World& world, const Node& node, const ExpectedRows& expected) {
   std::map<std::pair<RegisterId, Dot>, std::vector<RowVersion>> log;
-  for (auto& entry : conflicts(node, ConflictQuery::State::kResolved)) {
+  for (auto& entry : conflicts(world, node, ConflictQuery::State::kResolved)) {
     const RegisterId id{entry.table, entry.key, entry.group};
     for (auto& loser : entry.losers) {
       const Dot dot = loser.version.dot;
@@ -277,7 +281,7 @@ void note_conflicts(World& world, const ExpectedRows& expected) {
 }
 
 void note_losses(World& world, const Node& node) {
-  for (const auto& entry : conflicts(node, ConflictQuery::State::kResolved)) {
+  for (const auto& entry : conflicts(world, node, ConflictQuery::State::kResolved)) {
     const bool row = entry.group.empty();
     if (entry.policy == PolicyKind::kLww) {
       world.coverage.met(row ? Met::kLwwLossOfRow : Met::kLwwLossOfColumn);

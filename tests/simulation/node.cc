@@ -19,7 +19,7 @@ Node::Node(World& world, Network& network, size_t index)
       network_(network),
       index_(index),
       name_(world.graph.datacenters()[index]),
-      disk_(make_memory_disk()),
+      disk_(world.plan.over_sqlite ? sqlite_disk() : memory_disk()),
       work_(world.plan.seed, "work " + name_),
       crash_(world.plan.seed, "crash at point " + name_),
       busy_faults_(world.plan.seed, "busy " + name_) {
@@ -42,7 +42,7 @@ void Node::reopen() {
   options.schema_leader = index_ == 0;
   options.schema_leader_name = world_.graph.datacenters()[0];
   options.wall_ms = wall_ms();
-  database_ = open_memory(disk_, options);
+  database_ = disk_->open(options);
 
   const DatabaseState state = database_->state();
   durable_ = {};

@@ -8,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "adapters/memory/memory_database.h"
 #include "gateway/replica/replica.h"
+#include "tests/simulation/disk.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/world.h"
 
 namespace entente::simulation {
 
-// A gateway without sockets and threads: a real Replica over a real memory database, with the same
+// A gateway without sockets and threads: a real Replica over a real database, with the same
 // duties as the gateway's shell: do what take() says and report back, one writer job at a time.
 //
 // A crash loses everything here but the disk. Work under way belongs to one life: what a former
@@ -52,7 +52,7 @@ class Node final : public Endpoint {
   // ---- What is known.
   const std::string& name() const { return name_; }
   Database& database() const { return *database_; }
-  const MemoryDisk& disk() const { return *disk_; }
+  const Disk& disk() const { return *disk_; }
   const VersionVector& durable() const { return durable_; }
   // Under this, tombstones may be gone.
   const VersionVector& collected() const { return collected_; }
@@ -106,7 +106,7 @@ class Node final : public Endpoint {
   Network& network_;
   const size_t index_;
   const std::string name_;
-  const std::shared_ptr<MemoryDisk> disk_;
+  const std::unique_ptr<Disk> disk_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Replica> replica_;
   uint64_t life_ = 0;

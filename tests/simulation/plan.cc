@@ -104,11 +104,23 @@ TableDef draw_table(size_t n, Random& random) {
   return table;
 }
 
+void take_text_for_sets(TableDef& table, const TableRules& rules) {
+  const Layout layout(table, rules);
+  for (auto& column : table.columns) {
+    if (column.key_part > 0 || !layout.group_of(column.name).policy.is_set()) continue;
+    column.type = "TEXT";
+    column.affinity = Affinity::kText;
+  }
+}
+
 void draw_conflicts(Plan& plan, Random& random) {
   const auto tables = random.between(1, 3);
   for (int64_t i = 0; i < tables; ++i) {
-    plan.tables.push_back(draw_table(static_cast<size_t>(i), random));
-    plan.config.rules.tables[plan.tables.back().name] = draw_rules(plan.tables.back(), random);
+    TableDef table = draw_table(static_cast<size_t>(i), random);
+    TableRules rules = draw_rules(table, random);
+    take_text_for_sets(table, rules);
+    plan.config.rules.tables[table.name] = std::move(rules);
+    plan.tables.push_back(std::move(table));
   }
   for (const auto& dc : plan.config.datacenters) {
     plan.config.rules.priorities[dc.name] = static_cast<int>(random.below(4)) * 10;
@@ -166,6 +178,7 @@ std::optional<Fault> parse_fault(std::string_view name) {
 Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   Plan plan;
   plan.seed = seed;
+  plan.over_sqlite = overrides.over_sqlite;
   Random size(seed, "size"), topology(seed, "topology"), conflicts(seed, "conflicts");
   Random workload(seed, "workload-mix"), faults(seed, "faults"), limits(seed, "limits");
   Random network(seed, "network-mix"), lifetime(seed, "lifetime");

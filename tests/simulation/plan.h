@@ -39,11 +39,13 @@ struct Overrides {
   std::set<Fault> without;
   std::optional<size_t> nodes;       // at most
   std::optional<size_t> operations;  // at most
+  bool over_sqlite = false;          // instead of memory databases
 };
 
 // Everything a seed decides before anything happens.
 struct Plan {
   uint64_t seed = 0;
+  bool over_sqlite = false;
   Config config;
   std::vector<TableDef> tables;
   std::set<Fault> faults;

@@ -240,6 +240,7 @@ std::string options_of(uint64_t seed, const Overrides& overrides) {
   for (const Fault fault : overrides.without) {
     without += (without.empty() ? "" : ",") + std::string(to_string(fault));
   }
+  if (overrides.over_sqlite) text += " --sqlite";
   if (!without.empty()) text += " --without=" + without;
   if (overrides.nodes) text += " --nodes=" + std::to_string(*overrides.nodes);
   if (overrides.operations) text += " --operations=" + std::to_string(*overrides.operations);

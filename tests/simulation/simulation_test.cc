@@ -27,33 +27,32 @@ struct Options {
 };
 Options options;
 
-void print_failure(uint64_t seed, const Outcome& outcome) {
+void print_failure(uint64_t seed, const Overrides& overrides, const Outcome& outcome) {
   std::cout << "seed " << seed << ": " << outcome.plan << "\n  FAILED " << *outcome.failure
-            << "\n  replay: simulation_tests " << options_of(seed, options.overrides)
-            << " --trace\n";
+            << "\n  replay: simulation_tests " << options_of(seed, overrides) << " --trace\n";
   if (!options.first_only) {
-    std::cout << "  smaller: simulation_tests " << options_of(seed, shrink(seed, options.overrides))
+    std::cout << "  smaller: simulation_tests " << options_of(seed, shrink(seed, overrides))
               << " --trace\n";
   }
   std::cout.flush();
 }
 
-TEST(Simulation, EveryPromiseHoldsForEverySeed) {
+void run_seeds(uint64_t count, const Overrides& overrides) {
   const std::clock_t began = std::clock();
   Coverage coverage;
   uint64_t failures = 0, ran = 0, acknowledged = 0;
   const uint64_t first = options.seed.value_or(options.from);
-  const uint64_t count = options.seed ? 1 : options.seeds;
+  if (options.seed) count = 1;
   const uint64_t enough = options.first_only ? 1 : kFailuresShown;
   for (uint64_t seed = first; seed < first + count && failures < enough; ++seed, ++ran) {
-    const Outcome outcome = run(seed, options.overrides, options.trace);
+    const Outcome outcome = run(seed, overrides, options.trace);
     coverage.add(outcome.coverage);
     acknowledged += outcome.acknowledged;
     if (outcome.failure) {
       ++failures;
-      print_failure(seed, outcome);
+      print_failure(seed, overrides, outcome);
     } else if (seed % 20 == 0) {
-      EXPECT_EQ(run(seed, options.overrides, false).trace_hash, outcome.trace_hash)
+      EXPECT_EQ(run(seed, overrides, false).trace_hash, outcome.trace_hash)
           << "seed " << seed << " ran differently the second time";
     }
   }
@@ -67,6 +66,18 @@ TEST(Simulation, EveryPromiseHoldsForEverySeed) {
     EXPECT_GT(coverage.count(static_cast<Met>(i)), 0u)
         << "never met: " << to_string(static_cast<Met>(i));
   }
+}
+
+TEST(Simulation, EveryPromiseHoldsForEverySeed) {
+  if (!options.overrides.over_sqlite) run_seeds(options.seeds, options.overrides);
+}
+
+TEST(Simulation, EveryPromiseHoldsOverSqlite) {
+  constexpr uint64_t kOneIn = 20;  // they take that much longer
+  Overrides overrides = options.overrides;
+  overrides.over_sqlite = true;
+  if (options.overrides.over_sqlite) return run_seeds(options.seeds, overrides);
+  if (!options.seed) run_seeds(options.seeds / kOneIn, overrides);
 }
 
 // A stale subscription met a trimmed log; a paused stream ate its link's window; a read went past
@@ -106,6 +117,7 @@ bool take_argument(std::string_view argument) {
   std::string value;
   const auto number = [&value] { return std::strtoull(value.c_str(), nullptr, 10); };
   if (argument == "--trace") return options.trace = true;
+  if (argument == "--sqlite") return options.overrides.over_sqlite = true;
   if (argument == "--first") return options.first_only = true;
   if (take_value(argument, "--seed=", value)) return options.seed = number(), true;
   if (take_value(argument, "--from=", value)) return options.from = number(), true;

@@ -24,8 +24,11 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "entente-test-XXXXXX").string();
+TemporaryFolder::TemporaryFolder(const std::filesystem::path& where) {
+  std::error_code error;
+  const bool there = std::filesystem::is_directory(where, error);
+  const auto parent = there ? where : std::filesystem::temp_directory_path();
+  std::string name = (parent / "entente-test-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();
   path_ = name;
 }

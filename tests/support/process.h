@@ -11,10 +11,11 @@ namespace entente::testing {
 // A free TCP port on 127.0.0.1, as the system assigned it a moment ago.
 int free_port();
 
-// A folder of its own under the system's temporary folder, gone with the object.
+// A folder of its own, gone with the object: under `where` if that exists, otherwise under the
+// system's temporary folder.
 class TemporaryFolder {
  public:
-  TemporaryFolder();
+  explicit TemporaryFolder(const std::filesystem::path& where = {});
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

@@ -379,6 +379,7 @@ TEST_F(LinksTest, AGreetedPeerThatFallsSilentIsCut) {
 }
 
 TEST_F(LinksTest, StrangersAreBounded) {
+  config_.limits.link_timeout = 60s;
   auto& b = add("b", 2);
   start_all();
   std::vector<tcp::socket> many;
@@ -386,7 +387,7 @@ TEST_F(LinksTest, StrangersAreBounded) {
   // One more is closed at once, not after limits.link_timeout.
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(talk(b, "GET / HTTP/1.1\r\n"), "");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 400ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
 }
 
 }  // namespace
