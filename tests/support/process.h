@@ -8,7 +8,8 @@
 
 namespace entente::testing {
 
-// A free TCP port on 127.0.0.1, as the system assigned it a moment ago.
+// A TCP port on 127.0.0.1 that the system assigned; it stays this process's until that ends, for
+// its own servers and those that it starts.
 int free_port();
 
 // A folder of its own, gone with the object: under `where` if that exists, otherwise under the
