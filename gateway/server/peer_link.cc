@@ -140,7 +140,7 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
   }
 
   void on_written(error_code ec, size_t) {
-    if (ec) return lose("writing failed: " + ec.message());
+    if (ec) return lose(why("writing", ec));
     pending_bytes_ -= outgoing_.front().size();
     outgoing_.pop_front();
     if (!outgoing_.empty()) return write_next();
@@ -155,7 +155,7 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
   void read_next() { stream_.async_read(incoming_, then(this, &WebSocketLink::on_read)); }
 
   void on_read(error_code ec, size_t) {
-    if (ec) return lose(reading_failed(ec));
+    if (ec) return lose(why("reading", ec));
     if (!closing_) take_message();
     incoming_.clear();
     if (incoming_.capacity() > kHelloBytes) incoming_.shrink_to_fit();
@@ -171,11 +171,15 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
     events_.received(std::move(*frame));
   }
 
-  static std::string reading_failed(error_code ec) {
-    if (ec == beast::error::timeout) return "nothing heard within limits.link_timeout";
+  static std::string why(const char* doing, error_code ec) {
+    // Only Beast's timeout ends an operation of a link that is not closing. It tells so to one of
+    // those under way; the others are cancelled, and may be heard first.
+    if (ec == beast::error::timeout || ec == asio::error::operation_aborted) {
+      return "nothing heard within limits.link_timeout";
+    }
     if (ec == websocket::error::closed || ec == asio::error::eof) return "the peer closed the link";
     if (ec == websocket::error::message_too_big) return "the peer sent a frame beyond the limit";
-    return "reading failed: " + ec.message();
+    return std::string(doing) + " failed: " + ec.message();
   }
 
   Events events_;
