@@ -12,8 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kConf =
-    fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path() / "conf";
+const fs::path kConf = fs::path(ENTENTE_SOURCE) / "conf";
 
 struct Outcome {
   int code = 0;

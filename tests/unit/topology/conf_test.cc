@@ -16,8 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kConf =
-    fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path() / "conf";
+const fs::path kConf = fs::path(ENTENTE_SOURCE) / "conf";
 
 std::string contents(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
