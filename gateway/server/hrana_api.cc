@@ -2,9 +2,10 @@
 
 #include <sys/random.h>
 
+#include <boost/beast/http/rfc7230.hpp>
+
 #include "gateway/server/base64.h"
-#include "gateway/server/problem.h"
-#include "gateway/server/sql_text.h"
+#include "gateway/server/legacy_sql_api.h"
 
 namespace entente {
 namespace {
@@ -41,105 +42,7 @@ Result<std::string> random_baton() {
   return baton;
 }
 
-tl::unexpected<Error> malformed(std::string text) {
-  return fail(Code::kInvalid, std::move(text), "HRANA_PROTO_ERROR");
-}
-
-// ---- One request of a pipeline -----------------------------------------------------------------
-
-// The members of a response after its "type", as JSON: `"result":{…}`; empty if it has none.
-using Answer = Result<std::string>;
-
-Task<Answer> run_execute(HranaStream& stream, const Json& request) {
-  const Json* json = request.find("stmt");
-  if (json == nullptr) co_return malformed("execute needs \"stmt\"");
-  auto statement = statement_from_json(*json, stream.texts());
-  if (!statement) co_return tl::unexpected(statement.error());
-  Task<Result<StatementResult>> running = stream.execute(std::move(*statement));
-  const auto outcome = co_await running;
-  if (!outcome) co_return tl::unexpected(outcome.error());
-  auto result = hrana_result(*outcome);
-  if (!result) co_return tl::unexpected(result.error());
-  co_return "\"result\":" + *result;
-}
-
-Task<Answer> run_batch(HranaStream& stream, const Json& request) {
-  const Json* json = request.find("batch");
-  if (json == nullptr) co_return malformed("batch needs \"batch\"");
-  auto steps = batch_from_json(*json, stream.texts());
-  if (!steps) co_return tl::unexpected(steps.error());
-  Task<StepResults> running = stream.batch(std::move(*steps));
-  const auto results = co_await running;
-  co_return "\"result\":" + hrana_batch_result(results);
-}
-
-Task<Answer> run_sequence(HranaStream& stream, const Json& request) {
-  auto sql = sql_from_json(request, stream.texts());
-  if (!sql) co_return tl::unexpected(sql.error());
-  Task<Result<void>> running = stream.sequence(std::move(*sql));
-  const auto done = co_await running;
-  if (!done) co_return tl::unexpected(done.error());
-  co_return std::string();
-}
-
-std::string render(const HranaStream::Description& description) {
-  JsonWriter out;
-  out.begin_object().key("params").begin_array();
-  for (const auto& name : description.parameters) {
-    out.begin_object().key("name");
-    name ? out.string(*name) : out.null();
-    out.end_object();
-  }
-  out.end_array().key("cols");
-  write_hrana_columns(out, description.columns);
-  out.key("is_explain").boolean(description.is_explain);
-  out.key("is_readonly").boolean(description.is_readonly).end_object();
-  return out.take();
-}
-
-Task<Answer> run_describe(HranaStream& stream, const Json& request) {
-  auto sql = sql_from_json(request, stream.texts());
-  if (!sql) co_return tl::unexpected(sql.error());
-  Task<Result<HranaStream::Description>> running = stream.describe(std::move(*sql));
-  const auto description = co_await running;
-  if (!description) co_return tl::unexpected(description.error());
-  co_return "\"result\":" + render(*description);
-}
-
-Answer store_text(HranaStream& stream, const Json& request) {
-  const Json* id = request.find("sql_id");
-  const Json* sql = request.find("sql");
-  if (id == nullptr || id->integer() == nullptr || sql == nullptr || sql->string() == nullptr) {
-    return malformed("store_sql needs \"sql_id\" and \"sql\"");
-  }
-  const auto stored = stream.texts().store(*id->integer(), *sql->string());
-  if (!stored) return tl::unexpected(stored.error());
-  return std::string();
-}
-
-Answer close_text(HranaStream& stream, const Json& request) {
-  const Json* id = request.find("sql_id");
-  if (id == nullptr || id->integer() == nullptr) return malformed("close_sql needs \"sql_id\"");
-  stream.texts().close(*id->integer());
-  return std::string();
-}
-
-Task<Answer> run(HranaStream& stream, const std::string& type, const Json& request) {
-  if (type == "execute") co_return co_await run_execute(stream, request);
-  if (type == "batch") co_return co_await run_batch(stream, request);
-  if (type == "sequence") co_return co_await run_sequence(stream, request);
-  if (type == "describe") co_return co_await run_describe(stream, request);
-  if (type == "store_sql") co_return store_text(stream, request);
-  if (type == "close_sql") co_return close_text(stream, request);
-  if (type == "get_autocommit") {
-    co_return std::string("\"is_autocommit\":") + (stream.autocommit() ? "true" : "false");
-  }
-  if (type != "close") co_return malformed("there is no request of type \"" + type + "\"");
-  stream.close();
-  co_return std::string();
-}
-
-void write_answer(JsonWriter& out, const std::string& type, const Answer& answer) {
+void write_answer(JsonWriter& out, const std::string& type, const HranaAnswer& answer) {
   out.begin_object();
   if (answer) {
     const std::string members = answer->empty() ? "" : "," + *answer;
@@ -149,6 +52,16 @@ void write_answer(JsonWriter& out, const std::string& type, const Answer& answer
     write_hrana_error(out, answer.error());
   }
   out.end_object();
+}
+
+// The best of those a client offers; "" if it offers none, which is how Hrana 1 began.
+Result<std::string> subprotocol_of(const std::optional<std::string>& offered) {
+  if (!offered) return std::string();
+  boost::beast::http::token_list names(*offered);
+  for (const auto* known : {"hrana3", "hrana2", "hrana1"}) {
+    if (names.exists(known)) return std::string(known);
+  }
+  return hrana_malformed("the subprotocols that this gateway speaks are hrana3, hrana2 and hrana1");
 }
 
 Task<Response> text(int status, std::string body) {
@@ -163,20 +76,17 @@ Task<Response> text(int status, std::string body) {
 
 // ---- Streams -----------------------------------------------------------------------------------
 
-Result<std::unique_ptr<HranaStream>> HranaApi::stream_for(const Json& body) {
+Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const Json& body) {
   const Json* baton = body.find("baton");
   if (baton == nullptr || baton->is_null()) {
-    if (counts_.streams >= site_.config.limits.streams) {
-      return fail(Code::kBusy, "too many SQL streams are open; try again in a second",
-                  "TOO_MANY_STREAMS");
-    }
-    return std::make_unique<HranaStream>(site_, counts_);
+    if (counts_.streams >= site_.config.limits.streams) return tl::unexpected(too_many_streams());
+    return std::make_unique<Conversation>(site_, counts_);
   }
-  if (baton->string() == nullptr) return malformed("\"baton\" must be a text or null");
+  if (baton->string() == nullptr) return hrana_malformed("\"baton\" must be a text or null");
   if (const auto at = resting_.find(*baton->string()); at != resting_.end()) {
-    auto stream = std::move(at->second.stream);
+    auto conversation = std::move(at->second.conversation);
     resting_.erase(at);
-    return stream;
+    return conversation;
   }
   if (expired_.contains(*baton->string())) {
     return fail(
@@ -184,13 +94,13 @@ Result<std::unique_ptr<HranaStream>> HranaApi::stream_for(const Json& body) {
         "the stream was idle for too long and is closed; what was open in it is rolled back",
         "STREAM_EXPIRED");
   }
-  return malformed("this baton was used already or never given");
+  return hrana_malformed("this baton was used already or never given");
 }
 
-Result<std::string> HranaApi::rest(std::unique_ptr<HranaStream> stream) {
+Result<std::string> HranaApi::rest(std::unique_ptr<Conversation> conversation) {
   auto baton = random_baton();
   if (!baton) return baton;
-  resting_[*baton] = {std::move(stream), Clock::now() + site_.config.limits.stream_timeout};
+  resting_[*baton] = {std::move(conversation), Clock::now() + site_.config.limits.stream_timeout};
   return baton;
 }
 
@@ -209,9 +119,15 @@ void HranaApi::expire() {
     at = resting_.erase(at);
   }
   std::erase_if(expired_, [&](const auto& marker) { return marker.second <= now; });
+  for (auto* socket : sockets_) socket->expire();
 }
 
 // ---- Endpoints ---------------------------------------------------------------------------------
+
+Response HranaApi::refusal(const Error& error) {
+  if (error.tag == "HRANA_PROTO_ERROR") return protocol_error(error);
+  return json_error(error.code == Code::kBusy ? 503 : 400, error);
+}
 
 Task<Response> HranaApi::pipeline(RoutedRequest routed) {
   const auto body = parse_json(routed.request.body);
@@ -221,11 +137,10 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
       requests->array()->size() > kRequestsMax) {
     co_return protocol_error({Code::kInvalid, "a pipeline needs \"requests\", at most 10000", ""});
   }
-  auto opened = stream_for(*body);
-  if (!opened && opened.error().tag == "HRANA_PROTO_ERROR")
-    co_return protocol_error(opened.error());
-  if (!opened) co_return json_error(opened.error().code == Code::kBusy ? 503 : 400, opened.error());
-  auto stream = std::move(*opened);
+  auto opened = conversation_of(*body);
+  if (!opened) co_return refusal(opened.error());
+  auto conversation = std::move(*opened);
+  HranaStream& stream = conversation->stream;
   JsonWriter results;
   results.begin_array();
   bool closed = false;
@@ -233,35 +148,109 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
     const Json* type_json = request.find("type");
     const std::string type =
         type_json != nullptr && type_json->string() != nullptr ? *type_json->string() : "";
-    Answer answer = malformed("the stream was closed by an earlier request");
+    HranaAnswer answer = hrana_malformed("the stream was closed by an earlier request");
     if (!closed) {
-      Task<Answer> running = run(*stream, type, request);
-      answer = co_await running;
+      auto job = read_hrana_job(type, request, conversation->texts);
+      if (job) {
+        Task<HranaAnswer> running = run_hrana_job(site_, stream, std::move(*job));
+        answer = co_await running;
+      } else {
+        answer = tl::unexpected(job.error());
+      }
     }
     closed = closed || (type == "close");
     write_answer(results, type, answer);
   }
   results.end_array();
   Response response;
-  if (!stream->seen().empty()) response.session = session_token(stream->seen());
-  JsonWriter out;
-  out.begin_object().key("baton");
-  if (closed) {
-    out.null();
-  } else {
-    const auto baton = rest(std::move(stream));
-    if (!baton) co_return json_error(503, baton.error());
-    out.string(*baton);
-  }
-  response.body = out.key("base_url").null().key("results").raw(results.take()).end_object().take();
+  if (!stream.seen().empty()) response.session = session_token(stream.seen());
+  const auto baton = closed ? HranaAnswer("null") : rest_as_json(std::move(conversation));
+  if (!baton) co_return json_error(503, baton.error());
+  response.body = "{\"baton\":" + *baton + ",\"base_url\":null,\"results\":" + results.take() + "}";
   co_return response;
 }
 
+Result<std::string> HranaApi::rest_as_json(std::unique_ptr<Conversation> conversation) {
+  auto baton = rest(std::move(conversation));
+  if (!baton) return baton;
+  return '"' + *baton + '"';  // base64 needs no escapes
+}
+
+Task<Response> HranaApi::cursor(RoutedRequest routed) {
+  const auto body = parse_json(routed.request.body);
+  if (!body) co_return protocol_error(body.error());
+  auto opened = conversation_of(*body);
+  if (!opened) co_return refusal(opened.error());
+  auto conversation = std::move(*opened);
+  auto job = read_hrana_batch(*body, conversation->texts);
+  if (!job) co_return refusal(job.error());
+  Task<Result<std::vector<std::string>>> running =
+      run_hrana_cursor(site_, conversation->stream, std::move(*job));
+  const auto entries = co_await running;
+  if (!entries) co_return refusal(entries.error());
+  Response response;
+  response.content_type = "text/plain";  // as sqld says; each line is a JSON document
+  response.session = session_token(conversation->stream.seen());
+  const auto baton = rest_as_json(std::move(conversation));
+  if (!baton) co_return json_error(503, baton.error());
+  response.body = "{\"baton\":" + *baton + ",\"base_url\":null}\n";
+  for (const auto& entry : *entries) response.body += entry + "\n";
+  co_return response;
+}
+
+// One statement or batch and nothing after it.
+Task<Response> HranaApi::alone(RoutedRequest routed, std::string type) {
+  auto body = parse_json(routed.request.body);
+  if (!body) co_return protocol_error(body.error());
+  if (counts_.streams >= site_.config.limits.streams) co_return refusal(too_many_streams());
+  Conversation conversation(site_, counts_);
+  auto job = read_hrana_job(type, *body, conversation.texts);
+  if (!job) co_return refusal(job.error());
+  Task<HranaAnswer> running = run_hrana_job(site_, conversation.stream, std::move(*job));
+  const auto answer = co_await running;
+  if (!answer) co_return refusal(answer.error());
+  Response response;
+  response.session = session_token(conversation.stream.seen());
+  response.body = "{" + *answer + "}";
+  co_return response;
+}
+
+Task<Response> HranaApi::web_socket(RoutedRequest routed) {
+  const auto chosen = subprotocol_of(routed.request.web_socket->subprotocols);
+  if (!chosen) co_return protocol_error(chosen.error());
+  Response response;
+  response.status = 101;
+  if (!chosen->empty()) response.headers.emplace_back("Sec-WebSocket-Protocol", *chosen);
+  response.upgrade = [this](WebSocket& socket) { return serve(socket); };
+  co_return response;
+}
+
+Task<void> HranaApi::serve(WebSocket& web_socket) {
+  HranaSocket socket(site_, counts_, web_socket);
+  sockets_.insert(&socket);
+  Task<void> serving = socket.serve();
+  co_await serving;  // throws nothing
+  sockets_.erase(&socket);
+}
+
 void HranaApi::add_to(Router& router) {
-  router.add(Method::kPost, "/v2/pipeline", "sql",
-             [this](RoutedRequest r) { return pipeline(std::move(r)); });
-  router.add(Method::kGet, "/v2", "sql",
-             [](RoutedRequest) { return text(200, "Hrana 2: POST /v2/pipeline\n"); });
+  const auto pipelines = [this](RoutedRequest r) { return pipeline(std::move(r)); };
+  router.add(Method::kPost, "/v2/pipeline", "sql", pipelines);
+  router.add(Method::kPost, "/v3/pipeline", "sql", pipelines);
+  router.add(Method::kPost, "/v3/cursor", "sql",
+             [this](RoutedRequest r) { return cursor(std::move(r)); });
+  router.add(Method::kPost, "/v1/execute", "sql",
+             [this](RoutedRequest r) { return alone(std::move(r), "execute"); });
+  router.add(Method::kPost, "/v1/batch", "sql",
+             [this](RoutedRequest r) { return alone(std::move(r), "batch"); });
+  router.add(Method::kWebSocket, "/", "sql",
+             [this](RoutedRequest r) { return web_socket(std::move(r)); });
+  add_legacy_sql_api(router, site_, counts_);
+  // What clients ask before they choose a version, and sqld's own two.
+  const auto probe = [](RoutedRequest) { return text(200, "this is entente\n"); };
+  for (const auto* path : {"/v1", "/v2", "/v3", "/health", "/version"}) {
+    router.add(Method::kGet, path, "sql", probe);
+  }
 }
 
 }  // namespace entente

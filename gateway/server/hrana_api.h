@@ -2,17 +2,19 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
-#include "gateway/server/hrana_stream.h"
+#include "gateway/server/hrana_socket.h"
 #include "gateway/server/router.h"
 #include "gateway/server/site.h"
 
 namespace entente {
 
-// SQL over HTTP: Hrana 2, POST /v2/pipeline. A stream goes on from one request to the next by its
-// baton: 128 random bits, good for one use.
+// SQL as libSQL's clients speak it: Hrana 2 and 3 by HTTP (pipelines and cursors), 1 to 3 by
+// WebSocket, and Hrana 1's single statements and batches. By HTTP a stream goes on from one request
+// to the next by its baton: 128 random bits, good for one use.
 //
 // Threads: the loop's.
 // Bounds:  limits.streams; a stream nobody asks for limits.stream_timeout is closed and its open
@@ -28,22 +30,35 @@ class HranaApi {
 
  private:
   using Clock = std::chrono::steady_clock;
+  // A stream by HTTP and the texts stored for it.
+  struct Conversation {
+    Conversation(const Site& site, HranaStream::Counts& counts) : stream(site, counts) {}
+    HranaStream stream;
+    SqlTexts texts;
+  };
   struct Resting {
-    std::unique_ptr<HranaStream> stream;
+    std::unique_ptr<Conversation> conversation;
     Clock::time_point expires;
   };
 
   Task<Response> pipeline(RoutedRequest routed);
-  Result<std::unique_ptr<HranaStream>> stream_for(const Json& body);
+  Task<Response> cursor(RoutedRequest routed);
+  Task<Response> alone(RoutedRequest routed, std::string type);
+  Task<Response> web_socket(RoutedRequest routed);
+  Task<void> serve(WebSocket& web_socket);
+  static Response refusal(const Error& error);
+  Result<std::unique_ptr<Conversation>> conversation_of(const Json& body);
   // Puts the stream to rest and returns the baton that wakes it; an error if there is no
   // randomness.
-  Result<std::string> rest(std::unique_ptr<HranaStream> stream);
+  Result<std::string> rest(std::unique_ptr<Conversation> conversation);
+  Result<std::string> rest_as_json(std::unique_ptr<Conversation> conversation);
   void remember_expired(std::string baton, Clock::time_point now);
 
   const Site& site_;
   HranaStream::Counts counts_;  // streams: resting or running; outlives them
   std::unordered_map<std::string, Resting> resting_;
   std::unordered_map<std::string, Clock::time_point> expired_;  // baton -> when it is forgotten
+  std::set<HranaSocket*> sockets_;
 };
 
 }  // namespace entente

@@ -57,6 +57,10 @@ void note_failure(const std::vector<BatchStep>& steps, const Error& error, Whole
 
 }  // namespace
 
+Error too_many_streams() {
+  return {Code::kBusy, "too many SQL streams are open; try again in a second", "TOO_MANY_STREAMS"};
+}
+
 bool is_whole_transaction(const std::vector<BatchStep>& steps) {
   using Kind = BatchCondition::Kind;
   if (steps.size() < 2 || steps[0].condition) return false;
@@ -91,7 +95,7 @@ Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
       break;
   }
   Task<Outcome> running = transaction_ ? in_transaction(std::move(statement))
-                          : snapshot_  ? in_snapshot(std::move(statement))
+                          : reading_   ? in_snapshot(std::move(statement))
                                        : alone(std::move(statement));
   co_return co_await running;
 }
@@ -137,6 +141,7 @@ Task<Result<StatementResult>> HranaStream::begin_read() {
   co_await call;
   if (!opened) co_return tl::unexpected(opened.error());
   snapshot_ = std::move(*opened);
+  reading_ = true;
   ++counts_.snapshots;
   snapshot_deadline_ = Store::Clock::now() + site_.config.limits.transaction_timeout;
   if (applied) seen_.join(*applied);
@@ -148,7 +153,8 @@ Task<Result<StatementResult>> HranaStream::end(bool commit) {
     co_return tl::unexpected(sql_error(commit ? "cannot commit - no transaction is active"
                                               : "cannot rollback - no transaction is active"));
   }
-  if (snapshot_) {
+  if (reading_) {
+    reading_ = false;
     release_snapshot();
     co_return StatementResult{};
   }
@@ -173,7 +179,8 @@ Task<Result<StatementResult>> HranaStream::in_transaction(Statement statement) {
 }
 
 Task<Result<StatementResult>> HranaStream::in_snapshot(Statement statement) {
-  if (Store::Clock::now() > snapshot_deadline_) {
+  expire();
+  if (!snapshot_) {
     co_return tl::unexpected(snapshot_timed_out(site_.config.limits.transaction_timeout));
   }
   Outcome outcome = tl::unexpected(too_busy());
@@ -194,9 +201,14 @@ void HranaStream::release_snapshot() {
   site_.store.read([reader](Reader&) { reader->end(); });
 }
 
+void HranaStream::expire() {
+  if (Store::Clock::now() > snapshot_deadline_) release_snapshot();
+}
+
 void HranaStream::close() {
   if (transaction_) transaction_->finish(false, [](Result<Committed>) {});
   transaction_ = nullptr;
+  reading_ = false;
   release_snapshot();
 }
 

@@ -9,7 +9,7 @@
 
 namespace entente {
 
-// One SQL connection of a client, as Hrana sees it: stored texts and, at times, a transaction.
+// One SQL connection of a client, as Hrana sees it: at times, it has a transaction.
 //
 // Outside a transaction each statement is one of its own: those that read go to a reading
 // connection, the others are committed with whatever else waits. BEGIN holds the writer until
@@ -50,8 +50,9 @@ class HranaStream {
 
   // Rolls back what is open. Does not wait.
   void close();
-  bool autocommit() const { return !transaction_ && !snapshot_; }
-  SqlTexts& texts() { return texts_; }
+  // Lets go of a snapshot that was held for too long. Not while a call runs.
+  void expire();
+  bool autocommit() const { return !transaction_ && !reading_; }
   // What its client has seen: of reads and of commits.
   const VersionVector& seen() const { return seen_; }
 
@@ -71,12 +72,15 @@ class HranaStream {
 
   const Site& site_;
   Counts& counts_;
-  SqlTexts texts_;
   VersionVector seen_;
   std::shared_ptr<InteractiveTransaction> transaction_;
-  std::shared_ptr<Reader> snapshot_;
+  bool reading_ = false;              // from BEGIN … READONLY to its end
+  std::shared_ptr<Reader> snapshot_;  // none, if it was held for too long
   std::chrono::steady_clock::time_point snapshot_deadline_;
 };
+
+// limits.streams are open.
+Error too_many_streams();
 
 // True for a batch that is one transaction from its first step to its last, whatever happens on the
 // way: BEGIN; steps; COMMIT, or BEGIN; steps; COMMIT if …; ROLLBACK if the COMMIT did not succeed.

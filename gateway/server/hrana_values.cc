@@ -9,12 +9,7 @@
 namespace entente {
 namespace {
 
-// sqld's limits, which its clients know.
 constexpr size_t kTextsMax = 150, kTextBytesMax = 5'000;
-
-tl::unexpected<Error> malformed(std::string text) {
-  return fail(Code::kInvalid, std::move(text), "HRANA_PROTO_ERROR");
-}
 
 const std::string* text_of(const Json& json, std::string_view name) {
   const Json* member = json.find(name);
@@ -25,12 +20,12 @@ Result<Value> integer_value(const Json& json) {
   const Json* value = json.find("value");
   if (value != nullptr && value->integer() != nullptr) return *value->integer();
   const auto* text = text_of(json, "value");
-  if (text == nullptr) return malformed("an integer's \"value\" must be a text of digits");
+  if (text == nullptr) return hrana_malformed("an integer's \"value\" must be a text of digits");
   int64_t i = 0;
   const char* const last = text->data() + text->size();
   const auto [end, error] = std::from_chars(text->data(), last, i);
   if (error != std::errc{} || end != last) {
-    return malformed("an integer's \"value\" must be a text of digits that fits in 64 bits");
+    return hrana_malformed("an integer's \"value\" must be a text of digits that fits in 64 bits");
   }
   return i;
 }
@@ -41,21 +36,21 @@ Result<Value> float_value(const Json& json) {
   if (value != nullptr && value->integer() != nullptr) {
     return static_cast<double>(*value->integer());
   }
-  return malformed("a float's \"value\" must be a number");
+  return hrana_malformed("a float's \"value\" must be a number");
 }
 
 Result<Value> blob_value(const Json& json) {
   const auto* text = text_of(json, "base64");
-  if (text == nullptr) return malformed("a blob needs \"base64\"");
+  if (text == nullptr) return hrana_malformed("a blob needs \"base64\"");
   auto bytes = parse_base64(*text);
-  if (!bytes) return malformed(bytes.error().text);
+  if (!bytes) return hrana_malformed(bytes.error().text);
   return Blob{std::move(*bytes)};
 }
 
 Result<void> take_positional(const Json& json, Statement& statement) {
   const Json* args = json.find("args");
   if (args == nullptr || args->is_null()) return {};
-  if (args->array() == nullptr) return malformed("\"args\" must be an array");
+  if (args->array() == nullptr) return hrana_malformed("\"args\" must be an array");
   for (const auto& arg : *args->array()) {
     auto value = hrana_value(arg);
     if (!value) return tl::unexpected(value.error());
@@ -67,12 +62,12 @@ Result<void> take_positional(const Json& json, Statement& statement) {
 Result<void> take_named(const Json& json, Statement& statement) {
   const Json* args = json.find("named_args");
   if (args == nullptr || args->is_null()) return {};
-  if (args->array() == nullptr) return malformed("\"named_args\" must be an array");
+  if (args->array() == nullptr) return hrana_malformed("\"named_args\" must be an array");
   for (const auto& arg : *args->array()) {
     const auto* name = text_of(arg, "name");
     const Json* json_value = arg.find("value");
     if (name == nullptr || json_value == nullptr) {
-      return malformed("a named argument needs \"name\" and \"value\"");
+      return hrana_malformed("a named argument needs \"name\" and \"value\"");
     }
     auto value = hrana_value(*json_value);
     if (!value) return tl::unexpected(value.error());
@@ -85,7 +80,8 @@ Result<BatchCondition> condition_from_json(const Json& json, size_t steps_before
 
 Result<void> take_operands(const Json& json, size_t steps_before, BatchCondition& condition) {
   const Json* all = json.find("conds");
-  if (all == nullptr || all->array() == nullptr) return malformed("a condition needs \"conds\"");
+  if (all == nullptr || all->array() == nullptr)
+    return hrana_malformed("a condition needs \"conds\"");
   for (const auto& operand : *all->array()) {
     auto parsed = condition_from_json(operand, steps_before);
     if (!parsed) return tl::unexpected(parsed.error());
@@ -98,7 +94,7 @@ Result<void> take_step(const Json& json, size_t steps_before, BatchCondition& co
   const Json* step = json.find("step");
   if (step == nullptr || step->integer() == nullptr || *step->integer() < 0 ||
       static_cast<uint64_t>(*step->integer()) >= steps_before) {
-    return malformed("a condition's \"step\" must be an earlier step of the batch");
+    return hrana_malformed("a condition's \"step\" must be an earlier step of the batch");
   }
   condition.step = static_cast<size_t>(*step->integer());
   return {};
@@ -119,14 +115,14 @@ Result<BatchCondition> condition_from_json(const Json& json, size_t steps_before
   } else if (word == "not") {
     condition.kind = Kind::kNot;
     const Json* operand = json.find("cond");
-    if (operand == nullptr) return malformed("a \"not\" needs \"cond\"");
+    if (operand == nullptr) return hrana_malformed("a \"not\" needs \"cond\"");
     auto parsed = condition_from_json(*operand, steps_before);
     if (!parsed) return parsed;
     condition.operands.push_back(std::move(*parsed));
   } else if (word == "is_autocommit") {
     condition.kind = Kind::kIsAutocommit;
   } else {
-    return malformed("a condition's \"type\" must be ok, error, not, and, or, is_autocommit");
+    return hrana_malformed("a condition's \"type\" must be ok, error, not, and, or, is_autocommit");
   }
   if (!ok) return tl::unexpected(ok.error());
   return condition;
@@ -176,10 +172,55 @@ std::string_view code_word(Code code) {
   }
 }
 
+void write_rowid(JsonWriter& out, const StatementResult& result) {
+  out.key("last_insert_rowid");
+  result.last_insert_rowid ? out.string(std::to_string(*result.last_insert_rowid)) : out.null();
+}
+
+Error not_utf8() {
+  return {Code::kSql,
+          "the result holds a text that is not UTF-8, which JSON cannot carry; read it with "
+          "CAST(… AS BLOB)",
+          "UNICODE_ERROR"};
+}
+
+std::string row_entry(const std::vector<Value>& row, bool& utf8) {
+  JsonWriter out;
+  out.begin_object().member("type", "row").key("row").begin_array();
+  for (const auto& value : row) write_hrana_value(out, value, utf8);
+  return out.end_array().end_object().take();
+}
+
+std::string step_begin(size_t step, const StatementResult& result) {
+  JsonWriter out;
+  out.begin_object().member("type", "step_begin").key("step").unsigned_integer(step).key("cols");
+  write_hrana_columns(out, result.columns);
+  return out.end_object().take();
+}
+
+std::string step_end(const StatementResult& result) {
+  JsonWriter out;
+  out.begin_object().member("type", "step_end");
+  out.key("affected_row_count").unsigned_integer(result.affected);
+  write_rowid(out, result);
+  return out.end_object().take();
+}
+
+std::string step_error(size_t step, const Error& error) {
+  JsonWriter out;
+  out.begin_object().member("type", "step_error").key("step").unsigned_integer(step).key("error");
+  write_hrana_error(out, error);
+  return out.end_object().take();
+}
+
 }  // namespace
 
+tl::unexpected<Error> hrana_malformed(std::string text) {
+  return fail(Code::kInvalid, std::move(text), "HRANA_PROTO_ERROR");
+}
+
 Result<void> SqlTexts::store(int64_t id, std::string sql) {
-  if (texts_.contains(id)) return malformed("sql_id " + std::to_string(id) + " is taken");
+  if (texts_.contains(id)) return hrana_malformed("sql_id " + std::to_string(id) + " is taken");
   if (texts_.size() >= kTextsMax) {
     return fail(Code::kTooLarge, "a stream keeps at most " + std::to_string(kTextsMax) + " texts",
                 "SQL_STORE_TOO_MANY");
@@ -196,7 +237,7 @@ Result<void> SqlTexts::store(int64_t id, std::string sql) {
 Result<std::string> SqlTexts::find(int64_t id) const {
   const auto at = texts_.find(id);
   if (at != texts_.end()) return at->second;
-  return malformed("there is no stored text with sql_id " + std::to_string(id));
+  return hrana_malformed("there is no stored text with sql_id " + std::to_string(id));
 }
 
 bool holds(const BatchCondition& condition, const StepResults& results, bool autocommit) {
@@ -229,10 +270,10 @@ Result<Value> hrana_value(const Json& json) {
   if (word == "float") return float_value(json);
   if (word == "blob") return blob_value(json);
   if (word != "text") {
-    return malformed("a value's \"type\" must be null, integer, float, text or blob");
+    return hrana_malformed("a value's \"type\" must be null, integer, float, text or blob");
   }
   const auto* text = text_of(json, "value");
-  if (text == nullptr) return malformed("a text's \"value\" must be a text");
+  if (text == nullptr) return hrana_malformed("a text's \"value\" must be a text");
   return *text;
 }
 
@@ -241,7 +282,7 @@ Result<std::string> sql_from_json(const Json& json, const SqlTexts& texts) {
   const Json* id = json.find("sql_id");
   const bool has_id = id != nullptr && id->integer() != nullptr;
   if ((sql != nullptr) == has_id) {
-    return malformed("a statement needs exactly one of \"sql\" and \"sql_id\"");
+    return hrana_malformed("a statement needs exactly one of \"sql\" and \"sql_id\"");
   }
   if (sql != nullptr) return *sql;
   return texts.find(*id->integer());
@@ -264,11 +305,12 @@ Result<Statement> statement_from_json(const Json& json, const SqlTexts& texts) {
 
 Result<std::vector<BatchStep>> batch_from_json(const Json& json, const SqlTexts& texts) {
   const Json* steps = json.find("steps");
-  if (steps == nullptr || steps->array() == nullptr) return malformed("a batch needs \"steps\"");
+  if (steps == nullptr || steps->array() == nullptr)
+    return hrana_malformed("a batch needs \"steps\"");
   std::vector<BatchStep> batch;
   for (const auto& step : *steps->array()) {
     const Json* stmt = step.find("stmt");
-    if (stmt == nullptr) return malformed("a step needs \"stmt\"");
+    if (stmt == nullptr) return hrana_malformed("a step needs \"stmt\"");
     auto statement = statement_from_json(*stmt, texts);
     if (!statement) return tl::unexpected(statement.error());
     BatchStep parsed{std::nullopt, std::move(*statement)};
@@ -301,7 +343,8 @@ void write_hrana_columns(JsonWriter& out, const std::vector<StatementResult::Col
   out.end_array();
 }
 
-Result<std::string> hrana_result(const StatementResult& result) {
+Result<std::string> hrana_result(const StatementResult& result,
+                                 std::string_view replication_index) {
   JsonWriter out;
   bool utf8 = true;
   out.begin_object().key("cols");
@@ -313,29 +356,48 @@ Result<std::string> hrana_result(const StatementResult& result) {
     out.end_array();
   }
   out.end_array().key("affected_row_count").unsigned_integer(result.affected);
-  out.key("last_insert_rowid");
-  result.last_insert_rowid ? out.string(std::to_string(*result.last_insert_rowid)) : out.null();
-  out.key("replication_index").null().end_object();
+  write_rowid(out, result);
+  out.member("replication_index", replication_index).end_object();
   if (utf8) return out.take();
-  return fail(Code::kSql,
-              "the result holds a text that is not UTF-8, which JSON cannot carry; read it with "
-              "CAST(… AS BLOB)",
-              "UNICODE_ERROR");
+  return tl::unexpected(not_utf8());
 }
 
-std::string hrana_batch_result(const StepResults& results) {
+std::string hrana_batch_result(const StepResults& results, std::string_view replication_index) {
   JsonWriter ok, errors;
   ok.begin_array(), errors.begin_array();
   for (const auto& step : results) {
     Result<std::string> json = std::string("null");
-    if (step) json = *step ? hrana_result(**step) : tl::unexpected((*step).error());
+    if (step) {
+      json = *step ? hrana_result(**step, replication_index) : tl::unexpected((*step).error());
+    }
     json ? ok.raw(*json) : ok.null();
     json ? (void)errors.null() : write_hrana_error(errors, json.error());
   }
   ok.end_array(), errors.end_array();
   JsonWriter out;
   out.begin_object().key("step_results").raw(ok.take()).key("step_errors").raw(errors.take());
-  return out.end_object().take();
+  return out.member("replication_index", replication_index).end_object().take();
+}
+
+std::vector<std::string> hrana_cursor_entries(const StepResults& results) {
+  std::vector<std::string> entries;
+  for (size_t step = 0; step < results.size(); ++step) {
+    const auto& result = results[step];
+    if (!result) continue;
+    if (!*result) {
+      entries.push_back(step_error(step, result->error()));
+      continue;
+    }
+    bool utf8 = true;
+    entries.push_back(step_begin(step, **result));
+    for (const auto& row : (*result)->rows) {
+      entries.push_back(row_entry(row, utf8));
+      if (!utf8) break;
+    }
+    if (!utf8) entries.back() = step_error(step, not_utf8());
+    if (utf8) entries.push_back(step_end(**result));
+  }
+  return entries;
 }
 
 }  // namespace entente

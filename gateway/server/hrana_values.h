@@ -12,7 +12,11 @@ namespace entente {
 // Hrana's JSON forms of values, statements, batches and results.
 // Source: the Hrana 2 and 3 specifications of libSQL.
 
-// SQL texts that a stream keeps by number, so that they travel once.
+// The error of a request that breaks the protocol.
+tl::unexpected<Error> hrana_malformed(std::string text);
+
+// SQL texts that a client keeps here by number, so that they travel once. sqld's limits, which its
+// clients know, with room to spare.
 class SqlTexts {
  public:
   Result<void> store(int64_t id, std::string sql);
@@ -49,8 +53,10 @@ Result<Value> hrana_value(const Json& json);
 std::string hrana_code(const Error& error);
 void write_hrana_error(JsonWriter& out, const Error& error);
 // Fails with UNICODE_ERROR when a text is not UTF-8: JSON cannot carry it.
-Result<std::string> hrana_result(const StatementResult& result);
-std::string hrana_batch_result(const StepResults& results);
+Result<std::string> hrana_result(const StatementResult& result, std::string_view replication_index);
+std::string hrana_batch_result(const StepResults& results, std::string_view replication_index);
+// What a cursor answers, one JSON text an entry.
+std::vector<std::string> hrana_cursor_entries(const StepResults& results);
 void write_hrana_columns(JsonWriter& out, const std::vector<StatementResult::Column>& columns);
 
 }  // namespace entente

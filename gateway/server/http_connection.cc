@@ -107,6 +107,7 @@ HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, const Limits
 }
 
 void HttpConnection::close() {
+  if (web_socket_) return web_socket_->cut();
   boost::system::error_code ignored;
   socket_.close(ignored);
 }
@@ -127,8 +128,14 @@ Task<void> HttpConnection::serve() {
     const bool client_stays = parser_.keep_alive();
     Request request = parser_.take();
     const bool head_only = request.method == Method::kHead;
+    auto offer = request.web_socket;
     Task<Response> handling = service_.handle(std::move(request));
     Response response = co_await handling;
+    if (response.upgrade && offer) {
+      Task<void> upgraded = go_on(std::move(*offer), std::move(response));
+      co_await upgraded;
+      co_return;
+    }
     const bool keep_alive = client_stays && !stopping_;
     Task<bool> answering = answer(std::move(response), head_only, keep_alive);
     if (!co_await answering || !keep_alive) break;
@@ -198,6 +205,20 @@ Task<bool> HttpConnection::answer(Response response, bool head_only, bool keep_a
     error = co_await body;
   }
   co_return !error;
+}
+
+// A client that sent frames before it was answered has a connection that nobody can make sense of.
+Task<void> HttpConnection::go_on(WebSocketOffer offer, Response response) {
+  if (begin_ == end_ && !stopping_) {
+    web_socket_ =
+        std::make_unique<WebSocket>(std::move(socket_), limits_.body_bytes, limits_.idle_timeout);
+    Task<bool> accepting = web_socket_->accept(offer, response);
+    if (co_await accepting) {
+      Task<void> living = response.upgrade(*web_socket_);
+      co_await living;
+    }
+  }
+  close();
 }
 
 Task<void> HttpConnection::linger() {

@@ -3,11 +3,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "gateway/server/http_message.h"
 #include "gateway/server/request_parser.h"
 #include "gateway/server/task.h"
+#include "gateway/server/web_socket.h"
 #include "topology/limits.h"
 
 namespace entente {
@@ -37,8 +39,9 @@ class HttpConnection {
   Task<void> serve();
 
   Clock::time_point deadline() const { return deadline_; }
-  // No byte of a request has come: closing it breaks no promise.
-  bool idle() const { return idle_; }
+  // No byte of a request has come, or nothing is asked by WebSocket that is not answered: closing
+  // it breaks no promise.
+  bool idle() const { return web_socket_ ? !web_socket_->busy() : idle_; }
   void close();
 
  private:
@@ -47,6 +50,8 @@ class HttpConnection {
   Task<bool> read_more();
   Task<bool> send_continue();
   Task<bool> answer(Response response, bool head_only, bool keep_alive);
+  // The connection's second life.
+  Task<void> go_on(WebSocketOffer offer, Response response);
   // Lets a client that still sends read its refusal before the connection is reset.
   Task<void> linger();
   void allow(std::chrono::milliseconds patience) { deadline_ = Clock::now() + patience; }
@@ -61,6 +66,7 @@ class HttpConnection {
   std::string out_;
   Clock::time_point deadline_ = Clock::time_point::max();
   bool idle_ = true;
+  std::unique_ptr<WebSocket> web_socket_;  // has the socket, once there is one
 };
 
 }  // namespace entente

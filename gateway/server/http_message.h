@@ -1,15 +1,38 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "gateway/server/task.h"
+
 namespace entente {
 
-enum class Method : uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions, kOther };
+class WebSocket;
+
+// kWebSocket: a GET that asks to go on in WebSocket.
+enum class Method : uint8_t {
+  kGet,
+  kHead,
+  kPost,
+  kPut,
+  kPatch,
+  kDelete,
+  kOptions,
+  kWebSocket,
+  kOther
+};
+
+// What a client says that asks for WebSocket (RFC 6455).
+struct WebSocketOffer {
+  std::string key;
+  std::string version;
+  std::optional<std::string> subprotocols;  // a list with commas
+};
 
 // What a client asked, free of the wire: the headers that anybody looks at, and the body.
 struct Request {
@@ -21,6 +44,7 @@ struct Request {
   std::optional<std::string> if_match;
   std::optional<std::string> if_none_match;
   std::optional<std::string> idempotency_key;
+  std::optional<WebSocketOffer> web_socket;  // kWebSocket
 };
 
 struct Response {
@@ -29,6 +53,8 @@ struct Response {
   std::string body;
   std::vector<std::pair<std::string_view, std::string>> headers;
   std::string session;  // the token of what the client has now seen; "": all applied here
+  // 101: what happens on the connection from now on, instead of HTTP.
+  std::function<Task<void>(WebSocket&)> upgrade;
 };
 
 }  // namespace entente

@@ -155,7 +155,8 @@ Task<void> HttpServer::Impl::serve(tcp::socket socket) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
-// Closes who is late; while stopping, ends once nobody is left.
+// Closes who is late, and while stopping who has nothing to wait for; then ends once nobody is
+// left.
 void HttpServer::Impl::tick() {
   const auto now = HttpConnection::Clock::now();
   close_late(now);
@@ -167,7 +168,8 @@ void HttpServer::Impl::tick() {
 
 void HttpServer::Impl::close_late(HttpConnection::Clock::time_point now) {
   for (auto* connection : connections) {
-    if (connection->deadline() <= now || give_up <= now) connection->close();
+    const bool finished = stopping && connection->idle();
+    if (connection->deadline() <= now || give_up <= now || finished) connection->close();
   }
 }
 
@@ -177,9 +179,6 @@ void HttpServer::Impl::begin_stop() {
   boost::system::error_code ignored;
   acceptor.close(ignored);
   ticker.cancel();
-  for (auto* connection : connections) {
-    if (connection->idle()) connection->close();
-  }
 }
 
 HttpServer::HttpServer(const Limits& limits) : impl_(std::make_unique<Impl>(limits)) {}

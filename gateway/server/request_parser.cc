@@ -4,6 +4,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 #include <optional>
 
 #include "gateway/server/problem.h"
@@ -192,6 +193,12 @@ Request RequestParser::take() {
   request.if_match = header(message, http::field::if_match);
   request.if_none_match = header(message, http::field::if_none_match);
   request.idempotency_key = header(message, "Idempotency-Key");
+  if (boost::beast::websocket::is_upgrade(message)) {
+    request.method = Method::kWebSocket;
+    request.web_socket = {header(message, http::field::sec_websocket_key).value_or(""),
+                          header(message, http::field::sec_websocket_version).value_or(""),
+                          header(message, http::field::sec_websocket_protocol)};
+  }
   request.body = std::move(message.body());
   return request;
 }

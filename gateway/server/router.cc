@@ -45,6 +45,8 @@ std::string_view to_string(Method method) {
       return "DELETE";
     case Method::kOptions:
       return "OPTIONS";
+    case Method::kWebSocket:
+      return "WebSocket";
     case Method::kOther:
       break;
   }

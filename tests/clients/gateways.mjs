@@ -32,7 +32,7 @@ export async function startGateways({ dcs, topology, schema, extra = '' }) {
       { stdio: ['ignore', 'ignore', 'inherit'] },
     ),
   )
-  const url = (dc) => `http://127.0.0.1:${ports[dc]}`
+  const url = (dc, scheme = 'http') => `${scheme}://127.0.0.1:${ports[dc]}`
   for (const dc of dcs) await until(async () => (await fetch(`${url(dc)}/readyz`)).ok, `${dc} is ready`)
 
   return {

@@ -4,27 +4,14 @@
 
 #include "tests/unit/gateway/server/http_client.h"
 #include "tests/unit/gateway/server/served.h"
+#include "tests/unit/gateway/server/tiny_sql.h"
 
 namespace entente {
 namespace {
 
 using test::HttpClient;
 using test::Served;
-
-// Understands SELECT (answers 1), WRITE … (remembers its own text) and BAD.
-Result<StatementResult> tiny_sql(const Statement& statement, bool reading) {
-  StatementResult result;
-  if (statement.sql.starts_with("SELECT")) {
-    result.columns = {{"one", std::nullopt}};
-    result.rows = {{int64_t{1}}};
-    return result;
-  }
-  if (statement.sql.starts_with("BAD")) return fail(Code::kSql, "bad", "SQLITE_ERROR");
-  if (reading) return fail(Code::kRefused, "this statement writes");
-  result.affected = 1;
-  result.last_insert_rowid = 5;
-  return result;
-}
+using test::tiny_sql;
 
 class HranaApiTest : public testing::Test {
  protected:
@@ -177,12 +164,62 @@ TEST_F(HranaApiTest, StoredTextsAreUsedByNumber) {
 }
 
 TEST_F(HranaApiTest, ProbesAreAnswered) {
-  EXPECT_EQ(client_.ask("GET", "/v2").status, 200);
-  EXPECT_EQ(client_.ask("GET", "/v3").status, 404);
+  for (const auto* path : {"/v1", "/v2", "/v3", "/health", "/version"}) {
+    EXPECT_EQ(client_.ask("GET", path).status, 200) << path;
+  }
   EXPECT_EQ(client_.ask("GET", "/v3-protobuf").status, 404);
   EXPECT_EQ(client_.ask("POST", "/v2/pipeline", "[1").status, 400);
   EXPECT_EQ(client_.ask("POST", "/v2/pipeline", "{}").status, 400);
   EXPECT_EQ(post("", "neverGiven").status, 400);
+}
+
+TEST_F(HranaApiTest, ACursorAnswersOneEntryALine) {
+  const std::string batch =
+      R"({"baton":null,"batch":{"steps":[{"stmt":{"sql":"WRITE 1"}},{"stmt":{"sql":"BAD"}}]}})";
+  const auto reply = client_.ask("POST", "/v3/cursor", batch);
+  EXPECT_EQ(reply.status, 200);
+  const size_t line = reply.body.find('\n');
+  EXPECT_TRUE(reply.body.starts_with(R"({"baton":")")) << reply.body;
+  EXPECT_EQ(reply.body.substr(line + 1),
+            R"({"type":"step_begin","step":0,"cols":[]})"
+            "\n"
+            R"({"type":"step_end","affected_row_count":1,"last_insert_rowid":"5"})"
+            "\n"
+            R"({"type":"step_error","step":1,"error":{"message":"bad","code":"SQLITE_ERROR"}})"
+            "\n");
+  EXPECT_EQ(post(execute("SELECT") + std::string(kClose), baton_of(reply)).status, 200);
+  EXPECT_EQ(client_.ask("POST", "/v3/cursor", R"({"baton":null})").status, 400);
+}
+
+TEST_F(HranaApiTest, SingleStatementsAndBatchesNeedNoStream) {
+  const auto one = client_.ask("POST", "/v1/execute", R"({"stmt":{"sql":"SELECT"}})");
+  EXPECT_EQ(one.status, 200);
+  EXPECT_TRUE(contains(one.body, R"({"result":{"cols":[)")) << one.body;
+  const auto bad = client_.ask("POST", "/v1/execute", R"({"stmt":{"sql":"BAD"}})");
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_EQ(bad.body, R"({"message":"bad","code":"SQLITE_ERROR"})");
+  const auto batch =
+      client_.ask("POST", "/v1/batch", R"({"batch":{"steps":[{"stmt":{"sql":"WRITE 1"}}]}})");
+  EXPECT_TRUE(contains(batch.body, R"({"result":{"step_results":[{)")) << batch.body;
+  EXPECT_TRUE(wrote("WRITE 1"));
+}
+
+TEST_F(HranaApiTest, TheFirstProtocolIsOneTransaction) {
+  const auto reply = client_.ask(
+      "POST", "/", R"({"statements":["SELECT",{"q":"WRITE 1","params":[1,null,"x"]}]})");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.body, R"([{"results":{"columns":["one"],"rows":[[1]]}},)"
+                        R"({"results":{"columns":[],"rows":[]}}])");
+  EXPECT_TRUE(wrote("WRITE 1"));
+  const auto bad = client_.ask("POST", "/", R"({"statements":["WRITE 2","BAD","WRITE 3"]})");
+  EXPECT_EQ(bad.status, 422);
+  EXPECT_EQ(bad.body, R"({"error":"bad"})");
+  EXPECT_FALSE(wrote("WRITE 2") || wrote("WRITE 3"));
+  for (const auto* wrong :
+       {"{}", R"({"statements":["BEGIN"]})", R"({"statements":[7]})",
+        R"({"statements":[{"q":"SELECT","params":7}]})", R"({"statements":[{}]})"}) {
+    EXPECT_EQ(client_.ask("POST", "/", wrong).status, 400) << wrong;
+  }
 }
 
 TEST_F(ImpatientHranaApiTest, IdleStreamExpiresAndItsTransactionIsRolledBack) {

@@ -37,17 +37,17 @@ TEST(HranaValues, ResultIsWrittenAsClientsReadIt) {
   result.rows = {{int64_t{1}, Blob{"\xff"}}, {2.0, std::string("x")}};
   result.affected = 3;
   result.last_insert_rowid = 7;
-  EXPECT_EQ(*hrana_result(result),
+  EXPECT_EQ(*hrana_result(result, "9"),
             R"({"cols":[{"name":"a","decltype":"INTEGER"},{"name":"b","decltype":null}],)"
             R"("rows":[[{"type":"integer","value":"1"},{"type":"blob","base64":"/w"}],)"
             R"([{"type":"float","value":2.0},{"type":"text","value":"x"}]],)"
-            R"("affected_row_count":3,"last_insert_rowid":"7","replication_index":null})");
+            R"("affected_row_count":3,"last_insert_rowid":"7","replication_index":"9"})");
 }
 
 TEST(HranaValues, TextThatIsNotUtf8IsAnError) {
   StatementResult result;
   result.rows = {{std::string("\xff")}};
-  EXPECT_EQ(hrana_result(result).error().tag, "UNICODE_ERROR");
+  EXPECT_EQ(hrana_result(result, "0").error().tag, "UNICODE_ERROR");
 }
 
 TEST(HranaValues, ConditionsLookAtEarlierStepsOnly) {

@@ -32,11 +32,12 @@ class HttpClient {
   // True once the server has closed, with nothing more to read.
   bool closed();
 
- private:
+ protected:
   bool read_some();
-
-  int fd_ = -1;
   std::string in_;
+
+ private:
+  int fd_ = -1;
 };
 
 }  // namespace entente::test
