@@ -44,6 +44,14 @@ struct StatementResult {
   std::optional<int64_t> last_insert_rowid;
 };
 
+// What a statement takes and gives.
+struct StatementDescription {
+  std::vector<std::optional<std::string>> parameters;  // in order; absent: a plain `?`
+  std::vector<StatementResult::Column> columns;
+  bool is_explain = false;
+  bool is_readonly = false;
+};
+
 // One row write of the row API.
 struct RowRequest {
   enum class Kind {
@@ -196,6 +204,8 @@ class Reader {
   virtual Result<VersionVector> applied() = 0;
   // kRefused for a statement that writes.
   virtual Result<StatementResult> execute(const Statement& statement) = 0;
+  // Compiles it, one that writes too, and runs nothing.
+  virtual Result<StatementDescription> describe(std::string_view sql) = 0;
   virtual Result<RowRead> row(std::string_view table, std::span<const Value> key,
                               bool all_siblings) = 0;
   virtual Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) = 0;

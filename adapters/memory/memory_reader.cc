@@ -68,9 +68,12 @@ Result<VersionVector> MemoryReader::applied() {
   return with([](const Contents& c) { return entente::applied(c); });
 }
 
-Result<StatementResult> MemoryReader::execute(const Statement&) {
+tl::unexpected<Error> no_sql() {
   return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
 }
+
+Result<StatementResult> MemoryReader::execute(const Statement&) { return no_sql(); }
+Result<StatementDescription> MemoryReader::describe(std::string_view) { return no_sql(); }
 
 Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value> key,
                                   bool all_siblings) {

@@ -78,16 +78,14 @@ void Capture::start(const World& world, size_t bytes_max) {
 }
 
 void Capture::begin_statement() {
-  mark_changes_ = changes_.size();
-  mark_ends_ = ends_.size();
-  mark_bytes_ = bytes_.size();
+  statement_ = mark();
   refusal_.reset();
 }
 
-void Capture::undo_statement() {
-  changes_.resize(mark_changes_);
-  ends_.resize(mark_ends_);
-  bytes_.resize(mark_bytes_);
+void Capture::undo_to(const Mark& mark) {
+  changes_.resize(mark.changes);
+  ends_.resize(mark.ends);
+  bytes_.resize(mark.bytes);
 }
 
 Result<void> Capture::check() const {

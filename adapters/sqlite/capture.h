@@ -29,7 +29,8 @@ struct RowIntent {
 // values are equal bytes.
 //
 // Threads: the connection's. Use: start(), statements between begin_statement() and, if they
-// failed and SQLite undid them, undo_statement(); then rows().
+// failed and SQLite undid them, undo_statement(); undo_to() when a savepoint is rolled back to;
+// then rows().
 class Capture {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
@@ -43,13 +44,20 @@ class Capture {
     bool plain = false;                      // plain SQL wrote it (too)
   };
 
+  // How much was captured at a moment of the transaction.
+  struct Mark {
+    size_t changes = 0, ends = 0, bytes = 0;
+  };
+
   void attach(sqlite3* db) { db_ = db; }
   void on() { sqlite3_preupdate_hook(db_, &Capture::hook, this); }
   void off() { sqlite3_preupdate_hook(db_, nullptr, nullptr); }
 
   void start(const World& world, size_t bytes_max);
   void begin_statement();
-  void undo_statement();
+  void undo_statement() { undo_to(statement_); }
+  Mark mark() const { return {changes_.size(), ends_.size(), bytes_.size()}; }
+  void undo_to(const Mark& mark);
   // Why the statement that just ran must not stand; empty if it may.
   Result<void> check() const;
   // Whether what follows is done for a row request, not by plain SQL.
@@ -96,7 +104,7 @@ class Capture {
   std::vector<Change> changes_;  // one per event until rows() folds them
   std::deque<RowIntent> intents_;
   std::optional<Error> refusal_;
-  size_t mark_changes_ = 0, mark_ends_ = 0, mark_bytes_ = 0;
+  Mark statement_;  // where the one that runs began
 };
 
 // Appends a value as ByteWriter::value would.

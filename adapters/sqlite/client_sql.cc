@@ -24,13 +24,13 @@ int parameter(sqlite3_stmt* stmt, const std::string& name) {
   return 0;
 }
 
-void describe_columns(sqlite3_stmt* stmt, StatementResult& result) {
+void describe_columns(sqlite3_stmt* stmt, std::vector<StatementResult::Column>& columns) {
   const int n = sqlite3_column_count(stmt);
   for (int i = 0; i < n; ++i) {
     const char* name = sqlite3_column_name(stmt, i);
     const char* type = sqlite3_column_decltype(stmt, i);
-    result.columns.push_back({name != nullptr ? name : "",
-                              type != nullptr ? std::optional<std::string>(type) : std::nullopt});
+    columns.push_back({name != nullptr ? name : "",
+                       type != nullptr ? std::optional<std::string>(type) : std::nullopt});
   }
 }
 
@@ -50,6 +50,23 @@ Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
     latest_.pop_back();
   }
   return &latest_.front();
+}
+
+Result<StatementDescription> ClientSql::describe(std::string_view sql) {
+  const auto compiled = prepare(sql);
+  if (!compiled) return tl::unexpected(compiled.error());
+  StatementDescription out;
+  sqlite3_stmt* stmt = (*compiled)->stmt.get();
+  if (stmt == nullptr) return out;  // a schema statement, or one that controls transactions
+  out.is_explain = sqlite3_stmt_isexplain(stmt) != 0;
+  out.is_readonly = (*compiled)->reads_only;
+  describe_columns(stmt, out.columns);
+  const int parameters = sqlite3_bind_parameter_count(stmt);
+  for (int i = 1; i <= parameters; ++i) {
+    const char* name = sqlite3_bind_parameter_name(stmt, i);
+    out.parameters.push_back(name != nullptr ? std::optional<std::string>(name) : std::nullopt);
+  }
+  return out;
 }
 
 void ClientSql::clear() {
@@ -162,7 +179,7 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
   Stmt& stmt = compiled.stmt;
   StatementResult result;
   if (auto bound = bind(stmt, statement); !bound) return tl::unexpected(bound.error());
-  if (statement.want_rows) describe_columns(stmt.get(), result);
+  if (statement.want_rows) describe_columns(stmt.get(), result.columns);
   const int64_t changes_before = sqlite3_total_changes64(db_.get());
   Result<void> done;
   {
@@ -172,7 +189,9 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
   sqlite3_reset(stmt.get());
   if (!done) return tl::unexpected(done.error());
   if (!compiled.reads_only) {
-    result.affected = static_cast<uint64_t>(sqlite3_total_changes64(db_.get()) - changes_before);
+    // What the statement itself changed; the total counts cascades and triggers too.
+    const bool changed = sqlite3_total_changes64(db_.get()) != changes_before;
+    result.affected = changed ? static_cast<uint64_t>(sqlite3_changes64(db_.get())) : 0;
     result.last_insert_rowid = sqlite3_last_insert_rowid(db_.get());
   }
   return result;

@@ -33,6 +33,7 @@ class ClientSql {
   // Valid until the next call of prepare() or clear().
   Result<ClientStatement*> prepare(std::string_view sql);
   Result<StatementResult> run(ClientStatement& compiled, const Statement& statement);
+  Result<StatementDescription> describe(std::string_view sql);
   // Forgets what was compiled: the schema changed.
   void clear();
   // Runs one recognised schema statement, uncached.

@@ -99,9 +99,9 @@ bool Guard::allows(int action, const char* a, const char* b) {
 }
 
 bool Guard::allows_pragma(std::string_view name, const char* argument) {
-  static constexpr std::array<std::string_view, 7> kAbout = {
-      "table_info",  "table_xinfo", "index_list",      "index_info",
-      "index_xinfo", "table_list",  "foreign_key_list"};
+  static constexpr std::array<std::string_view, 8> kAbout = {
+      "table_info",  "table_xinfo", "index_list",       "index_info",
+      "index_xinfo", "table_list",  "foreign_key_list", "foreign_key_check"};
   static constexpr std::array<std::string_view, 4> kValues = {"foreign_keys", "user_version",
                                                               "encoding", "schema_version"};
   const std::string pragma = entente::sqlite::lower(name);

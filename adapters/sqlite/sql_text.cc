@@ -47,6 +47,18 @@ std::string upper(std::string_view text) {
   return out;
 }
 
+// A name without its quotes.
+std::string unquoted(std::string_view name) {
+  if (name.size() < 2 || in_word(name.front())) return std::string(name);
+  const char quote = name.back();
+  std::string out;
+  for (size_t i = 1; i + 1 < name.size(); ++i) {
+    out.push_back(name[i]);
+    if (name[i] == quote && name[i + 1] == quote) ++i;
+  }
+  return out;
+}
+
 bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -77,6 +89,7 @@ StatementKind kind_of(const std::vector<std::string>& words) {
   size_t i = 0;
   while (at(i) == ";") ++i;
   if (i == words.size()) return StatementKind::kEmpty;
+  if (savepoint_of(words)) return StatementKind::kSavepoint;
   if (one_of(at(i), {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})) {
     return StatementKind::kTransactionControl;
   }
@@ -88,6 +101,30 @@ StatementKind kind_of(const std::vector<std::string>& words) {
   if (at(what) == "TABLE") return StatementKind::kCreateTable;
   if (at(what) == "INDEX") return StatementKind::kCreateIndex;
   return StatementKind::kOtherSchema;
+}
+
+// SAVEPOINT x; RELEASE [SAVEPOINT] x; ROLLBACK [TRANSACTION] TO [SAVEPOINT] x.
+std::optional<SavepointControl> savepoint_of(std::vector<std::string> words) {
+  using Kind = SavepointControl::Kind;
+  std::erase(words, ";");
+  if (words.size() < 2 || words.size() > 5) return std::nullopt;
+  size_t i = 0;
+  const auto take = [&](std::string_view word) { return words[i] == word && ++i < words.size(); };
+  SavepointControl out;
+  if (take("RELEASE")) {
+    out.kind = Kind::kRelease;
+    if (i + 1 < words.size()) take("SAVEPOINT");
+  } else if (take("ROLLBACK")) {
+    out.kind = Kind::kRollbackTo;
+    take("TRANSACTION");
+    if (!take("TO")) return std::nullopt;
+    if (i + 1 < words.size()) take("SAVEPOINT");
+  } else if (!take("SAVEPOINT")) {
+    return std::nullopt;
+  }
+  if (i + 1 != words.size()) return std::nullopt;
+  out.name = lower(unquoted(words[i]));
+  return out;
 }
 
 bool creates_from_select(const std::vector<std::string>& words) {

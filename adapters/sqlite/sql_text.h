@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,13 +13,20 @@ std::vector<std::string> words_of(std::string_view sql, size_t limit = SIZE_MAX)
 
 enum class StatementKind {
   kEmpty,
-  kTransactionControl,  // BEGIN, COMMIT, SAVEPOINT …
+  kTransactionControl,  // BEGIN, COMMIT, ROLLBACK
+  kSavepoint,           // SAVEPOINT, RELEASE, ROLLBACK TO
   kCreateTable,
   kCreateIndex,
   kOtherSchema,  // ALTER, DROP, views, triggers, virtual tables, ANALYZE, VACUUM, REINDEX
   kOther,        // reads and writes, and what SQLite will refuse
 };
 StatementKind kind_of(const std::vector<std::string>& words);
+
+struct SavepointControl {
+  enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;
+  std::string name;  // in lower case
+};
+std::optional<SavepointControl> savepoint_of(std::vector<std::string> words);
 
 // CREATE TABLE … AS SELECT, CREATE TEMP TABLE.
 bool creates_from_select(const std::vector<std::string>& words);

@@ -241,6 +241,8 @@ Result<void> SqliteDatabase::follow_rules() {
 Result<std::unique_ptr<Reader>> SqliteDatabase::reader() {
   auto db = Connection::open(path_, Connection::Kind::kRead);
   if (!db) return tl::unexpected(db.error());
+  // Nothing is written here; clients ask whether foreign keys are enforced.
+  if (auto done = db->exec("PRAGMA foreign_keys=ON"); !done) return tl::unexpected(done.error());
   return std::make_unique<SqliteReader>(std::move(*db), options_, [this] {
     const std::scoped_lock lock(published_.mutex);
     return published_.world;

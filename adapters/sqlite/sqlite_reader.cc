@@ -75,15 +75,20 @@ Result<VersionVector> SqliteReader::read_applied() {
 Result<StatementResult> SqliteReader::execute(const Statement& statement) {
   auto compiled = sql_.prepare(statement.sql);
   if (!compiled) return tl::unexpected(compiled.error());
-  if ((*compiled)->kind == StatementKind::kTransactionControl) {
+  const auto kind = (*compiled)->kind;
+  if (kind == StatementKind::kTransactionControl || kind == StatementKind::kSavepoint) {
     return fail(Code::kRefused, "transactions are begun and ended through the gateway",
                 "transaction_control");
   }
-  if ((*compiled)->kind != StatementKind::kOther || !(*compiled)->reads_only) {
+  if (kind != StatementKind::kOther || !(*compiled)->reads_only) {
     return fail(Code::kRefused, "this statement writes, and here only reading is possible",
                 "read_only");
   }
   return sql_.run(**compiled, statement);
+}
+
+Result<StatementDescription> SqliteReader::describe(std::string_view sql) {
+  return sql_.describe(sql);
 }
 
 Result<RowRead> SqliteReader::row(std::string_view table, std::span<const Value> key,

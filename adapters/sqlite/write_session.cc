@@ -13,8 +13,8 @@ tl::unexpected<Error> refused(std::string why, const char* tag) {
 
 Error transaction_control() {
   return {Code::kRefused,
-          "BEGIN, COMMIT, ROLLBACK and SAVEPOINT are not statements of a running transaction here: "
-          "its client begins and ends it through the gateway",
+          "BEGIN, COMMIT and ROLLBACK are not statements of a running transaction here: its client "
+          "begins and ends it through the gateway",
           "transaction_control"};
 }
 
@@ -40,6 +40,11 @@ Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) 
   switch ((*compiled)->kind) {
     case StatementKind::kTransactionControl:
       return tl::unexpected(transaction_control());
+    case StatementKind::kSavepoint: {
+      auto done = control_savepoint(*savepoint_of(words_of(statement.sql)));
+      if (!done) return tl::unexpected(done.error());
+      return StatementResult{};
+    }
     case StatementKind::kOtherSchema:
       return refused(
           "of schema changes, CREATE TABLE and CREATE INDEX replicate: others (ALTER, DROP, views, "
@@ -54,6 +59,49 @@ Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) 
     default:
       return run(**compiled, statement);
   }
+}
+
+// ---- Savepoints of the client: numbered, so that their names cannot be ours ---------------------
+
+std::string numbered(size_t depth) { return "_entente_client_" + std::to_string(depth); }
+
+Result<void> SqliteWriteSession::control_savepoint(const SavepointControl& control) {
+  if (control.kind == SavepointControl::Kind::kOpen) return set_savepoint(control.name);
+  const auto found = std::find_if(savepoints_.rbegin(), savepoints_.rend(),
+                                  [&](const auto& s) { return s.name == control.name; });
+  if (found == savepoints_.rend()) {
+    return fail(Code::kSql, "no such savepoint: " + control.name, "SQLITE_ERROR");
+  }
+  const auto depth = static_cast<size_t>(savepoints_.rend() - found) - 1;
+  if (control.kind == SavepointControl::Kind::kRelease) {
+    savepoints_.resize(depth);
+    return side_.db.exec("RELEASE " + numbered(depth));
+  }
+  auto done = side_.db.exec("ROLLBACK TO " + numbered(depth));
+  savepoints_.resize(depth + 1);
+  if (done) return_to(savepoints_.back());
+  return done;
+}
+
+Result<void> SqliteWriteSession::set_savepoint(const std::string& name) {
+  if (auto done = open_savepoint(); !done) return done;
+  if (auto done = side_.db.exec("SAVEPOINT " + numbered(savepoints_.size())); !done) return done;
+  savepoints_.push_back({name, side_.capture.mark(), side_.state.world, side_.state.epoch,
+                         side_.state.extras, schema_.size(), doom_});
+  return {};
+}
+
+void SqliteWriteSession::return_to(const ClientSavepoint& savepoint) {
+  side_.capture.undo_to(savepoint.captured);
+  doom_ = savepoint.doom;
+  if (schema_.size() == savepoint.schema_changes) return;
+  schema_.resize(savepoint.schema_changes);
+  side_.state.world = savepoint.world;
+  side_.state.epoch = savepoint.epoch;
+  side_.state.extras = savepoint.extras;
+  side_.capture.world_changed(*savepoint.world);
+  side_.sql.clear();
+  side_.rows.forget();
 }
 
 // A statement that succeeds must never have to be undone for a reason that is known only then.

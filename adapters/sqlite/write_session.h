@@ -46,6 +46,20 @@ class SqliteWriteSession final : public WriteSession {
   bool needs_savepoint(const ClientStatement& compiled, const Statement& statement) const;
   Result<StatementResult> run(ClientStatement& compiled, const Statement& statement);
 
+  // A savepoint that the client set, and what a rollback to it brings back.
+  struct ClientSavepoint {
+    std::string name;
+    Capture::Mark captured;
+    std::shared_ptr<const World> world;
+    uint64_t epoch = 0;
+    ExtrasByTable extras;
+    size_t schema_changes = 0;
+    std::optional<Error> doom;
+  };
+  Result<void> control_savepoint(const SavepointControl& control);
+  Result<void> set_savepoint(const std::string& name);
+  void return_to(const ClientSavepoint& savepoint);
+
   Result<void> change_schema(const std::string& sql);
   Result<void> run_schema(const std::string& sql);
 
@@ -82,6 +96,7 @@ class SqliteWriteSession final : public WriteSession {
   bool wrote_ = false;
   std::optional<Error> doom_;
   std::vector<SchemaChange> schema_;
+  std::vector<ClientSavepoint> savepoints_;  // innermost last
 };
 
 // A key's parts as SQLite would store them where the pure rules leave it to the database.

@@ -116,6 +116,7 @@ Result<void> ClientServer::start() {
     s.append_headers(response, out);
   };
   service.tick = [&s] { s.sql.expire(); };
+  service.stop = [&s] { s.sql.close_resting(); };
   return s.server.start(datacenter->clients, std::move(service));
 }
 

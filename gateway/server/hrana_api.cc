@@ -78,7 +78,12 @@ Task<Response> text(int status, std::string body) {
 
 Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const Json& body) {
   const Json* baton = body.find("baton");
-  if (baton == nullptr || baton->is_null()) {
+  const auto expired = baton != nullptr && baton->string() != nullptr
+                           ? expired_.find(*baton->string())
+                           : expired_.end();
+  const bool goes_on = expired != expired_.end() && expired->second.lost_nothing;
+  if (goes_on) expired_.erase(expired);
+  if (baton == nullptr || baton->is_null() || goes_on) {
     if (counts_.streams >= site_.config.limits.streams) return tl::unexpected(too_many_streams());
     return std::make_unique<Conversation>(site_, counts_);
   }
@@ -88,7 +93,7 @@ Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const 
     resting_.erase(at);
     return conversation;
   }
-  if (expired_.contains(*baton->string())) {
+  if (expired != expired_.end()) {
     return fail(
         Code::kTimeout,
         "the stream was idle for too long and is closed; what was open in it is rolled back",
@@ -104,8 +109,9 @@ Result<std::string> HranaApi::rest(std::unique_ptr<Conversation> conversation) {
   return baton;
 }
 
-void HranaApi::remember_expired(std::string baton, Clock::time_point now) {
-  if (expired_.size() < kExpiredMax) expired_.emplace(std::move(baton), now + kExpiredRemembered);
+void HranaApi::remember_expired(std::string baton, bool lost_nothing, Clock::time_point now) {
+  if (expired_.size() >= kExpiredMax) return;
+  expired_.emplace(std::move(baton), Expired{now + kExpiredRemembered, lost_nothing});
 }
 
 void HranaApi::expire() {
@@ -115,10 +121,11 @@ void HranaApi::expire() {
       ++at;
       continue;
     }
-    remember_expired(at->first, now);
+    const Conversation& idle = *at->second.conversation;
+    remember_expired(at->first, idle.stream.autocommit() && idle.texts.empty(), now);
     at = resting_.erase(at);
   }
-  std::erase_if(expired_, [&](const auto& marker) { return marker.second <= now; });
+  std::erase_if(expired_, [&](const auto& marker) { return marker.second.forgotten <= now; });
   for (auto* socket : sockets_) socket->expire();
 }
 

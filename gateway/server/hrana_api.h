@@ -18,7 +18,8 @@ namespace entente {
 //
 // Threads: the loop's.
 // Bounds:  limits.streams; a stream nobody asks for limits.stream_timeout is closed and its open
-//          transaction rolled back.
+//          transaction rolled back. One that had neither a transaction nor stored texts has lost
+//          nothing: its baton goes on with a new stream.
 class HranaApi {
  public:
   explicit HranaApi(const Site& site) : site_(site) {}
@@ -26,6 +27,8 @@ class HranaApi {
   void add_to(Router& router);
   // Closes idle streams. Call several times a second.
   void expire();
+  // The server stops: rolls back what idle streams have open.
+  void close_resting() { resting_.clear(); }
   size_t streams() const { return counts_.streams; }
 
  private:
@@ -52,12 +55,16 @@ class HranaApi {
   // randomness.
   Result<std::string> rest(std::unique_ptr<Conversation> conversation);
   Result<std::string> rest_as_json(std::unique_ptr<Conversation> conversation);
-  void remember_expired(std::string baton, Clock::time_point now);
+  void remember_expired(std::string baton, bool lost_nothing, Clock::time_point now);
 
   const Site& site_;
   HranaStream::Counts counts_;  // streams: resting or running; outlives them
   std::unordered_map<std::string, Resting> resting_;
-  std::unordered_map<std::string, Clock::time_point> expired_;  // baton -> when it is forgotten
+  struct Expired {
+    Clock::time_point forgotten;
+    bool lost_nothing = false;
+  };
+  std::unordered_map<std::string, Expired> expired_;  // by baton
   std::set<HranaSocket*> sockets_;
 };
 

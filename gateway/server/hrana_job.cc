@@ -82,7 +82,7 @@ Task<HranaAnswer> run_sequence(HranaStream& stream, std::string sql) {
   co_return std::string();
 }
 
-std::string render(const HranaStream::Description& description) {
+std::string render(const StatementDescription& description) {
   JsonWriter out;
   out.begin_object().key("params").begin_array();
   for (const auto& name : description.parameters) {
@@ -98,7 +98,7 @@ std::string render(const HranaStream::Description& description) {
 }
 
 Task<HranaAnswer> run_describe(HranaStream& stream, std::string sql) {
-  Task<Result<HranaStream::Description>> running = stream.describe(std::move(sql));
+  Task<Result<StatementDescription>> running = stream.describe(std::move(sql));
   const auto description = co_await running;
   if (!description) co_return tl::unexpected(description.error());
   co_return "\"result\":" + render(*description);

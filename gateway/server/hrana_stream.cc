@@ -91,6 +91,12 @@ Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
       co_return co_await end(false);
     case SqlControl::kForeignKeys:
       co_return StatementResult{};
+    case SqlControl::kSavepoint:
+      if (autocommit()) {
+        co_return tl::unexpected(
+            sql_error("there is no transaction that a savepoint could be in: BEGIN one first"));
+      }
+      break;
     case SqlControl::kNone:
       break;
   }
@@ -291,28 +297,11 @@ Task<Result<void>> HranaStream::sequence(std::string sql) {
   co_return Result<void>{};
 }
 
-// EXPLAIN compiles the statement and runs nothing; a reading connection refuses it for a statement
-// that writes. The columns of one that reads are those of its empty result.
-Task<Result<HranaStream::Description>> HranaStream::describe(std::string sql) {
-  Description description;
-  description.parameters = parameters_of(sql);
-  description.is_explain = is_explain(sql);
-  Statement compile;
-  compile.sql = description.is_explain ? sql : "EXPLAIN " + sql;
-  compile.args.resize(description.parameters.size());
-  const auto compiled = co_await read(compile);
-  if (!compiled && compiled.error().code != Code::kRefused) {
-    co_return tl::unexpected(compiled.error());
-  }
-  description.is_readonly = compiled.has_value();
-  if (!compiled || description.is_explain) co_return description;
-  const auto statements = split_statements(sql);
-  if (statements.size() != 1) co_return description;
-  Statement empty;
-  empty.sql = "SELECT * FROM (" + std::string(statements[0]) + "\n) LIMIT 0";
-  empty.args.resize(description.parameters.size());
-  const auto result = co_await read(empty);
-  if (result) description.columns = result->columns;
+Task<Result<StatementDescription>> HranaStream::describe(std::string sql) {
+  Result<StatementDescription> description = tl::unexpected(too_busy());
+  std::function<void(Reader&)> job = [&](Reader& reader) { description = reader.describe(sql); };
+  ReadCall call(site_.store, site_.loop, std::move(job));
+  co_await call;
   co_return description;
 }
 

@@ -40,13 +40,7 @@ class HranaStream {
   // Stops at the first statement that fails.
   Task<Result<void>> sequence(std::string sql);
 
-  struct Description {
-    std::vector<std::optional<std::string>> parameters;
-    std::vector<StatementResult::Column> columns;  // of statements that only read
-    bool is_explain = false;
-    bool is_readonly = false;
-  };
-  Task<Result<Description>> describe(std::string sql);
+  Task<Result<StatementDescription>> describe(std::string sql);
 
   // Rolls back what is open. Does not wait.
   void close();

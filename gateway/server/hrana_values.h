@@ -22,6 +22,7 @@ class SqlTexts {
   Result<void> store(int64_t id, std::string sql);
   void close(int64_t id) { texts_.erase(id); }
   Result<std::string> find(int64_t id) const;
+  bool empty() const { return texts_.empty(); }
 
  private:
   std::map<int64_t, std::string> texts_;

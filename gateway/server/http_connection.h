@@ -20,6 +20,7 @@ struct HttpService {
   // Appends header lines to every answer, each as `\r\nName: value`.
   std::function<void(const Response&, std::string&)> append_headers;
   std::function<void()> tick;  // several times a second, on the network thread
+  std::function<void()> stop;  // no more requests will come, on the network thread
 };
 
 // One client's connection: requests in, answers out, in order, until either side has had enough.

@@ -178,6 +178,7 @@ void HttpServer::Impl::begin_stop() {
   give_up = HttpConnection::Clock::now() + kDrain;
   boost::system::error_code ignored;
   acceptor.close(ignored);
+  service.stop();
   ticker.cancel();
 }
 

@@ -95,7 +95,8 @@ SqlControl begin_of(const std::vector<Token>& tokens) {
     return at < tokens.size() && is(tokens[at], word) && ++at > 0;
   };
   bool readonly = take("READONLY");
-  if (!readonly && !take("DEFERRED") && !take("IMMEDIATE")) take("EXCLUSIVE");
+  const bool other = readonly || take("DEFERRED") || take("IMMEDIATE") || take("EXCLUSIVE");
+  if (!other) take("CONCURRENT");                                                      // libSQL's
   if (take("TRANSACTION") && at < tokens.size() && !is(tokens[at], "READONLY")) ++at;  // a name
   if (take("READONLY")) readonly = true;
   if (at != tokens.size()) return SqlControl::kNone;
@@ -105,6 +106,10 @@ SqlControl begin_of(const std::vector<Token>& tokens) {
 // `COMMIT [TRANSACTION [name]]`, and the same for END and ROLLBACK.
 bool ends_plainly(const std::vector<Token>& tokens) {
   return tokens.size() == 1 || (tokens.size() <= 3 && is(tokens[1], "TRANSACTION"));
+}
+
+bool rolls_back_to(const std::vector<Token>& tokens) {
+  return std::any_of(tokens.begin(), tokens.end(), [](const Token& t) { return is(t, "TO"); });
 }
 
 bool switches_foreign_keys(const std::vector<Token>& tokens) {
@@ -143,8 +148,10 @@ SqlControl control_of(std::string_view sql) {
     return ends_plainly(tokens) ? SqlControl::kCommit : SqlControl::kNone;
   }
   if (is(tokens[0], "ROLLBACK")) {
-    return ends_plainly(tokens) ? SqlControl::kRollback : SqlControl::kNone;
+    if (ends_plainly(tokens)) return SqlControl::kRollback;
+    return rolls_back_to(tokens) ? SqlControl::kSavepoint : SqlControl::kNone;
   }
+  if (is(tokens[0], "SAVEPOINT") || is(tokens[0], "RELEASE")) return SqlControl::kSavepoint;
   return switches_foreign_keys(tokens) ? SqlControl::kForeignKeys : SqlControl::kNone;
 }
 
@@ -156,8 +163,6 @@ bool may_only_read(std::string_view sql) {
   return false;
 }
 
-bool is_explain(std::string_view sql) { return is(next_token(sql, 0), "EXPLAIN"); }
-
 std::vector<std::string_view> split_statements(std::string_view sql) {
   std::vector<std::string_view> statements;
   while (!sql.empty()) {
@@ -168,27 +173,6 @@ std::vector<std::string_view> split_statements(std::string_view sql) {
     sql.remove_prefix(std::min(end + 1, sql.size()));
   }
   return statements;
-}
-
-std::vector<std::optional<std::string>> parameters_of(std::string_view sql) {
-  constexpr size_t kMax = 32'766;  // SQLite's
-  std::vector<std::optional<std::string>> parameters;
-  for (auto token = next_token(sql, 0); token.kind != Token::Kind::kEnd;
-       token = next_token(sql, token.end)) {
-    if (token.kind != Token::Kind::kParameter || parameters.size() >= kMax) continue;
-    const std::string name(token.text);
-    size_t number = 0;
-    std::from_chars(name.data() + 1, name.data() + name.size(), number);
-    if (name == "?") {
-      parameters.emplace_back();
-    } else if (name[0] == '?' && number > 0 && number <= kMax) {
-      parameters.resize(std::max(parameters.size(), number));
-      parameters[number - 1] = name;
-    } else if (std::find(parameters.begin(), parameters.end(), name) == parameters.end()) {
-      parameters.emplace_back(name);
-    }
-  }
-  return parameters;
 }
 
 }  // namespace entente

@@ -15,6 +15,7 @@ enum class SqlControl {
   kBeginReadonly,
   kCommit,
   kRollback,
+  kSavepoint,    // sets, releases, or rolls back to one
   kForeignKeys,  // PRAGMA foreign_keys = …: schema tools send it; nothing to do here
 };
 // One statement that is nothing but transaction control.
@@ -22,13 +23,9 @@ SqlControl control_of(std::string_view sql);
 
 // Its first word is one that statements which only read start with (some that write do, too).
 bool may_only_read(std::string_view sql);
-bool is_explain(std::string_view sql);
 
 // The statements of a script, without their semicolons, leading blanks and comments, and without
 // empty ones. A CREATE TRIGGER ends after its END.
 std::vector<std::string_view> split_statements(std::string_view sql);
-
-// The parameters of a statement in order; absent: a plain `?`.
-std::vector<std::optional<std::string>> parameters_of(std::string_view sql);
 
 }  // namespace entente

@@ -1,25 +1,28 @@
 // Real gateways for client tests: one process a datacenter, in a temporary folder, on free ports.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
+// So many different free ports: each is held until all are chosen.
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => server.address().port)
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  return ports
+}
 
 export async function startGateways({ dcs, topology, schema, extra = '' }) {
   const folder = mkdtempSync(join(tmpdir(), 'entente-clients-'))
   const ports = {}
   let yaml = `cluster: clients\ntopology: ${topology}\ndatacenters:\n`
+  const free = await freePorts(2 * dcs.length)
   for (const dc of dcs) {
-    ports[dc] = await freePort()
-    yaml += `  ${dc}: {peers: "ws://127.0.0.1:${await freePort()}", clients: "127.0.0.1:${ports[dc]}"}\n`
+    ports[dc] = free.pop()
+    yaml += `  ${dc}: {peers: "ws://127.0.0.1:${free.pop()}", clients: "127.0.0.1:${ports[dc]}"}\n`
   }
   writeFileSync(join(folder, 'schema.sql'), schema)
   const config = join(folder, 'cluster.yaml')

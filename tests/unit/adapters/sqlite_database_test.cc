@@ -303,6 +303,100 @@ TEST(SqliteDatabase, FailedStatementLeavesItsTransactionAndNothingBehind) {
   EXPECT_EQ(b.count("t"), 1);
 }
 
+// What replicates is what the transaction left, however often it went back.
+TEST(SqliteDatabase, SavepointsUndoWhatReplicates) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  std::mt19937 random(5);
+  const char* const kControls[] = {"SAVEPOINT s%", "SAVEPOINT \"S%\"", "RELEASE s%",
+                                   "ROLLBACK TO SAVEPOINT s%;", "ROLLBACK TO s%"};
+  int refused = 0, undone = 0;
+  for (int round = 0; round < 200; ++round) {
+    const auto done = a.transaction([&](WriteSession& session) -> Result<void> {
+      for (int i = 0; i < 20; ++i) {
+        const auto number = [&](uint32_t n) { return std::to_string(random() % n); };
+        Statement s;
+        if (random() % 2 == 0) {
+          s.sql = kControls[random() % 5];
+          s.sql.replace(s.sql.find('%'), 1, number(3));
+          const auto out = session.execute(s);
+          refused += !out && out.error().text.starts_with("no such savepoint");
+          undone += out && s.sql.starts_with("ROLLBACK");
+          EXPECT_TRUE(out || out.error().text.starts_with("no such savepoint")) << s.sql;
+          continue;
+        }
+        s.sql = random() % 3 == 0
+                    ? "DELETE FROM t WHERE id = " + number(8)
+                    : "INSERT OR REPLACE INTO t VALUES (" + number(8) + ", " + number(1000) + ")";
+        EXPECT_TRUE(session.execute(s)) << s.sql;
+      }
+      if (random() % 5 == 0) return fail(Code::kInvalid, "rolled back");
+      return {};
+    });
+    EXPECT_TRUE(done || done.error().text == "rolled back") << done.error().text;
+  }
+  EXPECT_GT(refused, 100);
+  EXPECT_GT(undone, 100);
+  ship(a, b);
+  expect_same(a, b, "t");
+  EXPECT_GT(b.count("t"), 0);
+}
+
+TEST(SqliteDatabase, ASavepointUndoesATable) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  const auto done = a.transaction([&](WriteSession& session) -> Result<void> {
+    for (const auto* sql :
+         {"CREATE TABLE kept (id INTEGER PRIMARY KEY)", "SAVEPOINT s",
+          "CREATE TABLE gone (id INTEGER PRIMARY KEY)", "INSERT INTO gone VALUES (1)",
+          "ROLLBACK TO s", "INSERT INTO kept VALUES (1)", "CREATE TABLE gone (id TEXT PRIMARY KEY)",
+          "INSERT INTO gone VALUES ('x')"}) {
+      Statement s;
+      s.sql = sql;
+      const auto out = session.execute(s);
+      EXPECT_TRUE(out) << sql << ": " << out.error().text;
+    }
+    return {};
+  });
+  ASSERT_TRUE(done) << done.error().text;
+  ship(a, b);
+  expect_same(a, b, "kept");
+  expect_same(a, b, "gone");
+  EXPECT_EQ(b.query("SELECT id FROM gone")[0][0], Value(std::string("x")));
+}
+
+TEST(SqliteDatabase, AffectedRowsAreThoseOfTheStatementItself) {
+  Folder folder;
+  Site a(folder / "a.db", 1);
+  a.must("CREATE TABLE p (id INTEGER PRIMARY KEY)");
+  a.must("CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE)");
+  a.must("INSERT INTO p VALUES (1)");
+  a.must("INSERT INTO c VALUES (1, 1), (2, 1)");
+  EXPECT_EQ(a.run("DELETE FROM p WHERE id = 1")->affected, 1u);
+  EXPECT_EQ(a.count("c"), 0);
+  EXPECT_EQ(a.run("DELETE FROM p WHERE id = 1")->affected, 0u);
+  EXPECT_EQ(a.query("PRAGMA foreign_keys")[0][0], Value(int64_t{1}));
+}
+
+TEST(SqliteDatabase, DescribesWithoutRunning) {
+  Folder folder;
+  Site a(folder / "a.db", 1);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
+  const auto d = a.reader->describe("INSERT INTO t VALUES (?, :v) RETURNING id, v || '!'");
+  ASSERT_TRUE(d);
+  EXPECT_EQ(d->parameters, (std::vector<std::optional<std::string>>{std::nullopt, ":v"}));
+  ASSERT_EQ(d->columns.size(), 2u);
+  EXPECT_EQ(d->columns[0].name, "id");
+  EXPECT_EQ(d->columns[0].decltype_, "INTEGER");
+  EXPECT_FALSE(d->is_readonly || d->is_explain);
+  EXPECT_TRUE(a.reader->describe("EXPLAIN SELECT 1")->is_explain);
+  EXPECT_TRUE(a.reader->describe("SELECT 1")->is_readonly);
+  EXPECT_FALSE(a.reader->describe("SELEC 1"));
+  EXPECT_FALSE(a.reader->describe("CREATE TABLE u (id)")->is_readonly);
+  EXPECT_EQ(a.count("t"), 0);
+}
+
 TEST(SqliteDatabase, WhatClientsMayNotDoIsRefusedByName) {
   Folder folder;
   Site a(folder / "a.db", 1);

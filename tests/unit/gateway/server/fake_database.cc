@@ -101,6 +101,11 @@ class FakeReader : public Reader {
   void end() override {}
   Result<VersionVector> applied() override { return database_.snapshot().applied; }
   Result<StatementResult> execute(const Statement& s) override { return database_.sql(s, true); }
+  Result<StatementDescription> describe(std::string_view sql) override {
+    StatementDescription out;
+    out.is_readonly = sql.starts_with("SELECT");
+    return out;
+  }
   Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) override {
     std::vector<ConflictEntry> out;
     for (const auto& entry : database_.conflict_log) {

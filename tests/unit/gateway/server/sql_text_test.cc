@@ -18,12 +18,16 @@ TEST(SqlText, TransactionControlIsRecognised) {
   EXPECT_EQ(control_of("END TRANSACTION;"), SqlControl::kCommit);
   EXPECT_EQ(control_of("ROLLBACK"), SqlControl::kRollback);
   EXPECT_EQ(control_of("PRAGMA foreign_keys=off"), SqlControl::kForeignKeys);
+  EXPECT_EQ(control_of("begin concurrent"), SqlControl::kBegin);
+  for (const auto sql : {"savepoint s;", "RELEASE s", "RELEASE SAVEPOINT s", "ROLLBACK TO s",
+                         "ROLLBACK TRANSACTION TO SAVEPOINT \"s\""}) {
+    EXPECT_EQ(control_of(sql), SqlControl::kSavepoint) << sql;
+  }
 }
 
 TEST(SqlText, WhatOnlyResemblesControlIsNone) {
-  for (const auto sql :
-       {"", ";", "BEGIN nonsense", "BEGIN; SELECT 1", "ROLLBACK TO s", "ROLLBACK TRANSACTION TO s",
-        "COMMIT AND", "SELECT 'BEGIN'", "BEGINS", "PRAGMA foreign_keys", "\"BEGIN\""}) {
+  for (const auto sql : {"", ";", "BEGIN nonsense", "BEGIN; SELECT 1", "COMMIT AND",
+                         "SELECT 'BEGIN'", "BEGINS", "PRAGMA foreign_keys", "\"BEGIN\""}) {
     EXPECT_EQ(control_of(sql), SqlControl::kNone) << sql;
   }
 }
@@ -49,16 +53,6 @@ TEST(SqlText, TriggerEndsAfterItsEnd) {
       "DELETE FROM t; END; SELECT 1");
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_TRUE(parts[0].ends_with("; END"));
-}
-
-TEST(SqlText, ParametersAreListedAsSqliteNumbersThem) {
-  const auto p = parameters_of("SELECT ?, :a, '?', @b, :a, ?5 -- ?");
-  ASSERT_EQ(p.size(), 5u);
-  EXPECT_EQ(p[0], std::nullopt);
-  EXPECT_EQ(p[1], ":a");
-  EXPECT_EQ(p[2], "@b");
-  EXPECT_EQ(p[3], std::nullopt);
-  EXPECT_EQ(p[4], "?5");
 }
 
 }  // namespace
