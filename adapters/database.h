@@ -274,6 +274,7 @@ struct DatabaseOptions {
   Origin fresh_origin;  // random: becomes self if the database is new
   ConflictRules rules;
   std::string rules_version;  // when it changes, every row with siblings is judged anew
+  uint8_t key_slot = 0;       // this datacenter's own, for keys that nobody names (new_key.h)
   bool schema_leader = true;  // schema changes are accepted here
   std::string schema_leader_name;
   uint64_t wall_ms = 0;                               // now, for the declaration of a new origin

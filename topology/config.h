@@ -27,6 +27,7 @@ struct Datacenter {
   int priority = 0;                      // higher wins under policy `priority`
   std::string database_kind = "sqlite";  // sqlite | memory
   std::string database_path;             // absent in the file: <data>/<dc>.db
+  uint8_t key_slot = 0;                  // its own part of the keys that databases number
 };
 
 enum class TopologyKind { kCircle, kStar, kAllToAll, kLinks };

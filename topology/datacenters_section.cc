@@ -1,5 +1,9 @@
+#include <xxhash.h>
+
 #include <algorithm>
 #include <map>
+
+#include "conflict/new_key.h"
 
 #include "topology/scalars.h"
 #include "topology/sections.h"
@@ -72,6 +76,30 @@ Endpoint read_address(Fields& fields, const std::string& key, Scheme scheme, con
   return *endpoint;
 }
 
+// A function of the name, so that it stays what it is whoever joins or leaves.
+uint8_t key_slot_of(std::string_view dc) {
+  return static_cast<uint8_t>(XXH3_64bits(dc.data(), dc.size()) % NewKeys::kSlots);
+}
+
+// Two datacenters that number rows alike would give the same key to different rows.
+void check_key_slots(const std::vector<Datacenter>& datacenters,
+                     const std::vector<FilePlace>& places, Problems& problems) {
+  std::map<int, std::string> taken;
+  for (const auto& dc : datacenters) taken.emplace(dc.key_slot, dc.name);
+  int free = 0;
+  while (taken.contains(free)) ++free;
+  for (size_t i = 0; i < datacenters.size(); ++i) {
+    const auto& dc = datacenters[i];
+    const std::string& owner = taken.at(dc.key_slot);
+    if (owner == dc.name) continue;
+    problems.add(places[i],
+                 dc.name + " and " + owner + " both have key slot " + std::to_string(dc.key_slot) +
+                     ", and would give the same keys to different rows: give " + dc.name +
+                     " one of its own, before it has written anything",
+                 "key_slot: " + std::to_string(free));
+  }
+}
+
 void read_database(Fields& parent, const std::filesystem::path& folder, Datacenter& datacenter,
                    Problems& problems) {
   Fields fields = section(parent, "database", problems);
@@ -106,6 +134,8 @@ Datacenter read_datacenter(const Entry& entry, const std::filesystem::path& fold
   out.clients = read_address(fields, "clients", Scheme::kForbidden, out.name, taken, problems);
   out.priority =
       static_cast<int>(fields.integer("priority", -kHighestPriority, kHighestPriority).value_or(0));
+  out.key_slot = static_cast<uint8_t>(
+      fields.integer("key_slot", 0, NewKeys::kSlots - 1).value_or(key_slot_of(out.name)));
   read_database(fields, folder, out, problems);
   fields.finish();
   return out;
@@ -131,10 +161,13 @@ DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& f
     return out;
   }
   Taken taken;
+  std::vector<FilePlace> places;
   for (const auto& entry : node->entries) {
     out.names.push_back(entry.key);
+    places.push_back(entry.place);
     out.list.push_back(read_datacenter(entry, folder, taken, problems));
   }
+  check_key_slots(out.list, places, problems);
   return out;
 }
 

@@ -123,12 +123,11 @@ void add_handler(Canonical& out, const ConflictRules& rules, const std::string& 
 }  // namespace
 
 std::string topology_fingerprint(const Config& config) {
-  std::vector<std::string> names;
-  for (const auto& dc : config.datacenters) names.push_back(dc.name);
-  std::sort(names.begin(), names.end());
+  std::map<std::string, int> slots;
+  for (const auto& dc : config.datacenters) slots.emplace(dc.name, dc.key_slot);
   Canonical out;
-  out.add("entente topology 1").add(config.cluster).add(static_cast<int64_t>(names.size()));
-  for (const auto& name : names) out.add(name);
+  out.add("entente topology 2").add(config.cluster).add(static_cast<int64_t>(slots.size()));
+  for (const auto& [name, slot] : slots) out.add(name).add(slot);
   out.add(config.schema_leader);
   add_shape(out, config.topology);
   return out.hash();

@@ -40,7 +40,8 @@ Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseO
       orphans_(rows_, log_, state.extras),
       storage_(db, options.rules),
       log_ms_(options.conflict_log_ms),
-      sql_(db, guard, options, Guard::Mode::kWrite) {}
+      sql_(db, guard, options, Guard::Mode::kWrite),
+      ids_(db, 0) {}
 
 Result<void> Applier::run(Stmt& stmt, const char* sql) {
   if (!stmt) {

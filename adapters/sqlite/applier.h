@@ -9,6 +9,7 @@
 
 #include "adapters/database.h"
 #include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/numbering.h"
 #include "adapters/sqlite/orphans.h"
 #include "adapters/sqlite/storage.h"
 #include "adapters/sqlite/unique_keys.h"
@@ -110,6 +111,7 @@ class Applier {
   const uint64_t log_ms_;
   uint64_t aged_ms_ = 0;  // when old conflicts were last forgotten
   ClientSql sql_;
+  IdFunction ids_;  // for defaults of columns that no datacenter gave a value
   Stmt begin_, commit_;
   std::unordered_map<std::string, Plan> plans_;
   std::string last_shape_;

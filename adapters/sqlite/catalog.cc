@@ -310,15 +310,18 @@ Result<std::vector<UniqueKey>> read_unique(Connection& db, const Table& t) {
 }
 
 // Numbers its columns as the preupdate hook does: by storage, where virtual columns have no place.
+// Finds out whether the key has a default, which is followed then.
 Result<void> number_columns(Connection& db, Table& t, bool without_rowid) {
-  auto q = db.prepare("SELECT name, hidden FROM pragma_table_xinfo(?1)");
+  auto q = db.prepare("SELECT name, hidden, dflt_value IS NOT NULL FROM pragma_table_xinfo(?1)");
   if (!q) return tl::unexpected(q.error());
   q->bind(1, Text{t.def.name});
   int index = 0;
   auto row = q->step();
   for (; row && *row; row = q->step()) {
     for (auto& c : t.columns) {
-      if (c.name == q->bytes(0)) c.hook_index = index;
+      if (c.name != q->bytes(0)) continue;
+      c.hook_index = index;
+      if (c.key_part > 0 && q->integer(2) != 0 && !t.rowid_key) t.numbers_key = false;
     }
     constexpr int64_t kVirtual = 2;
     if (without_rowid || q->integer(1) != kVirtual) ++index;
@@ -464,6 +467,9 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   full.string(def.name);
   for (const size_t i : t->by_name) full.string(t->columns[i].name);
   t->full_shape = full.take();
+  const Affinity affinity = t->columns[t->key.front()].affinity;
+  const bool number = affinity == Affinity::kInteger || affinity == Affinity::kNumeric;
+  t->numbers_key = t->rowid_key || (t->key.size() == 1 && t->nullable_key && number);
   if (auto done = number_columns(db, *t, shape->without_rowid); !done) {
     return tl::unexpected(done.error());
   }

@@ -48,6 +48,7 @@ struct Table {
   TableRules rules;
   bool rowid_key = false;           // its key is the rowid: one INTEGER PRIMARY KEY column
   bool nullable_key = false;        // SQLite would let NULL into its key
+  bool numbers_key = false;         // its key is one number, ours to make when nobody names it
   bool plain_key = false;           // stored key values are canonical unless they are doubles
   std::vector<Column> columns;      // as in def
   std::vector<size_t> key;          // indices into columns, in key order

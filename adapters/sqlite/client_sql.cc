@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "adapters/sqlite/numbering.h"
+
 namespace entente::sqlite {
 namespace {
 
@@ -99,7 +101,9 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
   }
   if (compiled.kind != StatementKind::kOther) return compiled;
   compiled.may_fail_halfway = contains(words, "FAIL");
-  auto stmt = compile_one(sql, mode_);
+  const std::string numbered =
+      world_ == nullptr ? std::string(sql) : with_numbered_keys(sql, **world_);
+  auto stmt = compile_one(numbered, mode_);
   if (!stmt) return tl::unexpected(stmt.error());
   compiled.stmt = std::move(*stmt);
   compiled.reads_only = sqlite3_stmt_readonly(compiled.stmt.get()) != 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapters/database.h"
+#include "adapters/sqlite/catalog.h"
 #include "adapters/sqlite/connection.h"
 #include "adapters/sqlite/guard.h"
 #include "adapters/sqlite/sql_text.h"
@@ -30,6 +31,9 @@ class ClientSql {
   ClientSql(Connection& db, Guard& guard, const DatabaseOptions& options, Guard::Mode mode)
       : db_(db), guard_(guard), options_(options), mode_(mode) {}
 
+  // From now on, rows whose key nobody names are numbered as the world's tables want.
+  void number_keys_in(const std::shared_ptr<const World>& world) { world_ = &world; }
+
   // Valid until the next call of prepare() or clear().
   Result<ClientStatement*> prepare(std::string_view sql);
   Result<StatementResult> run(ClientStatement& compiled, const Statement& statement);
@@ -52,6 +56,7 @@ class ClientSql {
   Guard& guard_;
   const DatabaseOptions& options_;
   Guard::Mode mode_;
+  const std::shared_ptr<const World>* world_ = nullptr;
   std::list<ClientStatement> latest_;  // most recent first
   std::unordered_map<std::string_view, std::list<ClientStatement>::iterator> by_text_;
 };

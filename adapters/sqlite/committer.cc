@@ -46,14 +46,17 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       storage_(db, options.rules),
       sql_(db, guard, options, Guard::Mode::kWrite),
       functions_(db, guard, rows_, [&state] { return state.world; }),
+      ids_(db, state, options.key_slot),
       side_{db, sql_, capture_, rows_, storage_, state, options} {
   capture_.attach(db.get());
   functions_.install();
+  sql_.number_keys_in(state.world);
 }
 
 Result<CommittedGroup> Committer::commit(std::span<const ClientTransaction> group,
                                          uint64_t wall_ms) {
   rows_.tidy();
+  ids_.set_time(wall_ms);
   state_.retired.clear();
   to_retry_.clear();
   const Stream& self = state_.streams.at(state_.self);

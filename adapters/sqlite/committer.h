@@ -8,6 +8,7 @@
 #include "adapters/sqlite/capture.h"
 #include "adapters/sqlite/client_sql.h"
 #include "adapters/sqlite/conflict_functions.h"
+#include "adapters/sqlite/numbering.h"
 #include "adapters/sqlite/storage.h"
 #include "adapters/sqlite/write_session.h"
 
@@ -83,6 +84,7 @@ class Committer {
   ClientSql sql_;
   Capture capture_;
   ConflictFunctions functions_;
+  IdFunction ids_;
   LocalSide side_;
   Stmt begin_, commit_, release_, undo_;
   Group group_;

@@ -47,40 +47,35 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-// A name without its quotes.
-std::string unquoted(std::string_view name) {
-  if (name.size() < 2 || in_word(name.front())) return std::string(name);
-  const char quote = name.back();
-  std::string out;
-  for (size_t i = 1; i + 1 < name.size(); ++i) {
-    out.push_back(name[i]);
-    if (name[i] == quote && name[i + 1] == quote) ++i;
-  }
-  return out;
-}
-
 bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
 }  // namespace
 
-std::vector<std::string> words_of(std::string_view sql, size_t limit) {
-  std::vector<std::string> words;
+std::vector<SqlWord> placed_words_of(std::string_view sql) {
+  std::vector<SqlWord> words;
   size_t at = 0;
-  while (words.size() < limit && (at = skip_blank(sql, at)) < sql.size()) {
+  while ((at = skip_blank(sql, at)) < sql.size()) {
     const size_t start = at;
     const char c = sql[at];
     if (c == '\'' || c == '"' || c == '`' || c == '[') {
       at = skip_quoted(sql, at);
-      words.emplace_back(sql.substr(start, at - start));
+      words.push_back({std::string(sql.substr(start, at - start)), start, at});
     } else if (in_word(c)) {
       while (at < sql.size() && in_word(sql[at])) ++at;
-      words.push_back(upper(sql.substr(start, at - start)));
+      words.push_back({upper(sql.substr(start, at - start)), start, at});
     } else {
-      words.emplace_back(1, sql[at++]);
+      ++at;
+      words.push_back({std::string(1, c), start, at});
     }
   }
+  return words;
+}
+
+std::vector<std::string> words_of(std::string_view sql) {
+  std::vector<std::string> words;
+  for (auto& word : placed_words_of(sql)) words.push_back(std::move(word.text));
   return words;
 }
 
@@ -145,6 +140,17 @@ bool rolls_back(const std::vector<std::string>& words) {
 
 bool contains(const std::vector<std::string>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string unquoted(std::string_view name) {
+  if (name.size() < 2 || in_word(name.front())) return std::string(name);
+  const char quote = name.back();
+  std::string out;
+  for (size_t i = 1; i + 1 < name.size(); ++i) {
+    out.push_back(name[i]);
+    if (name[i] == quote && name[i + 1] == quote) ++i;
+  }
+  return out;
 }
 
 std::string quote_name(std::string_view name) {

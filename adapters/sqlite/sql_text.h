@@ -9,7 +9,14 @@ namespace entente::sqlite {
 
 // SQL as words: unquoted words in upper case, other tokens as they are, comments and blanks gone.
 // Good for recognising statements before SQLite compiles them; it is not a parser.
-std::vector<std::string> words_of(std::string_view sql, size_t limit = SIZE_MAX);
+struct SqlWord {
+  std::string text;
+  size_t begin = 0, end = 0;  // in the SQL
+};
+std::vector<SqlWord> placed_words_of(std::string_view sql);
+std::vector<std::string> words_of(std::string_view sql);
+// A name without its quotes.
+std::string unquoted(std::string_view name);
 
 enum class StatementKind {
   kEmpty,

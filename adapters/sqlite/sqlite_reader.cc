@@ -39,7 +39,8 @@ SqliteReader::SqliteReader(Connection db, const DatabaseOptions& options, Worlds
       db_(std::move(db)),
       rows_(db_, nullptr, nullptr),
       sql_(db_, guard_, options_, Guard::Mode::kRead),
-      functions_(db_, guard_, rows_, worlds_) {
+      functions_(db_, guard_, rows_, worlds_),
+      ids_(db_, std::nullopt) {
   functions_.install();
   guard_.install(db_, options_.sql_bytes, options_.statement_ms);
 }

@@ -6,6 +6,7 @@
 #include "adapters/database.h"
 #include "adapters/sqlite/client_sql.h"
 #include "adapters/sqlite/conflict_functions.h"
+#include "adapters/sqlite/numbering.h"
 #include "adapters/sqlite/row_store.h"
 
 namespace entente::sqlite {
@@ -39,6 +40,7 @@ class SqliteReader final : public Reader {
   RowStore rows_;
   ClientSql sql_;
   ConflictFunctions functions_;
+  IdFunction ids_;
   bool open_ = false;
 };
 

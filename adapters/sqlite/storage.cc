@@ -10,13 +10,13 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 4;
+constexpr int64_t kFormat = 5;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (
   one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, self BLOB NOT NULL,
   hlc INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL, applied BLOB NOT NULL,
-  promised BLOB NOT NULL);
+  promised BLOB NOT NULL, keys INTEGER NOT NULL);
 CREATE TABLE _entente_origins (
   id INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, dc TEXT NOT NULL,
   seq INTEGER NOT NULL, hlc INTEGER NOT NULL, chain BLOB NOT NULL, context BLOB NOT NULL);
@@ -118,7 +118,7 @@ Result<bool> Storage::exists() {
 
 Result<void> Storage::create(const Origin& self) {
   if (auto done = db_.exec(kTables); !done) return done;
-  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3, ?3)");
+  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3, ?3, 0)");
   if (!q) return tl::unexpected(q.error());
   const std::string nothing = encoded({});
   q->bind_all(kFormat, Bytes{bytes_of(self.id)}, Bytes{nothing});
@@ -141,8 +141,9 @@ Result<FileState> Storage::load() {
 }
 
 Result<void> Storage::load_head(FileState& state) {
-  auto q =
-      db_.prepare("SELECT format, self, hlc, epoch, head, applied, promised FROM _entente_state");
+  auto q = db_.prepare(
+      "SELECT format, self, hlc, epoch, head, applied, promised, keys "
+      "FROM _entente_state");
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
   if (!row) return tl::unexpected(row.error());
@@ -164,6 +165,7 @@ Result<void> Storage::load_head(FileState& state) {
   }
   state.clock = HlcClock(Hlc{q->natural(2)});
   state.epoch = q->natural(3);
+  state.keys.last = q->natural(7);
   state.log_head = q->natural(4);
   state.applied = std::move(*applied);
   state.promised = std::move(*promised);
@@ -370,10 +372,12 @@ Result<void> Storage::save_stream(const Stream& s) {
 }
 
 Result<void> Storage::save(const FileState& state) {
-  auto q = plan(save_, "UPDATE _entente_state SET hlc = ?1, epoch = ?2, head = ?3, applied = ?4");
+  auto q = plan(
+      save_, "UPDATE _entente_state SET hlc = ?1, epoch = ?2, head = ?3, applied = ?4, keys = ?5");
   if (!q) return tl::unexpected(q.error());
   const std::string applied = encoded(state.applied);
-  (*q)->bind_all(state.clock.last().bits, state.epoch, state.log_head, Bytes{applied});
+  (*q)->bind_all(state.clock.last().bits, state.epoch, state.log_head, Bytes{applied},
+                 state.keys.last);
   return (*q)->run();
 }
 

@@ -9,6 +9,7 @@
 #include "adapters/database.h"
 #include "adapters/sqlite/catalog.h"
 #include "adapters/sqlite/row_store.h"
+#include "conflict/new_key.h"
 
 namespace entente::sqlite {
 
@@ -24,6 +25,7 @@ struct FileState {
   Origin self;
   VersionVector applied;  // applied.at(o) == streams[o].state.seq
   HlcClock clock;
+  NewKeys keys;
   uint64_t epoch = 0;
   LogPosition log_head = 0;
   std::map<Origin, Stream> streams;

@@ -135,6 +135,7 @@ std::string datacenter_json(const Datacenter& dc, const Graph& graph) {
                              {"peers", json_text("ws://" + format_endpoint(dc.peers))},
                              {"clients", json_text(format_endpoint(dc.clients))},
                              {"priority", std::to_string(dc.priority)},
+                             {"key_slot", std::to_string(dc.key_slot)},
                              {"database", json_text(database_of(dc))},
                              {"neighbours", json_texts(graph.neighbours(dc.name))}});
 }

@@ -121,6 +121,7 @@ Result<std::unique_ptr<Database>> Gateway::Impl::open_database() {
   options.fresh_origin = *origin;
   options.rules = config.rules;
   options.rules_version = rules_fingerprint(config);
+  options.key_slot = me().key_slot;
   options.schema_leader = config.schema_leader == dc;
   options.schema_leader_name = config.schema_leader;
   options.wall_ms = wall_ms();

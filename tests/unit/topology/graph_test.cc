@@ -218,12 +218,13 @@ TEST(Fingerprint, IsTheSameWhenOnlyTheSpellingDiffers) {
 
 TEST(Fingerprint, DiffersWithEverythingThatMustAgree) {
   const Config base = config_of(names(3), circle({"a", "b", "c"}, false));
-  std::vector<Config> others(5, base);
+  std::vector<Config> others(6, base);
   others[0].cluster = "other";
   others[1].topology.order = {"a", "c", "b"};
   others[2].topology.both_ways = true;
   others[3].schema_leader = "b";
   others[4].datacenters[2].name = "d";
+  others[5].datacenters[2].key_slot = 7;
   for (const auto& other : others) {
     EXPECT_NE(topology_fingerprint(base), topology_fingerprint(other));
   }

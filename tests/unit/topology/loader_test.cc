@@ -191,6 +191,12 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"PriorityTooLarge",
             kHead + dc("a", "ws://[::1]:1", "[::1]:2", ", priority: 99999999999999999999"), 5, 60,
             "not a whole number"},
+        Bad{"KeySlotTooLarge", kHead + dc("a", "ws://[::1]:1", "[::1]:2", ", key_slot: 256"), 5, 60,
+            "from 0 to 255"},
+        Bad{"SameKeySlot",
+            kHead + dc("a", "ws://[::1]:1", "[::1]:2", ", key_slot: 7") +
+                dc("b", "ws://[::1]:3", "[::1]:4", ", key_slot: 7"),
+            6, 3, "b and a both have key slot 7", "key_slot: 0"},
         Bad{"Postgres", kHead + dc("a", "ws://[::1]:1", "[::1]:2", ", database: {kind: postgres}"),
             5, 67, "not in this version"},
         Bad{"DatabaseKind",
