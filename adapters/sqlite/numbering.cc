@@ -151,10 +151,18 @@ class Insert {
     }
     std::string names, values;
     for (size_t i = 0; i < columns_.size(); ++i) {
-      const std::string name = "c" + std::to_string(i), comma = i == 0 ? "" : ", ";
-      names += comma + name;
-      values +=
-          comma + (i == key_at_ ? "coalesce(" + name + ", " + std::string(kCall) + ")" : name);
+      const std::string name = "c" + std::to_string(i);
+      if (i > 0) names += ", ", values += ", ";
+      names += name;
+      if (i != key_at_) {
+        values += name;
+        continue;
+      }
+      values += "coalesce(";
+      values += name;
+      values += ", ";
+      values += kCall;
+      values += ")";
     }
     add(from, "WITH _entente_rows(" + names + ") AS (");
     add(to, ") SELECT " + values + " FROM _entente_rows WHERE true");

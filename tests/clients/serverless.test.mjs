@@ -80,9 +80,9 @@ describe('serverless', () => {
 
   test('an integer primary key numbers itself', async () => {
     const { lastInsertRowid } = await here.run("INSERT INTO numbered (t) VALUES ('a')")
-    assert.equal(lastInsertRowid, 1)
-    assert.deepEqual(await here.get("INSERT INTO numbered (t) VALUES ('b') RETURNING *"), { id: 2, t: 'b' })
-    await until(() => there.get('SELECT t FROM numbered WHERE id = 2'), 'it at virginia')
+    const { id } = await here.get("INSERT INTO numbered (t) VALUES ('b') RETURNING *")
+    assert.ok(lastInsertRowid < id && Number.isSafeInteger(id))
+    await until(() => there.get(`SELECT t FROM numbered WHERE id = ${id}`), 'it at virginia')
   })
 
   test('many rows stream, and a reader that stops early holds up nothing', async () => {

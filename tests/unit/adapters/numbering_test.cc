@@ -60,7 +60,7 @@ class Plain {
   sqlite3* db_ = nullptr;
 };
 
-constexpr uint64_t kNow = 1'800'000'000'000;  // in 2027
+constexpr uint64_t kNow = 1'800'000'000'000;     // in 2027
 constexpr int64_t kNumbered = int64_t{1} << 40;  // all that nobody named are above it
 
 // Which numbers were made is the only difference to plain SQLite: they become their order.
