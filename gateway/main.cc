@@ -1,12 +1,15 @@
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <string_view>
 
 #include "gateway/commands/check.h"
 #include "gateway/commands/conflicts.h"
 #include "gateway/commands/handler_check.h"
+#include "gateway/commands/line_editor.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/serve.h"
+#include "gateway/commands/sql_shell.h"
 #include "gateway/commands/status.h"
 #include "gateway/handlers/handler_host.h"
 
@@ -118,6 +121,18 @@ class HandlerCheck {
   entente::HandlerCheckOptions options_;
 };
 
+std::filesystem::path sql_history() {
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home != nullptr ? home : ".") / ".entente_sql_history";
+}
+
+int run_sql_shell(const entente::SqlShellOptions& options) {
+  entente::LineEditor editor(sql_history());
+  const entente::LineSource source{[&](const std::string& prompt) { return editor.line(prompt); },
+                                   editor.interactive()};
+  return entente::sql_shell(options, source, std::cout, std::cerr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -151,6 +166,12 @@ int main(int argc, char** argv) {
   add_url_option(status_command, url);
   add_output_option(status_command, format_name);
 
+  entente::SqlShellOptions sql;
+  CLI::App* sql_command = app.add_subcommand("sql", "a shell: SQL at a datacenter");
+  sql_command->add_option("-c,--command", sql.command, "run this and end")->type_name("SQL");
+  add_url_option(sql_command, url);
+  add_output_option(sql_command, format_name);
+
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
 
@@ -166,6 +187,11 @@ int main(int argc, char** argv) {
     auto topology = entente::read_topology_file(file);
     entente::load_handlers(topology);
     return entente::check(topology, format, std::cout, std::cerr);
+  }
+  if (*sql_command) {
+    sql.url = url;
+    sql.format = format;
+    return run_sql_shell(sql);
   }
   if (conflicts) return conflicts.run(url, format);
   if (handler_check) return handler_check.run(format);

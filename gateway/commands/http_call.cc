@@ -84,7 +84,9 @@ Result<HttpAnswer> call(const Endpoint& endpoint, http::request<http::string_bod
   if (!error) error = connection.send(request);
   if (!error) error = connection.receive(parser);
   if (error) return fail(Code::kTimeout, error.message());
-  return HttpAnswer{parser.get().result_int(), std::move(parser.get().body())};
+  const auto session = parser.get()["Entente-Session"];
+  return HttpAnswer{parser.get().result_int(), std::move(parser.get().body()),
+                    std::string(session)};
 }
 
 }  // namespace
@@ -107,8 +109,9 @@ Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,
 }
 
 Result<HttpAnswer> http_post(const Endpoint& endpoint, const std::string& path, std::string json,
-                             std::chrono::milliseconds timeout) {
+                             std::chrono::milliseconds timeout, const std::string& session) {
   http::request<http::string_body> request(http::verb::post, path, 11, std::move(json));
+  if (!session.empty()) request.set("Entente-Session", session);
   request.set(http::field::content_type, "application/json");
   request.prepare_payload();
   return call(endpoint, std::move(request), timeout);

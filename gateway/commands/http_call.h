@@ -11,6 +11,7 @@ namespace entente {
 struct HttpAnswer {
   unsigned status = 0;
   std::string body;
+  std::string session;  // Entente-Session
 };
 
 // `http://host:port`, with or without a slash behind it.
@@ -20,7 +21,8 @@ Result<Endpoint> parse_url(std::string_view url);
 // MiB.
 Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,
                             std::chrono::milliseconds timeout);
+// `session`: what the answer must contain at least, as an earlier one said; "": anything.
 Result<HttpAnswer> http_post(const Endpoint& endpoint, const std::string& path, std::string json,
-                             std::chrono::milliseconds timeout);
+                             std::chrono::milliseconds timeout, const std::string& session = "");
 
 }  // namespace entente

@@ -6,6 +6,7 @@
 #include "gateway/server/json.h"
 #include "gateway/server/problem.h"
 #include "gateway/server/store_calls.h"
+#include "topology/scalars.h"
 
 namespace entente {
 namespace {
@@ -157,6 +158,11 @@ Task<Response> get_topology(const Site& site) {
   out.member("kind", to_string(site.config.topology.kind)).key("datacenters").begin_array();
   for (const auto& datacenter : site.config.datacenters) out.string(datacenter.name);
   out.end_array();
+  out.key("clients").begin_object();
+  for (const auto& datacenter : site.config.datacenters) {
+    out.member(datacenter.name, format_endpoint(datacenter.clients));
+  }
+  out.end_object();
   write_links(out, site.graph);
   write_upstreams(out, site, view);
   out.end_object();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/unit/gateway/server/http_client.h"
 #include "tests/unit/gateway/server/served.h"
 #include "tests/unit/gateway/server/tiny_sql.h"
@@ -231,6 +233,22 @@ TEST_F(ImpatientHranaApiTest, IdleStreamExpiresAndItsTransactionIsRolledBack) {
   EXPECT_TRUE(contains(late.body, "TRANSACTION_TIMEOUT") || contains(late.body, "STREAM_EXPIRED"))
       << late.body;
   EXPECT_FALSE(wrote("WRITE 3"));
+}
+
+// The younger of two idle streams has expired, so the older one has, too.
+TEST_F(ImpatientHranaApiTest, IdleStreamWithNothingToLoseGoesOn) {
+  HttpClient::Reply lost;
+  std::string nothing_to_lose;
+  for (auto wait = std::chrono::milliseconds(100); lost.status != 400; wait *= 2) {
+    ASSERT_LT(wait, std::chrono::seconds(10));
+    nothing_to_lose = baton_of(post(execute("SELECT")));
+    const auto stored = baton_of(post(R"({"type":"store_sql","sql_id":1,"sql":"SELECT"})"));
+    std::this_thread::sleep_for(wait);
+    lost = post(execute("SELECT"), stored);
+  }
+  EXPECT_TRUE(contains(lost.body, "STREAM_EXPIRED")) << lost.body;
+  const auto goes_on = post(execute("SELECT"), nothing_to_lose);
+  EXPECT_TRUE(contains(goes_on.body, R"("value":"1")")) << goes_on.body;
 }
 
 TEST_F(HranaApiTest, TransactionThatTimedOutRefusesStatementsUntilItIsEnded) {
