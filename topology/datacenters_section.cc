@@ -87,11 +87,12 @@ void check_key_slots(const std::vector<Datacenter>& datacenters,
   std::map<int, std::string> taken;
   for (const auto& dc : datacenters) taken.emplace(dc.key_slot, dc.name);
   int free = 0;
-  while (taken.contains(free)) ++free;
   for (size_t i = 0; i < datacenters.size(); ++i) {
     const auto& dc = datacenters[i];
-    const std::string& owner = taken.at(dc.key_slot);
+    const std::string owner = taken.at(dc.key_slot);
     if (owner == dc.name) continue;
+    while (taken.contains(free)) ++free;
+    taken.emplace(free, dc.name);  // the next problem names another
     problems.add(places[i],
                  dc.name + " and " + owner + " both have key slot " + std::to_string(dc.key_slot) +
                      ", and would give the same keys to different rows: give " + dc.name +

@@ -18,6 +18,19 @@ std::string nested(int levels) {
   return kMesh + "deep: " + std::string(levels, '[') + std::string(levels, ']') + "\n";
 }
 
+TEST(KeySlots, EachThatIsTakenGetsAFreeOneOfItsOwn) {
+  std::string yaml = kHead;
+  for (const std::string name : {"a", "b", "c"}) {
+    const auto port = std::to_string(name[0] * 2);
+    yaml += "  " + name + ": {peers: 'ws://127.0.0.1:" + port +
+            "', clients: '127.0.0.1:" + std::to_string(name[0] * 2 + 1) + "', key_slot: 0}\n";
+  }
+  const auto found = load(yaml).problems;
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].did_you_mean, "key_slot: 1");
+  EXPECT_EQ(found[1].did_you_mean, "key_slot: 2");
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Yaml, BadFile,
     testing::Values(
