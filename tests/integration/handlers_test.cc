@@ -79,7 +79,8 @@ TEST_F(FailingHandler, LeavesAnOpenConflictAlarmsAndIsAskedAgainWhenItIsRepaired
   const int amber = cluster_.port("amber"), birch = cluster_.port("birch");
   link.set_up(false);
   put(amber, "1", "70");
-  put(birch, "1", "50");  // the newer, and what SQL shows while nobody decides
+  std::this_thread::sleep_for(5ms);  // in one millisecond, counters decide which is the newer
+  put(birch, "1", "50");             // this one, and what SQL shows while nobody decides
   link.set_up(true);
 
   for (const int port : {amber, birch}) {
