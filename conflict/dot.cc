@@ -1,16 +1,11 @@
 #include "conflict/dot.h"
 
+#include "conflict/hex.h"
+
 namespace entente {
 
 std::string to_hex(const Origin& o) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(32);
-  for (const uint8_t byte : o.id) {
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 15]);
-  }
-  return text;
+  return to_hex(std::string_view(reinterpret_cast<const char*>(o.id.data()), o.id.size()));
 }
 
 std::string to_string(const Dot& d) { return to_hex(d.origin) + ":" + std::to_string(d.seq); }

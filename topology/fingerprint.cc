@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "conflict/handler.h"
+#include "conflict/hex.h"
 #include "topology/graph.h"
 
 namespace entente {
@@ -23,12 +24,7 @@ class Canonical {
     const XXH128_hash_t digest = XXH3_128bits(text_.data(), text_.size());
     XXH128_canonical_t bytes;
     XXH128_canonicalFromHash(&bytes, digest);
-    std::string out;
-    for (const unsigned char byte : bytes.digest) {
-      out += "0123456789abcdef"[byte >> 4];
-      out += "0123456789abcdef"[byte & 15];
-    }
-    return out;
+    return to_hex({reinterpret_cast<const char*>(bytes.digest), sizeof bytes.digest});
   }
 
  private:

@@ -56,6 +56,10 @@ std::optional<ConflictEntry> open_entry(const Contents& contents, const Conflict
   return entry;
 }
 
+tl::unexpected<Error> no_sql() {
+  return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
+}
+
 }  // namespace
 
 Result<void> MemoryReader::begin() {
@@ -66,10 +70,6 @@ Result<void> MemoryReader::begin() {
 
 Result<VersionVector> MemoryReader::applied() {
   return with([](const Contents& c) { return entente::applied(c); });
-}
-
-tl::unexpected<Error> no_sql() {
-  return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
 }
 
 Result<StatementResult> MemoryReader::execute(const Statement&) { return no_sql(); }

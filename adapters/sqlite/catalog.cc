@@ -309,9 +309,9 @@ Result<std::vector<UniqueKey>> read_unique(Connection& db, const Table& t) {
   return out;
 }
 
-// Numbers its columns as the preupdate hook does: by storage, where virtual columns have no place.
-// Finds out whether the key has a default, which is followed then.
-Result<void> number_columns(Connection& db, Table& t, bool without_rowid) {
+// What SQLite says of its columns. The preupdate hook numbers them by storage, where virtual
+// columns have no place.
+Result<void> read_columns(Connection& db, Table& t, bool without_rowid) {
   auto q = db.prepare("SELECT name, hidden, dflt_value IS NOT NULL FROM pragma_table_xinfo(?1)");
   if (!q) return tl::unexpected(q.error());
   q->bind(1, Text{t.def.name});
@@ -321,13 +321,20 @@ Result<void> number_columns(Connection& db, Table& t, bool without_rowid) {
     for (auto& c : t.columns) {
       if (c.name != q->bytes(0)) continue;
       c.hook_index = index;
-      if (c.key_part > 0 && q->integer(2) != 0 && !t.rowid_key) t.numbers_key = false;
+      c.has_default = q->integer(2) != 0;
     }
     constexpr int64_t kVirtual = 2;
     if (without_rowid || q->integer(1) != kVirtual) ++index;
   }
   if (!row) return tl::unexpected(row.error());
   return {};
+}
+
+// A rowid, which has no default, or a number that SQLite would leave NULL.
+bool numbers_key(const Table& t) {
+  const Column& first = t.columns[t.key.front()];
+  const bool number = first.affinity == Affinity::kInteger || first.affinity == Affinity::kNumeric;
+  return t.rowid_key || (t.key.size() == 1 && t.nullable_key && number && !first.has_default);
 }
 
 }  // namespace
@@ -437,7 +444,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   t->rowid_key = !shape->without_rowid && key_index->empty();
   t->plain_key = true;
   for (const auto& c : def.columns) {
-    Column column{c.name, 0, 0, c.affinity, c.key_part, 0};
+    Column column{c.name, 0, 0, false, c.affinity, c.key_part, 0};
     const auto at = std::find(column_ids.begin(), column_ids.end(), c.name);
     column.id = static_cast<uint32_t>(at - column_ids.begin());
     const std::string& group = t->layout.group_of(c.name).name;
@@ -467,12 +474,10 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   full.string(def.name);
   for (const size_t i : t->by_name) full.string(t->columns[i].name);
   t->full_shape = full.take();
-  const Affinity affinity = t->columns[t->key.front()].affinity;
-  const bool number = affinity == Affinity::kInteger || affinity == Affinity::kNumeric;
-  t->numbers_key = t->rowid_key || (t->key.size() == 1 && t->nullable_key && number);
-  if (auto done = number_columns(db, *t, shape->without_rowid); !done) {
+  if (auto done = read_columns(db, *t, shape->without_rowid); !done) {
     return tl::unexpected(done.error());
   }
+  t->numbers_key = numbers_key(*t);
   write_sql(*t);
   auto unique = read_unique(db, *t);
   if (!unique) return tl::unexpected(unique.error());

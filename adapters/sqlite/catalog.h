@@ -19,6 +19,7 @@ struct Column {
   std::string name;
   uint32_t id = 0;     // local, never reused in its table
   int hook_index = 0;  // what the preupdate hook calls it
+  bool has_default = false;
   Affinity affinity = Affinity::kBlob;
   uint16_t key_part = 0;
   size_t group = 0;  // index into layout.groups; 0 for key columns

@@ -101,9 +101,8 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
   }
   if (compiled.kind != StatementKind::kOther) return compiled;
   compiled.may_fail_halfway = contains(words, "FAIL");
-  const std::string numbered =
-      world_ == nullptr ? std::string(sql) : with_numbered_keys(sql, **world_);
-  auto stmt = compile_one(numbered, mode_);
+  const bool inserts = world_ != nullptr && contains(words, "INTO");
+  auto stmt = compile_one(inserts ? with_numbered_keys(sql, **world_) : compiled.sql, mode_);
   if (!stmt) return tl::unexpected(stmt.error());
   compiled.stmt = std::move(*stmt);
   compiled.reads_only = sqlite3_stmt_readonly(compiled.stmt.get()) != 0;

@@ -101,10 +101,8 @@ Error Committer::group_lost(const Error& why) const {
 
 Result<Committed> Committer::run_one(const ClientTransaction& work) {
   sqlite3_set_last_insert_rowid(db_.get(), 0);
-  const auto world = state_.world;
-  const uint64_t epoch = state_.epoch;
-  const ExtrasByTable extras = state_.extras;
-  capture_.start(*world, options_.transaction_bytes);
+  const SchemaState schema(state_);
+  capture_.start(*schema.world, options_.transaction_bytes);
   SqliteWriteSession session(side_);
   capture_.on();
   auto done = work(session);
@@ -116,10 +114,8 @@ Result<Committed> Committer::run_one(const ClientTransaction& work) {
     result = finish(session);
   }
   if (!result) {
-    if (state_.world != world) schema_changed();
-    state_.world = world;
-    state_.epoch = epoch;
-    state_.extras = extras;
+    if (state_.world != schema.world) schema_changed();
+    schema.restore(state_);
   }
   return result;
 }

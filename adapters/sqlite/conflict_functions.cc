@@ -4,27 +4,18 @@
 
 #include "adapters/sqlite/capture.h"
 #include "adapters/sqlite/row_reading.h"
+#include "conflict/hex.h"
 
 namespace entente::sqlite {
 namespace {
 
 using Json = nlohmann::json;
 
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
-}
-
 Json to_json(const Value& v) {
   if (const auto* n = std::get_if<int64_t>(&v)) return *n;
   if (const auto* d = std::get_if<double>(&v)) return *d;
   if (const auto* text = std::get_if<std::string>(&v)) return *text;
-  if (const auto* blob = std::get_if<Blob>(&v)) return Json{{"hex", hex(blob->bytes)}};
+  if (const auto* blob = std::get_if<Blob>(&v)) return Json{{"hex", to_hex(blob->bytes)}};
   return nullptr;
 }
 

@@ -99,25 +99,30 @@ StatementKind kind_of(const std::vector<std::string>& words) {
 }
 
 // SAVEPOINT x; RELEASE [SAVEPOINT] x; ROLLBACK [TRANSACTION] TO [SAVEPOINT] x.
-std::optional<SavepointControl> savepoint_of(std::vector<std::string> words) {
+std::optional<SavepointControl> savepoint_of(const std::vector<std::string>& words) {
   using Kind = SavepointControl::Kind;
-  std::erase(words, ";");
-  if (words.size() < 2 || words.size() > 5) return std::nullopt;
-  size_t i = 0;
-  const auto take = [&](std::string_view word) { return words[i] == word && ++i < words.size(); };
+  size_t i = 0, end = words.size();
+  while (i < end && words[i] == ";") ++i;
+  while (i < end && words[end - 1] == ";") --end;
+  // Goes on only to a word that follows.
+  const auto take = [&](std::string_view word) {
+    const bool taken = i + 1 < end && words[i] == word;
+    i += taken;
+    return taken;
+  };
   SavepointControl out;
   if (take("RELEASE")) {
     out.kind = Kind::kRelease;
-    if (i + 1 < words.size()) take("SAVEPOINT");
+    take("SAVEPOINT");
   } else if (take("ROLLBACK")) {
     out.kind = Kind::kRollbackTo;
     take("TRANSACTION");
     if (!take("TO")) return std::nullopt;
-    if (i + 1 < words.size()) take("SAVEPOINT");
+    take("SAVEPOINT");
   } else if (!take("SAVEPOINT")) {
     return std::nullopt;
   }
-  if (i + 1 != words.size()) return std::nullopt;
+  if (i + 1 != end) return std::nullopt;
   out.name = lower(unquoted(words[i]));
   return out;
 }

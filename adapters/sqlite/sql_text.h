@@ -33,7 +33,7 @@ struct SavepointControl {
   enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;
   std::string name;  // in lower case
 };
-std::optional<SavepointControl> savepoint_of(std::vector<std::string> words);
+std::optional<SavepointControl> savepoint_of(const std::vector<std::string>& words);
 
 // CREATE TABLE … AS SELECT, CREATE TEMP TABLE.
 bool creates_from_select(const std::vector<std::string>& words);

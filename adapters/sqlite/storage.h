@@ -37,6 +37,21 @@ struct FileState {
   VersionVector promised;
 };
 
+// What a schema change changes of it, to go back to.
+struct SchemaState {
+  explicit SchemaState(const FileState& now)
+      : world(now.world), epoch(now.epoch), extras(now.extras) {}
+  void restore(FileState& state) const {
+    state.world = world;
+    state.epoch = epoch;
+    state.extras = extras;
+  }
+
+  std::shared_ptr<const World> world;
+  uint64_t epoch;
+  ExtrasByTable extras;
+};
+
 // The gateway's own tables, all `_entente_*`. Formats in README.md.
 // Threads: the connection's. Transactions: the caller's.
 class Storage {

@@ -18,6 +18,9 @@ Error transaction_control() {
           "transaction_control"};
 }
 
+// What a client calls a savepoint could be a name of ours.
+std::string numbered(size_t depth) { return "_entente_client_" + std::to_string(depth); }
+
 }  // namespace
 
 Result<void> SqliteWriteSession::open_savepoint() {
@@ -61,9 +64,7 @@ Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) 
   }
 }
 
-// ---- Savepoints of the client: numbered, so that their names cannot be ours ---------------------
-
-std::string numbered(size_t depth) { return "_entente_client_" + std::to_string(depth); }
+// ---- Savepoints of the client ------------------------------------------------------------------
 
 Result<void> SqliteWriteSession::control_savepoint(const SavepointControl& control) {
   if (control.kind == SavepointControl::Kind::kOpen) return set_savepoint(control.name);
@@ -74,11 +75,11 @@ Result<void> SqliteWriteSession::control_savepoint(const SavepointControl& contr
   }
   const auto depth = static_cast<size_t>(savepoints_.rend() - found) - 1;
   if (control.kind == SavepointControl::Kind::kRelease) {
-    savepoints_.resize(depth);
+    savepoints_.erase(savepoints_.begin() + static_cast<ptrdiff_t>(depth), savepoints_.end());
     return side_.db.exec("RELEASE " + numbered(depth));
   }
   auto done = side_.db.exec("ROLLBACK TO " + numbered(depth));
-  savepoints_.resize(depth + 1);
+  savepoints_.erase(savepoints_.begin() + static_cast<ptrdiff_t>(depth) + 1, savepoints_.end());
   if (done) return_to(savepoints_.back());
   return done;
 }
@@ -86,8 +87,8 @@ Result<void> SqliteWriteSession::control_savepoint(const SavepointControl& contr
 Result<void> SqliteWriteSession::set_savepoint(const std::string& name) {
   if (auto done = open_savepoint(); !done) return done;
   if (auto done = side_.db.exec("SAVEPOINT " + numbered(savepoints_.size())); !done) return done;
-  savepoints_.push_back({name, side_.capture.mark(), side_.state.world, side_.state.epoch,
-                         side_.state.extras, schema_.size(), doom_});
+  savepoints_.push_back(
+      {name, side_.capture.mark(), SchemaState(side_.state), schema_.size(), doom_});
   return {};
 }
 
@@ -96,10 +97,8 @@ void SqliteWriteSession::return_to(const ClientSavepoint& savepoint) {
   doom_ = savepoint.doom;
   if (schema_.size() == savepoint.schema_changes) return;
   schema_.resize(savepoint.schema_changes);
-  side_.state.world = savepoint.world;
-  side_.state.epoch = savepoint.epoch;
-  side_.state.extras = savepoint.extras;
-  side_.capture.world_changed(*savepoint.world);
+  savepoint.schema.restore(side_.state);
+  side_.capture.world_changed(*side_.state.world);
   side_.sql.clear();
   side_.rows.forget();
 }
@@ -186,11 +185,11 @@ Result<void> SqliteWriteSession::change_schema(const std::string& sql) {
   }
   if (auto done = open_savepoint(); !done) return done;
   if (auto done = side_.db.exec("SAVEPOINT _entente_schema"); !done) return done;
-  const auto world = side_.state.world;
+  const SchemaState before(side_.state);
   auto done = run_schema(sql);
   if (!done) {
     side_.db.exec("ROLLBACK TO _entente_schema");
-    side_.state.world = world;
+    before.restore(side_.state);
   }
   side_.db.exec("RELEASE _entente_schema");
   side_.capture.world_changed(*side_.state.world);

@@ -50,9 +50,7 @@ class SqliteWriteSession final : public WriteSession {
   struct ClientSavepoint {
     std::string name;
     Capture::Mark captured;
-    std::shared_ptr<const World> world;
-    uint64_t epoch = 0;
-    ExtrasByTable extras;
+    SchemaState schema;
     size_t schema_changes = 0;
     std::optional<Error> doom;
   };

@@ -68,11 +68,6 @@ int ask(const Where& where, const Call& call, const Show& show) {
 
 // ---- Its pieces as text ------------------------------------------------------------------------
 
-std::string text_of(const Json& object, std::string_view key) {
-  const Json* member = object.find(key);
-  return member != nullptr && member->string() != nullptr ? *member->string() : "";
-}
-
 std::string number_of(const Json& object, std::string_view key) {
   const Json* member = object.find(key);
   return member != nullptr && member->integer() != nullptr ? std::to_string(*member->integer())

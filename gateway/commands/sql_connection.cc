@@ -10,11 +10,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kTimeout = 60s;
 
-std::string string_of(const Json& object, std::string_view name) {
-  const Json* member = object.find(name);
-  return member != nullptr && member->string() != nullptr ? *member->string() : "";
-}
-
 const Json::Array& array_of(const Json* json) {
   static const Json::Array kNone;
   return json != nullptr && json->array() != nullptr ? *json->array() : kNone;
@@ -26,13 +21,13 @@ Error not_a_gateway(unsigned status) {
 }
 
 Error told(const Json& error) {
-  return {Code::kSql, string_of(error, "message"), string_of(error, "code")};
+  return {Code::kSql, text_of(error, "message"), text_of(error, "code")};
 }
 
 SqlConnection::Answer answer_of(const Json& result) {
   SqlConnection::Answer answer;
   for (const auto& column : array_of(result.find("cols"))) {
-    answer.columns.push_back(string_of(column, "name"));
+    answer.columns.push_back(text_of(column, "name"));
   }
   for (const auto& row : array_of(result.find("rows"))) answer.rows.push_back(array_of(&row));
   const Json* changed = result.find("affected_row_count");
@@ -74,13 +69,13 @@ Result<SqlConnection::Answer> SqlConnection::execute(const std::string& sql) {
   const auto json = parse_json(reply->body);
   if (!json) return tl::unexpected(not_a_gateway(reply->status));
   if (reply->status != 200) {
-    const auto detail = string_of(*json, "detail");
-    if (!detail.empty()) return fail(Code::kSql, detail, string_of(*json, "code"));
+    const auto detail = text_of(*json, "detail");
+    if (!detail.empty()) return fail(Code::kSql, detail, text_of(*json, "code"));
     return tl::unexpected(told(*json));
   }
   const auto& results = array_of(json->find("results"));
   if (results.size() != 2) return tl::unexpected(not_a_gateway(reply->status));
-  if (const auto baton = string_of(*json, "baton"); !baton.empty()) baton_ = baton;
+  if (const auto baton = text_of(*json, "baton"); !baton.empty()) baton_ = baton;
   const Json* autocommit = results[1].find("response");
   autocommit = autocommit != nullptr ? autocommit->find("is_autocommit") : nullptr;
   in_transaction_ =
@@ -100,7 +95,7 @@ Result<std::vector<std::pair<std::string, std::string>>> SqlConnection::datacent
   if (clients == nullptr || clients->object() == nullptr) {
     return tl::unexpected(not_a_gateway(reply->status));
   }
-  const auto here = string_of(*json, "dc");
+  const auto here = text_of(*json, "dc");
   std::vector<std::pair<std::string, std::string>> out;
   for (const auto& [dc, address] : *clients->object()) {
     const std::pair entry(dc, address.string() != nullptr ? *address.string() : "");

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "conflict/hex.h"
 #include "gateway/commands/sql_connection.h"
 #include "gateway/server/base64.h"
 #include "gateway/server/sql_text.h"
@@ -55,23 +56,13 @@ Cell cell_of(const Json& value) {
   return {name, number.take()};
 }
 
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
-}
-
 std::string shown(const Cell& cell) {
   if (cell.type == "null") return "NULL";
-  return cell.type == "blob" ? "x'" + hex(cell.text) + "'" : printable(cell.text);
+  return cell.type == "blob" ? "x'" + to_hex(cell.text) + "'" : printable(cell.text);
 }
 
 std::string csv(const Cell& cell) {
-  std::string text = cell.type == "blob" ? hex(cell.text) : cell.text;
+  std::string text = cell.type == "blob" ? to_hex(cell.text) : cell.text;
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);

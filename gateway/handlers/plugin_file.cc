@@ -12,6 +12,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "conflict/hex.h"
+
 namespace entente {
 namespace {
 
@@ -76,13 +78,7 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t largest)
 std::string sha256_hex(std::string_view bytes) {
   std::array<unsigned char, 32> digest{};
   EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char byte : digest) {
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 Result<PluginFile> PluginFile::read(const std::filesystem::path& path,

@@ -76,37 +76,42 @@ Task<Response> text(int status, std::string body) {
 
 // ---- Streams -----------------------------------------------------------------------------------
 
-Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const Json& body) {
-  const Json* baton = body.find("baton");
-  const auto expired = baton != nullptr && baton->string() != nullptr
-                           ? expired_.find(*baton->string())
-                           : expired_.end();
-  const bool goes_on = expired != expired_.end() && expired->second.lost_nothing;
-  if (goes_on) expired_.erase(expired);
-  if (baton == nullptr || baton->is_null() || goes_on) {
-    if (counts_.streams >= site_.config.limits.streams) return tl::unexpected(too_many_streams());
-    return std::make_unique<Conversation>(site_, counts_);
+Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::open() {
+  if (auto admitted = admit_stream(site_, counts_); !admitted) {
+    return tl::unexpected(admitted.error());
   }
-  if (baton->string() == nullptr) return hrana_malformed("\"baton\" must be a text or null");
-  if (const auto at = resting_.find(*baton->string()); at != resting_.end()) {
+  return std::make_unique<Conversation>(site_, counts_);
+}
+
+Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const Json& body) {
+  const Json* json = body.find("baton");
+  if (json == nullptr || json->is_null()) return open();
+  const std::string* baton = json->string();
+  if (baton == nullptr) return hrana_malformed("\"baton\" must be a text or null");
+  if (const auto at = resting_.find(*baton); at != resting_.end()) {
     auto conversation = std::move(at->second.conversation);
     resting_.erase(at);
     return conversation;
   }
-  if (expired != expired_.end()) {
+  const auto expired = expired_.find(*baton);
+  if (expired == expired_.end()) {
+    return hrana_malformed("this baton was used already or never given");
+  }
+  if (!expired->second.lost_nothing) {
     return fail(
         Code::kTimeout,
         "the stream was idle for too long and is closed; what was open in it is rolled back",
         "STREAM_EXPIRED");
   }
-  return hrana_malformed("this baton was used already or never given");
+  expired_.erase(expired);
+  return open();
 }
 
 Result<std::string> HranaApi::rest(std::unique_ptr<Conversation> conversation) {
   auto baton = random_baton();
   if (!baton) return baton;
   resting_[*baton] = {std::move(conversation), Clock::now() + site_.config.limits.stream_timeout};
-  return baton;
+  return '"' + *baton + '"';  // base64 needs no escapes
 }
 
 void HranaApi::remember_expired(std::string baton, bool lost_nothing, Clock::time_point now) {
@@ -152,9 +157,7 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
   results.begin_array();
   bool closed = false;
   for (const auto& request : *requests->array()) {
-    const Json* type_json = request.find("type");
-    const std::string type =
-        type_json != nullptr && type_json->string() != nullptr ? *type_json->string() : "";
+    const std::string type = text_of(request, "type");
     HranaAnswer answer = hrana_malformed("the stream was closed by an earlier request");
     if (!closed) {
       auto job = read_hrana_job(type, request, conversation->texts);
@@ -170,17 +173,11 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
   }
   results.end_array();
   Response response;
-  if (!stream.seen().empty()) response.session = session_token(stream.seen());
-  const auto baton = closed ? HranaAnswer("null") : rest_as_json(std::move(conversation));
+  response.session = stream.session();
+  const auto baton = closed ? HranaAnswer("null") : rest(std::move(conversation));
   if (!baton) co_return json_error(503, baton.error());
   response.body = "{\"baton\":" + *baton + ",\"base_url\":null,\"results\":" + results.take() + "}";
   co_return response;
-}
-
-Result<std::string> HranaApi::rest_as_json(std::unique_ptr<Conversation> conversation) {
-  auto baton = rest(std::move(conversation));
-  if (!baton) return baton;
-  return '"' + *baton + '"';  // base64 needs no escapes
 }
 
 Task<Response> HranaApi::cursor(RoutedRequest routed) {
@@ -197,8 +194,8 @@ Task<Response> HranaApi::cursor(RoutedRequest routed) {
   if (!entries) co_return refusal(entries.error());
   Response response;
   response.content_type = "text/plain";  // as sqld says; each line is a JSON document
-  response.session = session_token(conversation->stream.seen());
-  const auto baton = rest_as_json(std::move(conversation));
+  response.session = conversation->stream.session();
+  const auto baton = rest(std::move(conversation));
   if (!baton) co_return json_error(503, baton.error());
   response.body = "{\"baton\":" + *baton + ",\"base_url\":null}\n";
   for (const auto& entry : *entries) response.body += entry + "\n";
@@ -209,15 +206,16 @@ Task<Response> HranaApi::cursor(RoutedRequest routed) {
 Task<Response> HranaApi::alone(RoutedRequest routed, std::string type) {
   auto body = parse_json(routed.request.body);
   if (!body) co_return protocol_error(body.error());
-  if (counts_.streams >= site_.config.limits.streams) co_return refusal(too_many_streams());
-  Conversation conversation(site_, counts_);
+  const auto opened = open();
+  if (!opened) co_return refusal(opened.error());
+  Conversation& conversation = **opened;
   auto job = read_hrana_job(type, *body, conversation.texts);
   if (!job) co_return refusal(job.error());
   Task<HranaAnswer> running = run_hrana_job(site_, conversation.stream, std::move(*job));
   const auto answer = co_await running;
   if (!answer) co_return refusal(answer.error());
   Response response;
-  response.session = session_token(conversation.stream.seen());
+  response.session = conversation.stream.session();
   response.body = "{" + *answer + "}";
   co_return response;
 }

@@ -50,11 +50,11 @@ class HranaApi {
   Task<Response> web_socket(RoutedRequest routed);
   Task<void> serve(WebSocket& web_socket);
   static Response refusal(const Error& error);
+  Result<std::unique_ptr<Conversation>> open();
   Result<std::unique_ptr<Conversation>> conversation_of(const Json& body);
-  // Puts the stream to rest and returns the baton that wakes it; an error if there is no
+  // Puts the stream to rest and returns the baton that wakes it, as JSON; an error if there is no
   // randomness.
   Result<std::string> rest(std::unique_ptr<Conversation> conversation);
-  Result<std::string> rest_as_json(std::unique_ptr<Conversation> conversation);
   void remember_expired(std::string baton, bool lost_nothing, Clock::time_point now);
 
   const Site& site_;

@@ -19,11 +19,6 @@ Result<int64_t> number(const Json& json, std::string_view name) {
   return hrana_malformed("\"" + std::string(name) + "\" must be an integer");
 }
 
-std::string type_of(const Json& json) {
-  const Json* type = json.find("type");
-  return type != nullptr && type->string() != nullptr ? *type->string() : "";
-}
-
 std::string ok_message(int64_t request_id, const std::string& type, const std::string& members) {
   return R"({"type":"response_ok","request_id":)" + std::to_string(request_id) +
          R"(,"response":{"type":")" + type + '"' + (members.empty() ? "" : "," + members) + "}}";
@@ -109,7 +104,7 @@ Task<HranaSocket::Obedience> HranaSocket::take(std::string text) {
   if (!message) {
     co_return tl::unexpected(Violation{WebSocket::Close::kBadText, message.error().text});
   }
-  const auto type = type_of(*message);
+  const auto type = text_of(*message, "type");
   if (type == "hello") {
     Task<Obedience> greeting = take_hello();
     co_return co_await greeting;
@@ -138,7 +133,7 @@ Task<HranaSocket::Obedience> HranaSocket::take_request(const Json& message) {
     co_return tl::unexpected(
         Violation{WebSocket::Close::kPolicy, "a request needs \"request_id\" and \"request\""});
   }
-  const auto type = type_of(*request);
+  const auto type = text_of(*request, "type");
   const auto begun = begin(*request_id, type, *request);
   if (begun && !*begun) co_return Obedience{};
   HranaAnswer now = std::string();
@@ -186,7 +181,9 @@ Result<bool> HranaSocket::open_stream(const Json& request) {
   if (streams_.contains(*id)) {
     return hrana_malformed("stream " + std::to_string(*id) + " is open already");
   }
-  if (counts_.streams >= site_.config.limits.streams) return tl::unexpected(too_many_streams());
+  if (auto admitted = admit_stream(site_, counts_); !admitted) {
+    return tl::unexpected(admitted.error());
+  }
   streams_[*id] = std::make_shared<Stream>(site_, counts_);
   return true;
 }

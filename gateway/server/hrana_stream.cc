@@ -1,5 +1,6 @@
 #include "gateway/server/hrana_stream.h"
 
+#include "conflict/context.h"
 #include "gateway/server/snapshot.h"
 #include "gateway/server/sql_text.h"
 #include "gateway/server/store_calls.h"
@@ -57,9 +58,13 @@ void note_failure(const std::vector<BatchStep>& steps, const Error& error, Whole
 
 }  // namespace
 
-Error too_many_streams() {
-  return {Code::kBusy, "too many SQL streams are open; try again in a second", "TOO_MANY_STREAMS"};
+Result<void> admit_stream(const Site& site, const HranaStream::Counts& counts) {
+  if (counts.streams < site.config.limits.streams) return {};
+  return fail(Code::kBusy, "too many SQL streams are open; try again in a second",
+              "TOO_MANY_STREAMS");
 }
+
+std::string HranaStream::session() const { return seen_.empty() ? "" : session_token(seen_); }
 
 bool is_whole_transaction(const std::vector<BatchStep>& steps) {
   using Kind = BatchCondition::Kind;

@@ -49,6 +49,8 @@ class HranaStream {
   bool autocommit() const { return !transaction_ && !reading_; }
   // What its client has seen: of reads and of commits.
   const VersionVector& seen() const { return seen_; }
+  // The same as its token; "" for nothing.
+  std::string session() const;
 
  private:
   using Outcome = Result<StatementResult>;
@@ -73,8 +75,8 @@ class HranaStream {
   std::chrono::steady_clock::time_point snapshot_deadline_;
 };
 
-// limits.streams are open.
-Error too_many_streams();
+// An error when limits.streams are open.
+Result<void> admit_stream(const Site& site, const HranaStream::Counts& counts);
 
 // True for a batch that is one transaction from its first step to its last, whatever happens on the
 // way: BEGIN; steps; COMMIT, or BEGIN; steps; COMMIT if …; ROLLBACK if the COMMIT did not succeed.

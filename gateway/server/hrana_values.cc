@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kTextsMax = 150, kTextBytesMax = 5'000;
 
-const std::string* text_of(const Json& json, std::string_view name) {
+const std::string* find_text(const Json& json, std::string_view name) {
   const Json* member = json.find(name);
   return member == nullptr ? nullptr : member->string();
 }
@@ -19,7 +19,7 @@ const std::string* text_of(const Json& json, std::string_view name) {
 Result<Value> integer_value(const Json& json) {
   const Json* value = json.find("value");
   if (value != nullptr && value->integer() != nullptr) return *value->integer();
-  const auto* text = text_of(json, "value");
+  const auto* text = find_text(json, "value");
   if (text == nullptr) return hrana_malformed("an integer's \"value\" must be a text of digits");
   int64_t i = 0;
   const char* const last = text->data() + text->size();
@@ -40,7 +40,7 @@ Result<Value> float_value(const Json& json) {
 }
 
 Result<Value> blob_value(const Json& json) {
-  const auto* text = text_of(json, "base64");
+  const auto* text = find_text(json, "base64");
   if (text == nullptr) return hrana_malformed("a blob needs \"base64\"");
   auto bytes = parse_base64(*text);
   if (!bytes) return hrana_malformed(bytes.error().text);
@@ -64,7 +64,7 @@ Result<void> take_named(const Json& json, Statement& statement) {
   if (args == nullptr || args->is_null()) return {};
   if (args->array() == nullptr) return hrana_malformed("\"named_args\" must be an array");
   for (const auto& arg : *args->array()) {
-    const auto* name = text_of(arg, "name");
+    const auto* name = find_text(arg, "name");
     const Json* json_value = arg.find("value");
     if (name == nullptr || json_value == nullptr) {
       return hrana_malformed("a named argument needs \"name\" and \"value\"");
@@ -102,7 +102,7 @@ Result<void> take_step(const Json& json, size_t steps_before, BatchCondition& co
 
 Result<BatchCondition> condition_from_json(const Json& json, size_t steps_before) {
   using Kind = BatchCondition::Kind;
-  const auto* type = text_of(json, "type");
+  const auto* type = find_text(json, "type");
   const std::string_view word = type == nullptr ? std::string_view() : *type;
   BatchCondition condition;
   Result<void> ok;
@@ -184,11 +184,17 @@ Error not_utf8() {
           "UNICODE_ERROR"};
 }
 
+void write_row(JsonWriter& out, const std::vector<Value>& row, bool& utf8) {
+  out.begin_array();
+  for (const auto& value : row) write_hrana_value(out, value, utf8);
+  out.end_array();
+}
+
 std::string row_entry(const std::vector<Value>& row, bool& utf8) {
   JsonWriter out;
-  out.begin_object().member("type", "row").key("row").begin_array();
-  for (const auto& value : row) write_hrana_value(out, value, utf8);
-  return out.end_array().end_object().take();
+  out.begin_object().member("type", "row").key("row");
+  write_row(out, row, utf8);
+  return out.end_object().take();
 }
 
 std::string step_begin(size_t step, const StatementResult& result) {
@@ -263,7 +269,7 @@ bool holds(const BatchCondition& condition, const StepResults& results, bool aut
 }
 
 Result<Value> hrana_value(const Json& json) {
-  const auto* type = text_of(json, "type");
+  const auto* type = find_text(json, "type");
   const std::string_view word = type == nullptr ? std::string_view() : *type;
   if (word == "null") return Null{};
   if (word == "integer") return integer_value(json);
@@ -272,13 +278,13 @@ Result<Value> hrana_value(const Json& json) {
   if (word != "text") {
     return hrana_malformed("a value's \"type\" must be null, integer, float, text or blob");
   }
-  const auto* text = text_of(json, "value");
+  const auto* text = find_text(json, "value");
   if (text == nullptr) return hrana_malformed("a text's \"value\" must be a text");
   return *text;
 }
 
 Result<std::string> sql_from_json(const Json& json, const SqlTexts& texts) {
-  const auto* sql = text_of(json, "sql");
+  const auto* sql = find_text(json, "sql");
   const Json* id = json.find("sql_id");
   const bool has_id = id != nullptr && id->integer() != nullptr;
   if ((sql != nullptr) == has_id) {
@@ -350,11 +356,7 @@ Result<std::string> hrana_result(const StatementResult& result,
   out.begin_object().key("cols");
   write_hrana_columns(out, result.columns);
   out.key("rows").begin_array();
-  for (const auto& row : result.rows) {
-    out.begin_array();
-    for (const auto& value : row) write_hrana_value(out, value, utf8);
-    out.end_array();
-  }
+  for (const auto& row : result.rows) write_row(out, row, utf8);
   out.end_array().key("affected_row_count").unsigned_integer(result.affected);
   write_rowid(out, result);
   out.member("replication_index", replication_index).end_object();

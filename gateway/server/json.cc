@@ -214,6 +214,11 @@ const Json* Json::find(std::string_view key) const {
   return nullptr;
 }
 
+std::string text_of(const Json& json, std::string_view key) {
+  const Json* member = json.find(key);
+  return member != nullptr && member->string() != nullptr ? *member->string() : "";
+}
+
 Result<Json> parse_json(std::string& text) {
   thread_local sj::parser parser;
   text.reserve(text.size() + simdjson::SIMDJSON_PADDING);

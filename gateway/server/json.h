@@ -29,6 +29,9 @@ struct Json {
   const Json* find(std::string_view key) const;
 };
 
+// A member that is a text; "" if there is none.
+std::string text_of(const Json& json, std::string_view key);
+
 inline constexpr int kJsonDepthMax = 64;
 
 // Strict: one document, valid UTF-8, no duplicate keys, no more than kJsonDepthMax levels. The text

@@ -1,6 +1,5 @@
 #include "gateway/server/legacy_sql_api.h"
 
-#include "conflict/context.h"
 #include "gateway/server/problem.h"
 #include "gateway/server/row_json.h"
 #include "gateway/server/sql_text.h"
@@ -120,12 +119,13 @@ Response render(const StepResults& results) {
 Task<Response> run(const Site& site, HranaStream::Counts& counts, RoutedRequest routed) {
   auto statements = parse(routed.request.body);
   if (!statements) co_return error_body(statements.error());
-  if (counts.streams >= site.config.limits.streams) co_return error_body(too_many_streams());
+  const auto admitted = admit_stream(site, counts);
+  if (!admitted) co_return error_body(admitted.error());
   HranaStream stream(site, counts);
   Task<StepResults> running = stream.batch(as_transaction(std::move(*statements)));
   const auto results = co_await running;
   Response response = render(results);
-  if (!stream.seen().empty()) response.session = session_token(stream.seen());
+  response.session = stream.session();
   co_return response;
 }
 

@@ -73,11 +73,7 @@ for (const scheme of ['http', 'ws']) {
     const at = (db, find) => until(() => find(db), 'it at virginia')
 
     before(async () => {
-      gateways = await startGateways({
-        dcs: ['tokyo', 'virginia'],
-        topology: '{kind: all-to-all}',
-        schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
-      })
+      gateways = await startGateways()
       here = drizzle({ connection: { url: gateways.url('tokyo', scheme) }, schema })
       there = drizzle({ connection: { url: gateways.url('virginia', scheme) }, schema })
       folder = mkdtempSync(join(tmpdir(), 'entente-drizzle-'))

@@ -53,11 +53,7 @@ for (const scheme of ['http', 'ws']) {
     let gateways, here, there
 
     before(async () => {
-      gateways = await startGateways({
-        dcs: ['tokyo', 'virginia'],
-        topology: '{kind: all-to-all}',
-        schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
-      })
+      gateways = await startGateways()
       const connect = (dc) =>
         createKnex({
           client: Libsql,

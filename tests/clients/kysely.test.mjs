@@ -56,11 +56,7 @@ for (const scheme of ['http', 'ws']) {
     }
 
     before(async () => {
-      gateways = await startGateways({
-        dcs: ['tokyo', 'virginia'],
-        topology: '{kind: all-to-all}',
-        schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
-      })
+      gateways = await startGateways()
       here = open('tokyo')
       there = open('virginia')
       assert.deepEqual(await migrateUp({ '1_first': first }), ['1_first Success'])

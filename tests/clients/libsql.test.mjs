@@ -9,11 +9,7 @@ for (const scheme of ['http', 'ws']) {
     let gateways, here, there
 
     before(async () => {
-      gateways = await startGateways({
-        dcs: ['tokyo', 'virginia'],
-        topology: '{kind: all-to-all}',
-        schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
-      })
+      gateways = await startGateways()
       here = createClient({ url: gateways.url('tokyo', scheme) })
       there = createClient({ url: gateways.url('virginia', scheme) })
       await here.execute(

@@ -95,11 +95,7 @@ for (const scheme of ['http', 'ws']) {
     let gateways, here, there
 
     before(async () => {
-      gateways = await startGateways({
-        dcs: ['tokyo', 'virginia'],
-        topology: '{kind: all-to-all}',
-        schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
-      })
+      gateways = await startGateways()
       const connect = (dc) => new PrismaLibSql({ url: gateways.url(dc, scheme), intMode: 'bigint' })
       const leader = await connect('tokyo').connect()
       await leader.executeScript(sql)

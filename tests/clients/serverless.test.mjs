@@ -10,11 +10,7 @@ describe('serverless', () => {
   let gateways, here, there
 
   before(async () => {
-    gateways = await startGateways({
-      dcs: ['tokyo', 'virginia'],
-      topology: '{kind: all-to-all}',
-      schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
-    })
+    gateways = await startGateways()
     here = connect({ url: gateways.url('tokyo') })
     there = connect({ url: gateways.url('virginia') })
     await here.exec(`
@@ -237,12 +233,11 @@ describe('serverless', () => {
   test('a connection outlives its idle stream', async () => {
     const impatient = await startGateways({
       dcs: ['tokyo'],
-      topology: '{kind: all-to-all}',
-      schema: 'CREATE TABLE seen (id TEXT PRIMARY KEY);',
       extra: 'limits: {stream_timeout: 100ms}\n',
     })
     try {
       const connection = connect({ url: impatient.url('tokyo') })
+      await connection.exec('CREATE TABLE seen (id TEXT PRIMARY KEY)')
       await connection.run("INSERT INTO seen VALUES ('before')")
       await until(async () => {
         const metrics = await fetch(`${impatient.url('tokyo')}/metrics`)

@@ -1,29 +1,18 @@
 #include "tests/contract/database_fixture.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
+#include "tests/support/process.h"
 
 namespace entente::contract {
 namespace {
 
-struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "entente_XXXXXX").string();
-    path = mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-};
-
 Adapter sqlite_adapter() {
-  return {"sqlite", true, [] { return std::make_shared<Folder>(); },
+  return {"sqlite", true, [] { return std::make_shared<testing::TemporaryFolder>(); },
           [](const std::shared_ptr<void>& place, int n, const DatabaseOptions& options) {
-            const auto& folder = static_cast<Folder*>(place.get())->path;
+            const auto& folder = static_cast<testing::TemporaryFolder*>(place.get())->path();
             return open_sqlite(folder / ("dc" + std::to_string(n) + ".db"), options);
           }};
 }

@@ -2,28 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "adapters/sqlite/sqlite_database.h"
+#include "tests/support/process.h"
 
 namespace entente::test {
 
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "entente_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
+struct Folder : testing::TemporaryFolder {
+  std::filesystem::path operator/(const char* name) const { return path() / name; }
 };
 
 inline Origin origin_of(uint8_t n) {

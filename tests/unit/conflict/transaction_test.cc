@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "conflict/hex.h"
 #include "tests/unit/conflict/support.h"
 
 namespace entente {
@@ -184,12 +185,7 @@ TEST(Record, IsWhatTheReadmeShowsByteByByte) {
       "01"
       "0101"
       "0303416461";
-  std::string hex;
-  for (const char c : encode_record(t, {})) {
-    hex += "0123456789abcdef"[static_cast<uint8_t>(c) >> 4];
-    hex += "0123456789abcdef"[static_cast<uint8_t>(c) & 15];
-  }
-  EXPECT_EQ(hex, expected);
+  EXPECT_EQ(to_hex(encode_record(t, {})), expected);
 }
 
 TEST(Chain, ChangesWithAnyBitOfTheRecordOrOfTheChainBefore) {

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "tests/unit/gateway/server/http_client.h"
 #include "tests/unit/gateway/server/served.h"
 #include "tests/unit/gateway/server/tiny_sql.h"
@@ -47,6 +45,15 @@ class ImpatientHranaApiTest : public HranaApiTest {
       : HranaApiTest([](Limits& l) {
           l.stream_timeout = std::chrono::milliseconds(20);
           l.transaction_timeout = std::chrono::milliseconds(20);
+        }) {}
+};
+
+class LonelyHranaApiTest : public HranaApiTest {
+ protected:
+  LonelyHranaApiTest()
+      : HranaApiTest([](Limits& l) {
+          l.stream_timeout = std::chrono::milliseconds(20);
+          l.streams = 1;
         }) {}
 };
 
@@ -235,19 +242,19 @@ TEST_F(ImpatientHranaApiTest, IdleStreamExpiresAndItsTransactionIsRolledBack) {
   EXPECT_FALSE(wrote("WRITE 3"));
 }
 
-// The younger of two idle streams has expired, so the older one has, too.
-TEST_F(ImpatientHranaApiTest, IdleStreamWithNothingToLoseGoesOn) {
-  HttpClient::Reply lost;
-  std::string nothing_to_lose;
-  for (auto wait = std::chrono::milliseconds(100); lost.status != 400; wait *= 2) {
-    ASSERT_LT(wait, std::chrono::seconds(10));
-    nothing_to_lose = baton_of(post(execute("SELECT")));
-    const auto stored = baton_of(post(R"({"type":"store_sql","sql_id":1,"sql":"SELECT"})"));
-    std::this_thread::sleep_for(wait);
-    lost = post(execute("SELECT"), stored);
-  }
+// There is room for a stream again once the one that rests has expired.
+TEST_F(LonelyHranaApiTest, AStreamThatExpiredGoesOnIfItHadNothingToLose) {
+  const auto expired = [&](std::string_view request) {
+    const auto baton = baton_of(post(request));
+    while (client_.ask("POST", "/v1/execute", R"({"stmt":{"sql":"SELECT"}})").status == 503) {
+    }
+    return baton;
+  };
+  const auto lost =
+      post(execute("SELECT"), expired(R"({"type":"store_sql","sql_id":1,"sql":"SELECT"})"));
+  EXPECT_EQ(lost.status, 400);
   EXPECT_TRUE(contains(lost.body, "STREAM_EXPIRED")) << lost.body;
-  const auto goes_on = post(execute("SELECT"), nothing_to_lose);
+  const auto goes_on = post(execute("SELECT"), expired(execute("SELECT")));
   EXPECT_TRUE(contains(goes_on.body, R"("value":"1")")) << goes_on.body;
 }
 

@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "tests/support/process.h"
+#include "tests/unit/gateway/server/web_socket_client.h"
 
 namespace entente {
 namespace {
@@ -79,17 +80,8 @@ const std::string kUpgrade =
     "GET /v1/peer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-// One masked WebSocket message (mask 0), as a client sends it.
-std::string message(std::string_view payload, uint8_t opcode = 2) {
-  std::string out{static_cast<char>(0x80 | opcode)};
-  if (payload.size() < 126) {
-    out += static_cast<char>(0x80 | payload.size());
-  } else {
-    out += static_cast<char>(0x80 | 126);
-    out += static_cast<char>(payload.size() >> 8);
-    out += static_cast<char>(payload.size() & 0xff);
-  }
-  return out + std::string(4, '\0') + std::string(payload);
+std::string message(std::string_view payload, uint8_t opcode = test::WebSocketClient::kBinary) {
+  return test::masked_frame(payload, opcode);
 }
 
 class LinksTest : public ::testing::Test {

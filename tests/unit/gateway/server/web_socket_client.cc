@@ -2,6 +2,18 @@
 
 namespace entente::test {
 
+std::string masked_frame(std::string_view payload, uint8_t opcode) {
+  std::string frame{static_cast<char>(0x80 | opcode)};
+  if (payload.size() < 126) {
+    frame += static_cast<char>(0x80 | payload.size());
+  } else {
+    frame += static_cast<char>(0x80 | 126);
+    frame += static_cast<char>(payload.size() >> 8);
+    frame += static_cast<char>(payload.size() & 0xff);
+  }
+  return frame + std::string(4, '\0') + std::string(payload);
+}
+
 WebSocketClient::WebSocketClient(uint16_t port, std::string_view subprotocols) : HttpClient(port) {
   std::string request =
       "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -11,19 +23,6 @@ WebSocketClient::WebSocketClient(uint16_t port, std::string_view subprotocols) :
   }
   send(request + "\r\n");
   answer_ = receive();
-}
-
-// Masked, as a client must; with a mask of zeros.
-void WebSocketClient::send_frame(std::string_view payload, Opcode opcode) {
-  std::string frame{static_cast<char>(0x80 | opcode)};
-  if (payload.size() < 126) {
-    frame += static_cast<char>(0x80 | payload.size());
-  } else {
-    frame += static_cast<char>(0x80 | 126);
-    frame += static_cast<char>(payload.size() >> 8);
-    frame += static_cast<char>(payload.size() & 0xff);
-  }
-  send(frame + std::string(4, '\0') + std::string(payload));
 }
 
 bool WebSocketClient::have(size_t bytes) {

@@ -4,6 +4,9 @@
 
 namespace entente::test {
 
+// One message as a client sends it: masked, with a mask of zeros.
+std::string masked_frame(std::string_view payload, uint8_t opcode);
+
 // The same client, gone on in WebSocket.
 class WebSocketClient : public HttpClient {
  public:
@@ -14,7 +17,9 @@ class WebSocketClient : public HttpClient {
   const Reply& answer() const { return answer_; }
 
   enum Opcode : uint8_t { kText = 1, kBinary = 2, kClose = 8, kPing = 9, kPong = 10 };
-  void send_frame(std::string_view payload, Opcode opcode = kText);
+  void send_frame(std::string_view payload, Opcode opcode = kText) {
+    send(masked_frame(payload, opcode));
+  }
   // The next text; "closed 1008" and the like when the server says goodbye, "gone" when it does
   // not.
   std::string next();
