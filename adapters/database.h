@@ -31,6 +31,8 @@ struct Statement {
   // A promise that saves a savepoint: it is the only thing its transaction does, and the
   // transaction succeeds if it does.
   bool alone = false;
+  // Of a schema statement: whether dropping a table acts on those that refer to it.
+  bool enforce_foreign_keys = true;
 };
 
 struct StatementResult {
@@ -95,6 +97,21 @@ struct RowOutcome {
   RowConflict conflict = RowConflict::kNone;  // resolved: it replaced, or stands beside, several
 };
 
+// A change to one table, for who has no SQL at hand.
+struct TableEdit {
+  enum class Kind {
+    kAddColumn,     // `column` at the end; its fill is its default
+    kDropColumn,    // the one that has the name of `column`
+    kRenameColumn,  // that one, to `name`
+    kRename,        // the table, to `name`
+    kDrop,          // the table
+  };
+  Kind kind = Kind::kAddColumn;
+  std::string table;
+  ColumnDef column = {};
+  std::string name = {};
+};
+
 // The door to one client transaction, open while it runs.
 class WriteSession {
  public:
@@ -103,6 +120,8 @@ class WriteSession {
   virtual Result<RowOutcome> write(const RowRequest& request) = 0;
   // Creates a table (at the schema leader) from its definition.
   virtual Result<void> define(const TableDef& table) = 0;
+  // Changes one (at the schema leader).
+  virtual Result<void> edit(const TableEdit& edit) = 0;
 };
 
 // Runs the statements of one transaction; an error rolls all of it back. It may be long (an

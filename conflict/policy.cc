@@ -8,15 +8,6 @@
 namespace entente {
 namespace {
 
-// SQL ignores the case of names.
-bool same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 // Whether a row exists is nothing that values could be merged or added to: under such a policy the
 // newest write says it.
 Policy existence_policy(const Policy& policy) { return policy.commutes() ? Policy{} : policy; }
@@ -48,6 +39,12 @@ std::string misfit(const Policy& policy, const ColumnDef& column) {
   if (policy.is_counter() && column.affinity != Affinity::kInteger) {
     return "policy counter adds integers, but column " + column.name + " is declared " +
            (column.type.empty() ? "without a type" : column.type) + ": declare it INTEGER";
+  }
+  if (policy.commutes() && column.fill && *column.fill != Value(Null{}) &&
+      *column.fill != Value(int64_t{0})) {
+    return policy.describe() + " is made of what is written, and column " + column.name +
+           " would begin with " + entente::describe(*column.fill) +
+           ": add it without a default, then write it";
   }
   const bool makes_text = policy.kind == PolicyKind::kMerge && policy.merge != MergeKind::kMin &&
                           policy.merge != MergeKind::kMax;
@@ -146,6 +143,9 @@ int Ranks::rank(const Origin& origin) const {
 
 Layout::Layout(const TableDef& def, const TableRules& rules)
     : table(def.name), columns(def.columns), delete_update(rules.delete_update) {
+  for (const auto& c : columns) {
+    if (c.fill && c.key_part == 0) fills.emplace(c.name, *c.fill);
+  }
   const bool by_column = rules.granularity == Granularity::kColumn || rules.policy.is_counter() ||
                          rules.policy.is_set();
   groups.push_back({"", {}, existence_policy(rules.policy)});

@@ -182,6 +182,7 @@ struct Layout {
   std::string table;
   std::vector<ColumnDef> columns;  // of the table
   std::vector<Group> groups;
+  Row fills;  // what rows show of columns that were added later, until they are written
   DeleteUpdate delete_update = DeleteUpdate::kPolicy;
 
   Layout() = default;

@@ -57,6 +57,7 @@ Row shown_columns(const RowState& state, const Layout& layout, const Verdicts& v
     const Row* columns = shown(register_of(state, layout.groups[g].name), verdicts.of[g]);
     if (columns != nullptr) out.insert(columns->begin(), columns->end());
   }
+  out.insert(layout.fills.begin(), layout.fills.end());
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <set>
+#include <tuple>
 
 namespace entente {
 
@@ -22,6 +23,100 @@ std::vector<const ColumnDef*> TableDef::key() const {
   return parts;
 }
 
+namespace {
+
+// What had the name `now` at that time.
+template <class Named>
+std::string_view name_at(const Named& named, uint64_t epoch) {
+  for (const auto& f : named.former) {
+    if (epoch < f.until) return f.name;
+  }
+  return named.name;
+}
+
+template <class Named>
+void rename(Named& named, const Named& was, uint64_t epoch) {
+  named.former = was.former;
+  if (named.name != was.name) named.former.push_back({was.name, epoch});
+}
+
+}  // namespace
+
+const ColumnDef* TableDef::find(std::string_view column, uint64_t epoch) const {
+  const auto it = std::find_if(columns.begin(), columns.end(), [&](const ColumnDef& c) {
+    return c.since <= epoch && name_at(c, epoch) == column;
+  });
+  return it == columns.end() ? nullptr : &*it;
+}
+
+bool TableDef::was_called(std::string_view table, uint64_t epoch) const {
+  return since <= epoch && same_name(name_at(*this, epoch), table);
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool same_table(const TableDef& a, const TableDef& b) {
+  return a.since == b.since && same_name(name_at(a, a.since), name_at(b, b.since));
+}
+
+bool declared_alike(const TableDef& a, const TableDef& b) {
+  const auto same = [](const ColumnDef& x, const ColumnDef& y) {
+    return std::tie(x.name, x.type, x.affinity, x.collation, x.not_null, x.key_part) ==
+           std::tie(y.name, y.type, y.affinity, y.collation, y.not_null, y.key_part);
+  };
+  return a.name == b.name &&
+         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same);
+}
+
+bool same_key(const TableDef& a, const TableDef& b) {
+  const auto same = [](const ColumnDef* x, const ColumnDef* y) {
+    return std::tie(x->name, x->affinity, x->collation) ==
+           std::tie(y->name, y->affinity, y->collation);
+  };
+  const auto x = a.key(), y = b.key();
+  return std::equal(x.begin(), x.end(), y.begin(), y.end(), same);
+}
+
+TableDef first_definition(TableDef declared, uint64_t epoch) {
+  declared.since = declared.changed = epoch;
+  declared.columns_ever = 0;
+  for (auto& c : declared.columns) {
+    c.id = declared.columns_ever++;
+    c.fill.reset();
+  }
+  return declared;
+}
+
+TableDef next_definition(const TableDef& was, TableDef declared, ColumnsBy by, uint64_t epoch) {
+  declared.since = was.since;
+  declared.changed = epoch;
+  declared.columns_ever = was.columns_ever;
+  rename(declared, was, epoch);
+  for (size_t i = 0; i < declared.columns.size(); ++i) {
+    ColumnDef& c = declared.columns[i];
+    const ColumnDef* old = by == ColumnsBy::kName   ? was.find(c.name)
+                           : i < was.columns.size() ? &was.columns[i]
+                                                    : nullptr;
+    if (old == nullptr) {
+      c.id = declared.columns_ever++;
+      c.since = epoch;
+      if (!c.fill) c.fill = Null{};
+      continue;
+    }
+    c.id = old->id;
+    c.since = old->since;
+    c.fill = old->fill;
+    rename(c, *old, epoch);
+  }
+  return declared;
+}
+
 Affinity affinity_of(std::string_view declared_type) {
   std::string type(declared_type);
   std::transform(type.begin(), type.end(), type.begin(),
@@ -34,8 +129,30 @@ Affinity affinity_of(std::string_view declared_type) {
   return Affinity::kNumeric;
 }
 
+namespace {
+
+void encode(ByteWriter& out, const std::vector<FormerName>& former) {
+  out.varint(former.size());
+  for (const auto& f : former) out.string(f.name), out.varint(f.until);
+}
+
+std::vector<FormerName> decode_former(ByteReader& in) {
+  std::vector<FormerName> former;
+  for (size_t n = in.count(2); n > 0 && in.ok(); --n) {
+    std::string name(in.string());
+    former.push_back({std::move(name), in.varint()});
+  }
+  return former;
+}
+
+}  // namespace
+
 void encode(ByteWriter& out, const TableDef& table) {
   out.string(table.name);
+  out.varint(table.since);
+  out.varint(table.changed);
+  encode(out, table.former);
+  out.varint(table.columns_ever);
   out.varint(table.columns.size());
   for (const auto& c : table.columns) {
     out.string(c.name);
@@ -44,19 +161,29 @@ void encode(ByteWriter& out, const TableDef& table) {
     out.u8(static_cast<uint8_t>(c.collation));
     out.u8(c.not_null ? 1 : 0);
     out.varint(c.key_part);
+    out.varint(c.id);
+    out.varint(c.since);
+    encode(out, c.former);
+    out.u8(c.fill ? 1 : 0);
+    if (c.fill) out.value(*c.fill);
   }
 }
 
 namespace {
 
-// Key parts count 1, 2, 3 …, each once, and no two columns have one name: otherwise replicas could
-// disagree on what the key is.
+// Key parts count 1, 2, 3 …, each once, and no two columns have one name or id: otherwise replicas
+// could disagree on what the key is.
 bool well_formed(const TableDef& table) {
   std::set<std::string_view> names;
-  for (const auto& c : table.columns) names.insert(c.name);
+  std::set<uint32_t> ids;
+  for (const auto& c : table.columns) {
+    names.insert(c.name);
+    ids.insert(c.id);
+    if (c.id >= table.columns_ever) return false;
+  }
   uint16_t part = 0;
   const auto key = table.key();
-  return names.size() == table.columns.size() &&
+  return names.size() == table.columns.size() && ids.size() == names.size() &&
          std::all_of(key.begin(), key.end(),
                      [&](const ColumnDef* c) { return c->key_part == ++part; });
 }
@@ -76,6 +203,10 @@ Result<ColumnDef> decode_column(ByteReader& in) {
   c.collation = static_cast<Collation>(collation);
   c.not_null = not_null == 1;
   c.key_part = static_cast<uint16_t>(part);
+  c.id = static_cast<uint32_t>(in.varint());
+  c.since = in.varint();
+  c.former = decode_former(in);
+  if (in.u8() != 0) c.fill = in.value();
   return c;
 }
 
@@ -83,7 +214,11 @@ Result<ColumnDef> decode_column(ByteReader& in) {
 
 Result<TableDef> decode_table(ByteReader& in) {
   TableDef table{std::string(in.string()), {}};
-  const size_t n = in.count(6);
+  table.since = in.varint();
+  table.changed = in.varint();
+  table.former = decode_former(in);
+  table.columns_ever = static_cast<uint32_t>(in.varint());
+  const size_t n = in.count(10);
   for (size_t i = 0; i < n && in.ok(); ++i) {
     auto column = decode_column(in);
     if (!column) return tl::unexpected(column.error());

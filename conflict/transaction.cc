@@ -128,14 +128,15 @@ void skip_value(ByteReader& in) {
 Result<Change> read_schema_change(ByteReader& in) {
   SchemaChange c;
   c.epoch = in.varint();
-  c.sql = in.string();
+  for (size_t left = in.count(1); left > 0 && in.ok(); --left) c.sql.emplace_back(in.string());
   const size_t n = in.count(2);
   for (size_t i = 0; i < n && in.ok(); ++i) {
     auto table = decode_table(in);
     if (!table) return tl::unexpected(table.error());
     c.tables.push_back(std::move(*table));
   }
-  if (!in.ok()) return fail(Code::kInvalid, "a schema change is malformed");
+  for (size_t left = in.count(1); left > 0 && in.ok(); --left) c.dropped.emplace_back(in.string());
+  if (!in.ok() || c.sql.empty()) return fail(Code::kInvalid, "a schema change is malformed");
   return c;
 }
 
@@ -146,9 +147,12 @@ void append_change(ByteWriter& changes, const Change& change) {
   const auto& schema = std::get<SchemaChange>(change);
   changes.u8(kSchema);
   changes.varint(schema.epoch);
-  changes.string(schema.sql);
+  changes.varint(schema.sql.size());
+  for (const auto& sql : schema.sql) changes.string(sql);
   changes.varint(schema.tables.size());
   for (const auto& t : schema.tables) encode(changes, t);
+  changes.varint(schema.dropped.size());
+  for (const auto& name : schema.dropped) changes.string(name);
 }
 
 void append_change(ByteWriter& changes, const PlainRowChange& change) {

@@ -51,9 +51,10 @@ struct RowChange {
 
 // A schema change, as the schema leader ran it.
 struct SchemaChange {
-  uint64_t epoch = 0;            // 1 for the first; each adds one
-  std::string sql;               // SQLite's dialect
-  std::vector<TableDef> tables;  // the tables it created or altered, as they are afterwards
+  uint64_t epoch = 0;                // each has a higher one
+  std::vector<std::string> sql;      // SQLite's dialect; not empty
+  std::vector<TableDef> tables;      // those it created or altered, as they are afterwards
+  std::vector<std::string> dropped;  // those it dropped, by the names they had
 };
 
 using Change = std::variant<RowChange, SchemaChange>;
@@ -65,7 +66,7 @@ struct Transaction {
   Hlc hlc;
   VersionVector context;    // what its origin had applied when it committed; context.at(own
                             // origin) == dot.seq - 1
-  uint64_t epoch = 0;       // of the schema it was made under
+  uint64_t epoch = 0;       // of the schema whose names it uses: its own changes to it included
   std::string declares_dc;  // seq 1 only: the datacenter whose life this origin is
   std::vector<Change> changes;
 };

@@ -6,6 +6,7 @@
 #include "adapters/memory/memory_reader.h"
 #include "adapters/memory/memory_session.h"
 #include "adapters/memory/row_view.h"
+#include "conflict/conform.h"
 
 namespace entente {
 namespace {
@@ -179,7 +180,9 @@ class MemoryDatabase final : public Database {
     MemorySession session(*disk_, options_, ranks_, version);
     if (auto ok = transaction(session); !ok) return tl::unexpected(ok.error());
 
-    Transaction t{version.dot, version.hlc, disk_->applied(), disk_->epoch, {}, session.changes()};
+    const auto& schema = session.schema_changes();
+    const uint64_t epoch = schema.empty() ? disk_->epoch : schema.back().epoch;
+    Transaction t{version.dot, version.hlc, disk_->applied(), epoch, {}, session.changes()};
     if (!t.changes.empty()) {
       const size_t bytes = encode_record(t, disk_->stream(disk_->self)).size();
       if (bytes > options_.transaction_bytes) {
@@ -269,32 +272,76 @@ class MemoryDatabase final : public Database {
         take(*schema);
         continue;
       }
-      const auto& row = std::get<RowChange>(change);
+      auto row = std::get<RowChange>(change);
+      if (t.epoch < disk_->epoch && !bring_up(row, t.epoch)) continue;
+      if (!disk_->contents.tables.contains(row.table)) continue;
       RowState& state = disk_->contents.rows[row.table][row.key];
       note(row, entente::apply(state, layout(row.table), row, {t.hlc, t.dot}, t.context, ranks_),
            wall_ms);
     }
   }
 
+  // Brings a change up to the present schema. False if its table is gone.
+  bool bring_up(RowChange& change, uint64_t epoch) {
+    for (const auto& [name, table] : disk_->contents.tables) {
+      if (!table.was_called(change.table, epoch)) continue;
+      conform(change, table, layout(name), epoch);
+      return true;
+    }
+    return false;
+  }
+
   void take(const SchemaChange& change) {
+    auto& contents = disk_->contents;
     disk_->epoch = std::max(disk_->epoch, change.epoch);
+    for (const auto& name : change.dropped) forget(name);
     for (const auto& table : change.tables) {
-      disk_->contents.tables[table.name] = table;
-      layouts_.erase(table.name);
+      const auto was =
+          std::find_if(contents.tables.begin(), contents.tables.end(),
+                       [&](const auto& named) { return same_table(named.second, table); });
+      if (was == contents.tables.end()) {
+        contents.tables[table.name] = table;
+        layouts_.erase(table.name);
+      } else {
+        const TableDef before = was->second;
+        redefine(before, table);
+      }
     }
   }
 
-  // The layout of a table; of one nobody defined: everything is the row.
+  void forget(const std::string& table) {
+    auto& contents = disk_->contents;
+    contents.tables.erase(table);
+    contents.rows.erase(table);
+    layouts_.erase(table);
+    std::erase_if(contents.open,
+                  [&](const auto& mark) { return std::get<0>(mark.first) == table; });
+    std::erase_if(contents.resolved, [&](const auto& entry) { return entry.table == table; });
+  }
+
+  void redefine(const TableDef& was, const TableDef& table) {
+    auto& contents = disk_->contents;
+    auto rows = std::move(contents.rows[was.name]);
+    auto resolved = contents.resolved;
+    const auto marks = contents.open;
+    forget(was.name);
+    contents.tables[table.name] = table;
+    for (auto& entry : resolved) {
+      if (entry.table == was.name) entry.table = table.name;
+    }
+    contents.resolved = std::move(resolved);
+    for (auto& [key, state] : rows) conform(state, was, table, layout(table.name));
+    contents.rows[table.name] = std::move(rows);
+    for (const auto& [name, mark] : marks) {
+      if (std::get<0>(name) == was.name) list_open(table.name, std::get<1>(name), mark.detected_ms);
+    }
+  }
+
   const Layout& layout(const std::string& table) {
     const auto it = layouts_.find(table);
     if (it != layouts_.end()) return it->second;
-    return layouts_.emplace(table, Layout(definition(table), options_.rules.of(table)))
-        .first->second;
-  }
-
-  TableDef definition(const std::string& table) const {
-    const auto it = disk_->contents.tables.find(table);
-    return it == disk_->contents.tables.end() ? TableDef{table, {}} : it->second;
+    const TableDef& def = disk_->contents.tables.at(table);
+    return layouts_.emplace(table, Layout(def, options_.rules.of(table))).first->second;
   }
 
   // Keeps the conflict log: what lost by this change, and which registers now wait for a decision.
@@ -324,12 +371,17 @@ class MemoryDatabase final : public Database {
                                    ""});
     }
     while (contents.resolved.size() > options_.conflict_log_rows) contents.resolved.pop_front();
+    list_open(change.table, change.key, wall_ms);
+  }
 
-    const RowState& state = contents.rows[change.table][change.key];
-    const Layout& rules = layout(change.table);
+  // Keeps the list of the row's registers that wait for a decision.
+  void list_open(const std::string& table, const Key& key, uint64_t wall_ms) {
+    auto& contents = disk_->contents;
+    const RowState& state = contents.rows[table][key];
+    const Layout& rules = layout(table);
     const auto open = open_groups(rules, judge(state, rules, ranks_));
     for (const auto& group : rules.groups) {
-      const MemoryDisk::RegisterName name{change.table, change.key, group.name};
+      const MemoryDisk::RegisterName name{table, key, group.name};
       if (std::find(open.begin(), open.end(), group.name) == open.end()) {
         contents.open.erase(name);
       } else if (!contents.open.contains(name)) {

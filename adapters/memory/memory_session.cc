@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "adapters/table_edit.h"
 #include "conflict/merge.h"
 
 namespace entente {
@@ -44,12 +45,15 @@ Result<StatementResult> MemorySession::execute(const Statement&) {
   return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
 }
 
+Result<void> MemorySession::check_leader() const {
+  if (options_.schema_leader) return {};
+  return fail(Code::kRefused,
+              "schema changes are accepted at datacenter " + options_.schema_leader_name,
+              "schema_leader");
+}
+
 Result<void> MemorySession::define(const TableDef& table) {
-  if (!options_.schema_leader) {
-    return fail(Code::kRefused,
-                "schema changes are accepted at datacenter " + options_.schema_leader_name,
-                "schema_leader");
-  }
+  if (auto ok = check_leader(); !ok) return ok;
   if (table.key().empty()) {
     return fail(Code::kRefused, "table " + table.name + " has no primary key: it cannot replicate",
                 "no_primary_key");
@@ -58,12 +62,42 @@ Result<void> MemorySession::define(const TableDef& table) {
     return fail(Code::kSql, "table " + table.name + " already exists", "table_exists");
   }
   const uint64_t epoch = disk_.epoch + schema_changes_.size() + 1;
-  created_.emplace(table.name, table);
-  schema_changes_.push_back({epoch, create_statement(table), {table}});
+  TableDef made = first_definition(table, epoch);
+  created_.emplace(table.name, made);
+  schema_changes_.push_back({epoch, {create_statement(table)}, {std::move(made)}, {}});
+  return {};
+}
+
+Result<void> MemorySession::edit(const TableEdit& edit) {
+  if (auto ok = check_leader(); !ok) return ok;
+  if (edited_ || !touched_.empty() || !created_.empty()) {
+    return fail(Code::kRefused, "the memory database edits a table in a transaction of its own",
+                "table_edit");
+  }
+  const TableDef* was = table(edit.table);
+  if (was == nullptr) return fail(Code::kSql, "no such table: " + edit.table, "SQLITE_ERROR");
+  SchemaChange change{disk_.epoch + 1, {sql_of(edit)}, {}, {}};
+  if (edit.kind == TableEdit::Kind::kDrop) {
+    change.dropped.push_back(edit.table);
+  } else if (edit.kind == TableEdit::Kind::kRename && table(edit.name) != nullptr) {
+    return fail(Code::kSql, "there is already another table: " + edit.name, "SQLITE_ERROR");
+  } else {
+    auto declared = declared_after(*was, edit);
+    if (!declared) return tl::unexpected(declared.error());
+    const bool renames = edit.kind == TableEdit::Kind::kRenameColumn;
+    change.tables.push_back(next_definition(
+        *was, std::move(*declared), renames ? ColumnsBy::kPlace : ColumnsBy::kName, change.epoch));
+  }
+  edited_ = true;
+  schema_changes_.push_back(std::move(change));
   return {};
 }
 
 Result<RowOutcome> MemorySession::write(const RowRequest& request) {
+  if (edited_) {
+    return fail(Code::kRefused, "the memory database edits a table in a transaction of its own",
+                "table_edit");
+  }
   auto target = find(request);
   if (!target) return tl::unexpected(target.error());
   const RowName name{request.table, target->key};
@@ -212,8 +246,9 @@ Result<std::optional<Row>> MemorySession::written(const RowRequest& request, con
   for (const auto& group : target.layout.groups) {
     if (patch && !groups.contains(group.name)) continue;
     for (const auto& name : group.columns) {
-      const bool keep = patch && shown->contains(name);
-      written->emplace(name, keep ? shown->at(name) : Value{});
+      const Row& others = patch ? *shown : target.layout.fills;
+      const auto it = others.find(name);
+      written->emplace(name, it != others.end() ? it->second : Value{});
     }
   }
   for (const auto& c : target.table.columns) {

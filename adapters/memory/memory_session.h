@@ -36,6 +36,8 @@ class MemorySession final : public WriteSession {
   Result<StatementResult> execute(const Statement& statement) override;
   Result<RowOutcome> write(const RowRequest& request) override;
   Result<void> define(const TableDef& table) override;
+  // In a transaction of its own.
+  Result<void> edit(const TableEdit& edit) override;
 
   const std::vector<SchemaChange>& schema_changes() const { return schema_changes_; }
   const std::map<RowName, Touched>& touched() const { return touched_; }
@@ -54,6 +56,7 @@ class MemorySession final : public WriteSession {
     Key key;
   };
 
+  Result<void> check_leader() const;
   Result<Target> find(const RowRequest& request) const;
   const TableDef* table(std::string_view name) const;
   const RowState& current(const RowName& name) const;
@@ -82,6 +85,7 @@ class MemorySession final : public WriteSession {
   const Version version_;
   const VersionVector applied_;
   std::map<std::string, TableDef, std::less<>> created_;
+  bool edited_ = false;
   std::vector<SchemaChange> schema_changes_;
   std::map<RowName, Touched> touched_;
   std::vector<RowName> order_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "conflict/conform.h"
+
 namespace entente::sqlite {
 namespace {
 
@@ -41,6 +43,7 @@ Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseO
       storage_(db, options.rules),
       log_ms_(options.conflict_log_ms),
       sql_(db, guard, options, Guard::Mode::kWrite),
+      schema_(db, sql_, storage_, rows_, state),
       ids_(db, 0) {}
 
 Result<void> Applier::run(Stmt& stmt, const char* sql) {
@@ -131,7 +134,7 @@ Result<void> Applier::apply_record(const Origin& origin, std::string_view bytes)
     return fail(Code::kInvalid,
                 "a transaction of " + to_hex(origin) + " came before one that it depends on");
   }
-  Record record{{head->hlc, {origin, stream.seq + 1}}, {}, head->context};
+  Record record{{head->hlc, {origin, stream.seq + 1}}, {}, head->context, head->epoch};
   record.stamp = stamp_of(*state_.world, record.version);
   if (auto done = apply_changes(*head, record); !done) return done;
   stream = advance(stream, *head, bytes);
@@ -167,40 +170,57 @@ Result<void> Applier::apply_changes(const RecordHead& head, const Record& record
   return {};
 }
 
-Result<Applier::Plan*> Applier::plan_of(std::string_view shape) {
-  if (last_plan_ != nullptr && last_shape_ == shape) return last_plan_;
+const Table* Applier::table(std::string_view name, uint64_t epoch) const {
+  const World& world = *state_.world;
+  return epoch == state_.epoch ? world.find(name) : world.find(name, epoch);
+}
+
+Result<Applier::Plan*> Applier::plan_of(std::string_view shape, uint64_t epoch) {
+  if (last_plan_ != nullptr && last_shape_ == shape && last_epoch_ == epoch) return last_plan_;
   if (plans_.size() > kPlansMax) plans_.clear();
-  const auto [it, fresh] = plans_.try_emplace(std::string(shape));
+  ByteWriter name;
+  name.varint(epoch);
+  name.raw(shape);
+  const auto [it, fresh] = plans_.try_emplace(name.take());
   last_shape_ = shape;
+  last_epoch_ = epoch;
   last_plan_ = &it->second;
   if (!fresh) return last_plan_;
-  Plan& plan = it->second;
+  return make_plan(it->second, shape, epoch).map([&] { return last_plan_; });
+}
+
+Result<void> Applier::make_plan(Plan& plan, std::string_view shape, uint64_t epoch) {
   ByteReader in(shape);
-  const Table* t = plan.table = state_.world->find(in.string());
+  const Table* t = plan.table = table(in.string(), epoch);
   plan.simple = t != nullptr;
   while (in.ok() && in.left() > 0) {
     const std::string_view name = in.string();
-    const Column* c = t != nullptr ? t->find(name) : nullptr;
-    plan.columns.push_back(c != nullptr ? static_cast<size_t>(c - t->columns.data()) : kUnknown);
+    const ColumnDef* c = t != nullptr ? t->def.find(name, epoch) : nullptr;
     plan.simple &= c != nullptr && c->key_part == 0;
-    plan.more |= c != nullptr && c->key_part == 0 && t->keeps_more[c->group];
-    if (c != nullptr &&
-        std::find(plan.groups.begin(), plan.groups.end(), c->group) == plan.groups.end()) {
-      plan.groups.push_back(c->group);
+    if (!plan.simple) continue;
+    const size_t i = static_cast<size_t>(c - t->def.columns.data());
+    const size_t group = t->columns[i].group;
+    plan.columns.push_back(i);
+    plan.more |= t->keeps_more[group];
+    if (std::find(plan.groups.begin(), plan.groups.end(), group) == plan.groups.end()) {
+      plan.groups.push_back(group);
     }
   }
-  if (!plan.simple) return last_plan_;
+  if (!plan.simple) return {};
+  size_t columns = t->layout.groups[0].columns.size();
+  for (const size_t g : plan.groups) columns += g > 0 ? t->layout.groups[g].columns.size() : 0;
+  plan.complete = columns == plan.columns.size();
   plan.whole = plan.columns.size() == t->by_name.size();
   std::vector<size_t> inserted = plan.columns;
   inserted.insert(inserted.end(), t->key.begin(), t->key.end());
   auto insert = db_.prepare(t->insert_sql(inserted));
   if (!insert) return tl::unexpected(insert.error());
   plan.insert = std::move(*insert);
-  if (plan.columns.empty()) return last_plan_;
+  if (plan.columns.empty()) return {};
   auto update = db_.prepare(t->update_sql(plan.columns));
   if (!update) return tl::unexpected(update.error());
   plan.update = std::move(*update);
-  return last_plan_;
+  return {};
 }
 
 void Applier::touched(const Table& t, std::string_view key, bool erased) {
@@ -215,10 +235,11 @@ void Applier::touched(const Table& t) {
 }
 
 Result<Applier::Attempt> Applier::apply_plain(const PlainRowChange& change, const Record& record) {
-  auto plan = plan_of(change.shape);
+  auto plan = plan_of(change.shape, record.epoch);
   if (!plan) return tl::unexpected(plan.error());
   if ((*plan)->table == nullptr) return Attempt{true};  // a table that this file does not have
-  if (!(*plan)->simple || slow_only_) return Attempt{};
+  const bool usual = (*plan)->simple && (change.erase || (*plan)->complete);
+  if (!usual || slow_only_) return Attempt{};
   return try_fast(**plan, change, record);
 }
 
@@ -301,13 +322,13 @@ Result<bool> Applier::erase_fast(Plan& plan, const PlainRowChange& change, RowMe
 Result<void> Applier::apply_slow(RowChange change, const Record& record,
                                  std::optional<RowMeta> known) {
   const World& world = *state_.world;
-  const Table* t = world.find(change.table);
+  const Table* t = table(change.table, record.epoch);
   if (t == nullptr) return {};
   const auto parts = key_parts(change.key);
   if (!parts || parts->size() != t->key.size()) {
     return fail(Code::kInvalid, "a row change of table " + t->def.name + " has no usable key");
   }
-  forget_unknown_columns(change.columns, *t);
+  if (record.epoch < state_.epoch) conform(change, t->def, t->layout, record.epoch);
   auto found = pending(*t, change.key, std::move(known));
   if (!found) return tl::unexpected(found.error());
   auto& [row, batch] = **found;
@@ -353,26 +374,16 @@ Result<void> Applier::store_pending() {
 // A schema change that fails here must not stop the stream: what it made is missing, and the rows
 // for it are left out.
 Result<void> Applier::apply_schema(const SchemaChange& change) {
-  if (auto done = store_pending(); !done) return done;
-  const StatementKind kind = kind_of(words_of(change.sql));
-  if (kind == StatementKind::kCreateTable || kind == StatementKind::kCreateIndex) {
-    auto done = sql_.run_schema(change.sql);
-    if (!done && (done.error().code == Code::kCorrupt || done.error().code == Code::kExhausted)) {
-      return done;
-    }
-  }
-  for (const auto& def : change.tables) {
-    if (state_.world->find(def.name) != nullptr || is_reserved(def.name)) continue;
-    auto added = storage_.add_table(state_, def.name);
-    if (added) continue;
-    const Code code = added.error().code;
-    if (code != Code::kNotFound && code != Code::kRefused) return tl::unexpected(added.error());
-  }
-  if (auto done = storage_.refresh_schema(state_); !done) return done;
-  state_.epoch = std::max(state_.epoch, change.epoch);
-  changed_schema_ = true;
+  auto done = store_pending()
+                  .and_then([&] { return orphans_.settle(*state_.world, wall_ms_); })
+                  .and_then([&] { return rows_.flush(); });
+  if (!done) return done;
   plans_.clear();
   last_plan_ = nullptr;
+  if (auto applied = schema_.apply(change, wall_ms_); !applied) return applied;
+  rows_.forget();
+  changed_schema_ = true;
+  for (const auto& [name, table] : state_.world->tables) touched(*table);
   return {};
 }
 
@@ -388,7 +399,9 @@ Result<void> Applier::judge_again(const Table& t, const Key& key) {
 }
 
 Result<void> Applier::retry(const std::vector<const Table*>& tables) {
-  for (const Table* t : tables) {
+  for (const Table* then : tables) {
+    const Table* t = state_.world->by_id(then->id);  // the schema may have changed
+    if (t == nullptr) continue;
     auto keys = log_.waiting(*t, kConstraintKind);
     if (!keys) return tl::unexpected(keys.error());
     for (const auto& key : *keys) {
@@ -404,7 +417,9 @@ Result<void> Applier::retry_quarantined(const std::vector<const Table*>& tables,
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
   const Rollback rollback(db_);
   orphans_.forget();
-  for (const Table* t : tables) {
+  for (const Table* then : tables) {
+    const Table* t = state_.world->by_id(then->id);
+    if (t == nullptr) continue;
     if (auto done = orphans_.look_again(*t); !done) return done;
   }
   return retry(tables)

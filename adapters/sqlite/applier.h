@@ -11,6 +11,7 @@
 #include "adapters/sqlite/client_sql.h"
 #include "adapters/sqlite/numbering.h"
 #include "adapters/sqlite/orphans.h"
+#include "adapters/sqlite/schema_changer.h"
 #include "adapters/sqlite/storage.h"
 #include "adapters/sqlite/unique_keys.h"
 
@@ -43,20 +44,22 @@ class Applier {
   // What a change's shape means here, found once.
   struct Plan {
     const Table* table = nullptr;
-    std::vector<size_t> columns;  // of the table, as the values come; kUnknown: not here
+    std::vector<size_t> columns;  // of the table, as the values come
     std::vector<size_t> groups;   // that a put of this shape touches
     bool simple = false;          // all columns known, none of the key
+    bool complete = false;        // a put writes all of every register that it touches: it does not
+                                  // come from a schema that had not all of it yet
     bool more = false;            // a register of it is more than its newest value
     bool whole = false;           // every register is touched, by every column
     Stmt insert, update;
   };
-  static constexpr size_t kUnknown = SIZE_MAX;
 
   // One record on its way.
   struct Record {
     Version version;
     Stamp stamp;
     const VersionVector& context;
+    uint64_t epoch;
   };
 
   // What came of the usual way. Not done: nothing was, and the row's version if it was looked up.
@@ -84,7 +87,9 @@ class Applier {
   bool is_pending(const Table& t, std::string_view key) const;
   Result<void> store_pending();
   Result<void> apply_schema(const SchemaChange& change);
-  Result<Plan*> plan_of(std::string_view shape);
+  const Table* table(std::string_view name, uint64_t epoch) const;
+  Result<Plan*> plan_of(std::string_view shape, uint64_t epoch);
+  Result<void> make_plan(Plan& plan, std::string_view shape, uint64_t epoch);
   void touched(const Table& t);
   Result<void> judge_again(const Table& t, const Key& key);
   Result<void> judge_again(const std::string& which);
@@ -111,10 +116,12 @@ class Applier {
   const uint64_t log_ms_;
   uint64_t aged_ms_ = 0;  // when old conflicts were last forgotten
   ClientSql sql_;
+  SchemaChanger schema_;
   IdFunction ids_;  // for defaults of columns that no datacenter gave a value
   Stmt begin_, commit_;
   std::unordered_map<std::string, Plan> plans_;
   std::string last_shape_;
+  uint64_t last_epoch_ = 0;
   Plan* last_plan_ = nullptr;
   std::vector<const Table*> to_retry_;
   std::vector<Origin> advanced_;

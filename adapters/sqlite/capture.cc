@@ -42,6 +42,17 @@ void append_bytes(std::string& out, uint8_t tag, const void* bytes, int size) {
 
 }  // namespace
 
+namespace {
+
+Error too_large(size_t bytes_max) {
+  return {Code::kTooLarge,
+          "the transaction changes more than " + std::to_string(bytes_max) +
+              " bytes of rows (transaction_bytes): split it",
+          "transaction_too_large"};
+}
+
+}  // namespace
+
 void append_value(std::string& out, sqlite3_value* v, Affinity affinity) {
   switch (sqlite3_value_type(v)) {
     case SQLITE_INTEGER:
@@ -64,9 +75,15 @@ void append_value(std::string& out, sqlite3_value* v, Affinity affinity) {
   }
 }
 
+bool Capture::leaves_out(const Table& t) const {
+  return left_out_ != nullptr &&
+         std::find(left_out_->begin(), left_out_->end(), t.id) != left_out_->end();
+}
+
 void Capture::start(const World& world, size_t bytes_max) {
   world_ = &world;
   last_table_ = nullptr;
+  same_world_ = true;
   bytes_max_ = std::min<size_t>(bytes_max, 1 << 30);
   constexpr size_t kKept = 1 << 20;
   if (bytes_.capacity() > kKept) bytes_ = {}, ends_ = {}, changes_ = {};
@@ -125,13 +142,8 @@ void Capture::seen(int op, const char* name, int64_t old_rowid, int64_t new_rowi
                        "datacenters: make it anew with one and copy its rows",
                    "no_primary_key"});
   }
-  if (!t->rules.replicate) return;
-  if (bytes_.size() > bytes_max_) {
-    return refuse({Code::kTooLarge,
-                   "the transaction changes more than " + std::to_string(bytes_max_) +
-                       " bytes of rows (transaction_bytes): split it",
-                   "transaction_too_large"});
-  }
+  if (!t->rules.replicate || leaves_out(*t)) return;
+  if (bytes_.size() > bytes_max_) return refuse(too_large(bytes_max_));
   Change before{t}, after{t};
   if (op != SQLITE_INSERT) {
     before.before = read_image(*t, false);
@@ -167,6 +179,82 @@ uint32_t Capture::read_image(const Table& t, bool after) {
   return image;
 }
 
+uint32_t Capture::read_image(const Table& t, Stmt& query, int from) {
+  if (query.is_null(from)) return kNone;
+  const auto image = static_cast<uint32_t>(ends_.size());
+  for (const auto& c : t.columns) {
+    ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+    append_value(bytes_, sqlite3_column_value(query.get(), ++from), c.affinity);
+  }
+  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  return image;
+}
+
+Result<void> Capture::add(const Table& t, Stmt& query) {
+  const Mark before = mark();
+  Change c{&t};
+  c.before = read_image(t, query, 0);
+  c.after = read_image(t, query, static_cast<int>(t.columns.size()) + 1);
+  if (is_nothing(c)) {
+    undo_to(before);
+    return {};
+  }
+  const uint32_t image = c.after != kNone ? c.after : c.before;
+  ByteReader key(value(image, t.key.front()));
+  const Value rowid = key.value();
+  const auto* number = std::get_if<int64_t>(&rowid);
+  if (!write_key(t, image, number != nullptr ? *number : 0, c)) return check();
+  changes_.push_back(c);
+  if (bytes_.size() > bytes_max_) return tl::unexpected(too_large(bytes_max_));
+  return {};
+}
+
+// An image of the same row in the table as it is now.
+uint32_t Capture::moved(uint32_t image, const Table& from, const Table& to) {
+  if (image == kNone) return kNone;
+  const auto out = static_cast<uint32_t>(ends_.size());
+  for (const auto& c : to.columns) {
+    const auto at = static_cast<uint32_t>(bytes_.size());
+    const Column* old = from.with_id(c.id);
+    if (old != nullptr) {
+      bytes_ += std::string(value(image, static_cast<size_t>(old - from.columns.data())));
+    } else {
+      const auto fill = to.layout.fills.find(c.name);
+      ByteWriter filled;
+      filled.value(fill != to.layout.fills.end() ? fill->second : Value{});
+      bytes_ += filled.view();
+    }
+    ends_.push_back(at);
+  }
+  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  return out;
+}
+
+// Brings what was captured before the schema changed to the tables as they are.
+void Capture::follow(const World& world) {
+  for (auto& intent : intents_) {
+    const Table* to = world.by_id(intent.table->id);
+    std::erase_if(intent.columns, [&](size_t& i) {
+      const Column* c = to != nullptr ? to->with_id(intent.table->columns[i].id) : nullptr;
+      if (c != nullptr) i = static_cast<size_t>(c - to->columns.data());
+      return c == nullptr;
+    });
+    if (to != nullptr) intent.table = to;
+  }
+  std::map<const Table*, const Table*> now;
+  for (auto& c : changes_) {
+    const auto [it, fresh] = now.try_emplace(c.table, nullptr);
+    if (fresh) it->second = world.by_id(c.table->id);
+    const Table* to = it->second;
+    if (to != nullptr && to->def != c.table->def) {
+      c.before = moved(c.before, *c.table, *to);
+      c.after = moved(c.after, *c.table, *to);
+    }
+    c.table = to;
+  }
+  std::erase_if(changes_, [](const Change& c) { return c.table == nullptr; });
+}
+
 // Appends the row's canonical key. False if it has none.
 bool Capture::write_key(const Table& t, uint32_t image, int64_t rowid, Change& c) {
   c.key_at = static_cast<uint32_t>(bytes_.size());
@@ -197,6 +285,7 @@ bool Capture::spelled_otherwise(const Change& c) const {
 }
 
 void Capture::note(RowIntent intent) {
+  if (leaves_out(*intent.table)) return;
   intents_.push_back(std::move(intent));
   const RowIntent& kept = intents_.back();
   Change c{kept.table};
@@ -209,7 +298,7 @@ void Capture::note(RowIntent intent) {
 
 bool Capture::touched(const Table& table, std::string_view k) const {
   return std::any_of(changes_.begin(), changes_.end(),
-                     [&](const Change& c) { return c.table == &table && key(c) == k; });
+                     [&](const Change& c) { return c.table->id == table.id && key(c) == k; });
 }
 
 bool Capture::same_key(const Change& a, const Change& b) const {
@@ -235,7 +324,8 @@ bool Capture::is_nothing(const Change& c) const {
   return true;
 }
 
-const std::vector<Capture::Change>& Capture::rows() {
+const std::vector<Capture::Change>& Capture::rows(const World& world) {
+  if (!same_world_) follow(world);
   if (changes_.size() > 1) {
     std::vector<Change> folded;
     std::map<std::pair<const void*, std::string>, size_t> places;

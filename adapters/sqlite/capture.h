@@ -54,6 +54,8 @@ class Capture {
   void off() { sqlite3_preupdate_hook(db_, nullptr, nullptr); }
 
   void start(const World& world, size_t bytes_max);
+  // Tables by id whose rows are not captured: they are compared at the end. Outlives the capture.
+  void leave_out(const std::vector<int64_t>* tables) { left_out_ = tables; }
   void begin_statement();
   void undo_statement() { undo_to(statement_); }
   Mark mark() const { return {changes_.size(), ends_.size(), bytes_.size()}; }
@@ -62,14 +64,23 @@ class Capture {
   Result<void> check() const;
   // Whether what follows is done for a row request, not by plain SQL.
   void for_request(bool on) { for_request_ = on; }
-  void world_changed(const World& world) { world_ = &world, last_table_ = nullptr; }
+  void world_changed(const World& world) {
+    world_ = &world;
+    last_table_ = nullptr;
+    same_world_ = false;
+  }
   // What the row API adds; also for an erase of a row that is not there.
   void note(RowIntent intent);
   bool touched(const Table& table, std::string_view key) const;
   bool empty() const { return changes_.empty(); }
 
-  // Net changes, in the order in which rows were first touched; no-ops are gone. Call once.
-  const std::vector<Change>& rows();
+  // A row as a query gives it: two images of its columns, in the order of the table's, absent where
+  // the query says NULL before them. What does not differ is not kept.
+  Result<void> add(const Table& table, Stmt& query);
+
+  // Net changes, in the order in which rows were first touched; no-ops are gone, and so is what was
+  // done to tables that are. Call once, with the tables as they are at the end.
+  const std::vector<Change>& rows(const World& world);
 
   std::string_view key(const Change& c) const {
     return std::string_view(bytes_).substr(c.key_at, c.key_size);
@@ -84,6 +95,10 @@ class Capture {
  private:
   static void hook(void* self, sqlite3* db, int op, const char* schema, const char* table,
                    sqlite3_int64 old_rowid, sqlite3_int64 new_rowid);
+  uint32_t read_image(const Table& t, Stmt& query, int from);
+  uint32_t moved(uint32_t image, const Table& from, const Table& to);
+  void follow(const World& world);
+  bool leaves_out(const Table& t) const;
   void seen(int op, const char* table, int64_t old_rowid, int64_t new_rowid);
   const Table* table_named(const char* name);
   uint32_t read_image(const Table& t, bool after);
@@ -97,6 +112,8 @@ class Capture {
   sqlite3* db_ = nullptr;
   const World* world_ = nullptr;
   const Table* last_table_ = nullptr;
+  bool same_world_ = true;  // since start()
+  const std::vector<int64_t>* left_out_ = nullptr;
   size_t bytes_max_ = 0;
   bool for_request_ = false;
   std::string bytes_;            // keys and values

@@ -5,6 +5,7 @@
 
 #include "adapters/sqlite/sql_text.h"
 #include "conflict/codec.h"
+#include "conflict/key.h"
 
 namespace entente::sqlite {
 namespace {
@@ -330,6 +331,22 @@ Result<void> read_columns(Connection& db, Table& t, bool without_rowid) {
   return {};
 }
 
+// The groups that rows of before may never have written, though their version rows name none.
+std::vector<std::pair<uint32_t, Applied>> later_groups(const Table& t) {
+  std::vector<std::pair<uint32_t, Applied>> out;
+  for (size_t g = 1; g < t.layout.groups.size(); ++g) {
+    const ColumnDef* oldest = nullptr;
+    for (const auto& name : t.layout.groups[g].columns) {
+      const ColumnDef* c = t.def.find(name);
+      if (oldest == nullptr || c->since < oldest->since) oldest = c;
+    }
+    const auto birth = std::find_if(t.births.begin(), t.births.end(),
+                                    [&](const Birth& b) { return b.column == oldest->id; });
+    if (birth != t.births.end()) out.emplace_back(t.group_ids[g], birth->applied);
+  }
+  return out;
+}
+
 // A rowid, which has no default, or a number that SQLite would leave NULL.
 bool numbers_key(const Table& t) {
   const Column& first = t.columns[t.key.front()];
@@ -342,6 +359,12 @@ bool numbers_key(const Table& t) {
 const Column* Table::find(std::string_view column) const {
   const auto it = std::find_if(columns.begin(), columns.end(),
                                [&](const Column& c) { return c.name == column; });
+  return it == columns.end() ? nullptr : &*it;
+}
+
+const Column* Table::with_id(uint32_t column) const {
+  const auto it =
+      std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.id == column; });
   return it == columns.end() ? nullptr : &*it;
 }
 
@@ -395,6 +418,20 @@ const Table* World::find(std::string_view name) const {
   return it == tables.end() ? nullptr : it->second.get();
 }
 
+const Table* World::find(std::string_view name, uint64_t epoch) const {
+  for (const auto& [_, table] : tables) {
+    if (table->def.was_called(name, epoch)) return table.get();
+  }
+  return nullptr;
+}
+
+const Table* World::same(const TableDef& def) const {
+  for (const auto& [_, table] : tables) {
+    if (same_table(table->def, def)) return table.get();
+  }
+  return nullptr;
+}
+
 const Table* World::by_id(int64_t id) const {
   for (const auto& [name, table] : tables) {
     if (table->id == id) return table.get();
@@ -415,6 +452,24 @@ Result<TableDef> read_definition(Connection& db, const std::string& name) {
   return def;
 }
 
+// A default is an expression; SQLite takes a name there as text.
+Result<void> fill_new_columns(Connection& db, TableDef& def) {
+  for (auto& c : def.columns) {
+    if (c.since != def.changed) continue;
+    auto q = db.prepare("SELECT dflt_value FROM pragma_table_xinfo(?1) WHERE name = ?2");
+    if (!q) return tl::unexpected(q.error());
+    q->bind_all(Text{def.name}, Text{c.name});
+    auto row = q->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row || q->is_null(0)) continue;
+    const std::string text(q->bytes(0));
+    auto value = db.prepare("SELECT " + text);
+    auto found = value ? value->step() : Result<bool>(false);
+    c.fill = apply_affinity(c.affinity, found && *found ? value->value(0) : Value(unquoted(text)));
+  }
+  return {};
+}
+
 std::string create_sql(const TableDef& def) {
   std::vector<std::string> parts, keys;
   for (const auto& c : def.columns) {
@@ -430,7 +485,7 @@ std::string create_sql(const TableDef& def) {
 }
 
 Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, const TableDef& def,
-                                                const std::vector<std::string>& column_ids,
+                                                std::vector<Birth> births,
                                                 const ConflictRules& rules) {
   const auto shape = read_shape(db, def.name);
   if (!shape) return tl::unexpected(shape.error());
@@ -444,9 +499,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   t->rowid_key = !shape->without_rowid && key_index->empty();
   t->plain_key = true;
   for (const auto& c : def.columns) {
-    Column column{c.name, 0, 0, false, c.affinity, c.key_part, 0};
-    const auto at = std::find(column_ids.begin(), column_ids.end(), c.name);
-    column.id = static_cast<uint32_t>(at - column_ids.begin());
+    Column column{c.name, c.id, 0, false, c.affinity, c.key_part, 0};
     const std::string& group = t->layout.group_of(c.name).name;
     for (size_t g = 0; g < t->layout.groups.size() && c.key_part == 0; ++g) {
       if (t->layout.groups[g].name == group) column.group = g;
@@ -470,6 +523,8 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
     t->keeps_more.push_back(more);
     t->any_keeps_more |= more;
   }
+  t->births = std::move(births);
+  t->later_groups = later_groups(*t);
   ByteWriter full;
   full.string(def.name);
   for (const size_t i : t->by_name) full.string(t->columns[i].name);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,7 +18,7 @@ namespace entente::sqlite {
 // A column of a table that replication knows.
 struct Column {
   std::string name;
-  uint32_t id = 0;     // local, never reused in its table
+  uint32_t id = 0;     // ColumnDef::id
   int hook_index = 0;  // what the preupdate hook calls it
   bool has_default = false;
   Affinity affinity = Affinity::kBlob;
@@ -41,6 +42,14 @@ struct ForeignKey {
   std::string find_children;    // their keys: by the parent's key, or all without a parent
 };
 
+// A column that came when the table had rows: what was applied here by then. By local origin id,
+// the seq.
+using Applied = std::vector<uint64_t>;
+struct Birth {
+  uint32_t column = 0;  // ColumnDef::id
+  Applied applied;
+};
+
 // A table as this file holds it, with the SQL that the gateway runs on it. Immutable.
 struct Table {
   int64_t id = 0;  // local
@@ -55,6 +64,8 @@ struct Table {
   std::vector<size_t> key;          // indices into columns, in key order
   std::vector<size_t> by_name;      // non-key columns, ordered by name: as changes carry them
   std::vector<uint32_t> group_ids;  // by index into layout.groups: how version rows name them
+  std::vector<Birth> births;        // of columns
+  std::vector<std::pair<uint32_t, Applied>> later_groups;  // all of whose columns came later
   std::vector<UniqueKey> unique;
   std::vector<ForeignKey> foreign_keys;
   bool referenced = false;       // by foreign keys
@@ -70,6 +81,7 @@ struct Table {
 
   bool one_register() const { return layout.groups.size() == 1; }
   const Column* find(std::string_view column) const;
+  const Column* with_id(uint32_t column) const;
   // "UPDATE … SET the columns = ?1 … WHERE key = ?n+1 …", and INSERT of key and columns.
   std::string update_sql(const std::vector<size_t>& which) const;
   // "UPDATE … SET each column = coalesce(it, 0) + ?i … WHERE key = …".
@@ -91,23 +103,30 @@ struct World {
   std::vector<Origin> origins{Origin{}};                                 // by local id; 0: none
   std::map<Origin, int64_t> origin_ids{{Origin{}, 0}};
   Ranks ranks;
-  bool fussy =
-      false;  // some schema text says DEFERRED, FAIL or TRIGGER: a statement that succeeded
-              // may have to be undone, or one that failed may leave something behind
+  // Some schema text says DEFERRED, FAIL or TRIGGER: a statement that succeeded may have to be
+  // undone, or one that failed may leave something behind.
+  bool fussy = false;
+  std::set<std::string> views;  // lower-case names
 
   const Table* find(std::string_view name) const;
+  // The table that had this name under the schema of `epoch`; null if it is gone.
+  const Table* find(std::string_view name, uint64_t epoch) const;
+  // The table that this one was or became.
+  const Table* same(const TableDef& def) const;
   const Table* by_id(int64_t id) const;
 };
 
-// The definition of a table in this file. kNotFound; kRefused if it has no usable primary key, with
+// How a table of this file is declared. kNotFound; kRefused if it has no usable primary key, with
 // what to do about it.
 Result<TableDef> read_definition(Connection& db, const std::string& name);
+// Says what its newest columns are filled with: their defaults.
+Result<void> fill_new_columns(Connection& db, TableDef& def);
 
 // SQL that makes a table of this definition.
 std::string create_sql(const TableDef& def);
 
 Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, const TableDef& def,
-                                                const std::vector<std::string>& column_ids,
+                                                std::vector<Birth> births,
                                                 const ConflictRules& rules);
 // The table that keeps its rows' versions.
 std::string create_versions_sql(const Table& table);

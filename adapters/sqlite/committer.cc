@@ -47,7 +47,8 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       sql_(db, guard, options, Guard::Mode::kWrite),
       functions_(db, guard, rows_, [&state] { return state.world; }),
       ids_(db, state, options.key_slot),
-      side_{db, sql_, capture_, rows_, storage_, state, options} {
+      schema_(db, sql_, storage_, rows_, state),
+      side_{db, sql_, capture_, rows_, schema_, state, options, group_.wall_ms} {
   capture_.attach(db.get());
   functions_.install();
   sql_.number_keys_in(state.world);
@@ -143,7 +144,9 @@ Result<Committed> Committer::finish(SqliteWriteSession& session) {
     return fail(Code::kBusy, "the database undid the transaction: send it again", "SQLITE_ABORT");
   }
   if (session.doom()) return tl::unexpected(undo(session, *session.doom()));
-  auto committed = check_deferred().and_then([&] { return stamp(session); });
+  auto committed = check_deferred().and_then([&] { return end_schema(session); }).and_then([&] {
+    return stamp(session);
+  });
   if (!committed) return tl::unexpected(undo(session, committed.error()));
   if (session.has_savepoint()) {
     auto done = once(db_, release_, std::string("RELEASE ") + SqliteWriteSession::kSavepoint);
@@ -163,17 +166,30 @@ Result<void> Committer::check_deferred() {
   return fail(Code::kConstraint, "FOREIGN KEY constraint failed", "SQLITE_CONSTRAINT");
 }
 
+// Rows that were not shown may be shown now.
+Result<void> Committer::end_schema(const SqliteWriteSession& session) {
+  if (session.schema().steps.empty() && session.schema().aside.empty()) return {};
+  if (auto done = schema_.finish(session.schema(), capture_); !done) return done;
+  for (const auto& [name, table] : state_.world->tables) {
+    const auto extras = state_.extras.find(table->id);
+    const bool waits = extras != state_.extras.end() && extras->second.quarantined > 0;
+    if (waits) to_retry_.push_back(table.get());
+  }
+  return {};
+}
+
 Result<Committed> Committer::stamp(const SqliteWriteSession& session) {
-  const auto& changes = capture_.rows();
-  if (changes.empty() && session.schema().empty()) {
+  const auto& changes = capture_.rows(*state_.world);
+  const auto& steps = session.schema().steps;
+  if (changes.empty() && steps.empty()) {
     return Committed{std::nullopt, state_.clock.last(), state_.applied};
   }
   Record& record = record_;
   record.changes.clear();
-  record.count = 0;
+  record.count = steps.size();
   const uint64_t seq = state_.applied.at(state_.self) + 1;
   record.version = {state_.clock.tick(group_.wall_ms), {state_.self, seq}};
-  for (const auto& change : session.schema()) append_change(record.changes, change);
+  for (const auto& step : steps) append_change(record.changes, step.change);
   for (const auto& c : changes) {
     if (auto done = write_row(c, record); !done) return tl::unexpected(done.error());
   }
@@ -187,15 +203,14 @@ Result<Committed> Committer::stamp(const SqliteWriteSession& session) {
   if (group_.run.records.size() + record.changes.size() > kGroupBytesMax) {
     return fail(Code::kBusy, "the group of this transaction is full: send it again", "SQLITE_BUSY");
   }
-  append_record(record, session.schema(), "");
+  append_record(record, "");
   if (session.has_savepoint()) {
     if (auto done = rows_.flush(); !done) return tl::unexpected(done.error());
   }
   return Committed{record.version.dot, record.version.hlc, state_.applied};
 }
 
-void Committer::append_record(Record& record, const std::vector<SchemaChange>& schema,
-                              const std::string& declares_dc) {
+void Committer::append_record(Record& record, const std::string& declares_dc) {
   StreamState& stream = state_.streams.at(state_.self).state;
   Transaction& head = record.head;
   head.dot = record.version.dot;
@@ -204,7 +219,7 @@ void Committer::append_record(Record& record, const std::vector<SchemaChange>& s
   head.epoch = state_.epoch;
   head.declares_dc = declares_dc;
   record.sealed.clear();
-  seal_record(record.sealed, head, record.count + schema.size(), record.changes.view(), stream);
+  seal_record(record.sealed, head, record.count, record.changes.view(), stream);
   record.frame.clear();
   record.frame.varint(record.sealed.size());
   group_.run.records += record.frame.view();
@@ -240,7 +255,7 @@ Result<void> Committer::declare(uint64_t wall_ms) {
   group_ = Group{{state_.self, self.state.seq + 1, 0, {}}, self.state.chain, wall_ms, false};
   Record record;
   record.version = {state_.clock.tick(wall_ms), {state_.self, self.state.seq + 1}};
-  append_record(record, {}, options_.dc);
+  append_record(record, options_.dc);
   auto chunk = close();
   if (!chunk) return tl::unexpected(chunk.error());
   return {};

@@ -9,6 +9,7 @@
 #include "adapters/sqlite/client_sql.h"
 #include "adapters/sqlite/conflict_functions.h"
 #include "adapters/sqlite/numbering.h"
+#include "adapters/sqlite/schema_changer.h"
 #include "adapters/sqlite/storage.h"
 #include "adapters/sqlite/write_session.h"
 
@@ -47,6 +48,7 @@ class Committer {
   Result<Committed> run_one(const ClientTransaction& work);
   Result<Committed> finish(SqliteWriteSession& session);
   Result<Committed> stamp(const SqliteWriteSession& session);
+  Result<void> end_schema(const SqliteWriteSession& session);
   Error undo(SqliteWriteSession& session, Error why);
   Result<std::optional<LogChunk>> close();
   Error group_lost(const Error& why) const;
@@ -72,8 +74,7 @@ class Committer {
   std::optional<Row> image(const Capture::Change& c, uint32_t at) const;
   Result<void> settle(const Table& t, const Key& key, const Loaded& row);
   void append_plain(const Capture::Change& c, const std::vector<size_t>& columns, Record& record);
-  void append_record(Record& record, const std::vector<SchemaChange>& schema,
-                     const std::string& declares_dc);
+  void append_record(Record& record, const std::string& declares_dc);
 
   Connection& db_;
   FileState& state_;
@@ -85,6 +86,7 @@ class Committer {
   Capture capture_;
   ConflictFunctions functions_;
   IdFunction ids_;
+  SchemaChanger schema_;
   LocalSide side_;
   Stmt begin_, commit_, release_, undo_;
   Group group_;

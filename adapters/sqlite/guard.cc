@@ -20,7 +20,8 @@ bool listed(const std::array<std::string_view, N>& list, std::string_view name) 
 bool is_reserved(std::string_view table) { return lower(table).starts_with("_entente_"); }
 
 void Guard::install(Connection& db, size_t sql_bytes, uint64_t statement_ms) {
-  statement_time_ = std::chrono::milliseconds(statement_ms);
+  constexpr uint64_t kForEver = 365ull * 24 * 3'600'000;
+  statement_time_ = std::chrono::milliseconds(statement_ms > 0 ? statement_ms : kForEver);
   sqlite3_limit(db.get(), SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(sql_bytes) + 65'536);
   sqlite3_limit(db.get(), SQLITE_LIMIT_LENGTH, 512 << 20);
   sqlite3_limit(db.get(), SQLITE_LIMIT_COLUMN, 2000);
@@ -88,9 +89,18 @@ bool Guard::allows(int action, const char* a, const char* b) {
       return allows_pragma(first, b);
     case SQLITE_CREATE_TABLE:
     case SQLITE_CREATE_INDEX:
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_CREATE_TRIGGER:
+    case SQLITE_DROP_TABLE:
+    case SQLITE_DROP_INDEX:
+    case SQLITE_DROP_VIEW:
+    case SQLITE_DROP_TRIGGER:
+    case SQLITE_ALTER_TABLE:
     case SQLITE_REINDEX:  // how CREATE INDEX fills the new index
       if (mode_ != Mode::kSchema) break;
-      if (is_reserved(first)) return deny("names that begin with _entente_ belong to the gateway");
+      if (is_reserved(first) || is_reserved(second)) {
+        return deny("names that begin with _entente_ belong to the gateway");
+      }
       return true;
     default:
       break;

@@ -21,13 +21,14 @@ class Guard {
     kDown,  // our own SQL
     kRead,
     kWrite,
-    kSchema,  // CREATE TABLE and CREATE INDEX, already recognised as such
+    kSchema,  // CREATE, ALTER and DROP, already recognised as such
   };
 
   Guard() = default;
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
+  // `statement_ms`: 0 for no limit.
   void install(Connection& db, size_t sql_bytes, uint64_t statement_ms);
   void raise(Mode mode);
   void lower() { mode_ = Mode::kDown; }

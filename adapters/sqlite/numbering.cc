@@ -186,6 +186,23 @@ std::string with_numbered_keys(std::string_view sql, const World& world) {
   return Insert(sql, world).numbered();
 }
 
+std::string with_numbered_keys_inside(std::string_view trigger, const World& world) {
+  const auto words = placed_words_of(trigger);
+  std::string out;
+  size_t copied = 0, from = 0;  // `from`: where the statement at hand begins; 0: outside
+  for (const auto& word : words) {
+    if (from == 0) {
+      if (word.text == "BEGIN") from = word.end;
+    } else if (word.text == ";") {
+      out += trigger.substr(copied, from - copied);
+      out += with_numbered_keys(trigger.substr(from, word.begin - from), world);
+      copied = word.begin;
+      from = word.end;
+    }
+  }
+  return out += trigger.substr(copied);
+}
+
 IdFunction::IdFunction(Connection& db, FileState& state, uint8_t slot)
     : state_(&state), slot_(slot) {
   install(db);

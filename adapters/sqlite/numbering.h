@@ -17,6 +17,9 @@ namespace entente::sqlite {
 // The rewritten text has the same parameters in the same order.
 std::string with_numbered_keys(std::string_view sql, const World& world);
 
+// The same for the statements inside a CREATE TRIGGER.
+std::string with_numbered_keys_inside(std::string_view trigger, const World& world);
+
 // The SQL function entente_id(), on one connection: a new key.
 class IdFunction {
  public:

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "conflict/codec.h"
+#include "conflict/conform.h"
 #include "conflict/counter.h"
 
 namespace entente::sqlite {
@@ -223,7 +224,10 @@ void bind_key(Stmt& stmt, int first, std::string_view key) {
 }
 
 Result<Stmt*> RowStore::plan(const Table& t, Plan which) {
-  Stmt& stmt = plans_[t.id].statements[static_cast<size_t>(which)];
+  Plans& plans = plans_[t.id];
+  if (plans.of != t.def.changed) plans = Plans{};
+  plans.of = t.def.changed;
+  Stmt& stmt = plans.statements[static_cast<size_t>(which)];
   if (stmt) return &stmt;
   const std::array<const std::string*, static_cast<size_t>(Plan::kCount)> sql = {
       &t.read_version, &t.put_version, &t.put_versions, &t.delete_version,
@@ -260,6 +264,7 @@ Result<std::optional<RowMeta>> RowStore::meta(const Table& t, std::string_view k
   RowMeta meta;
   meta.row = {(*q)->integer(0), (*q)->natural(1), (*q)->natural(2)};
   if (auto done = decode_extras((*q)->bytes(3), meta); !done) return tl::unexpected(done.error());
+  for (const auto& [group, applied] : t.later_groups) meta.not_written(group, applied);
   return meta;
 }
 
@@ -421,11 +426,9 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
   out.state.key = key;
   if (!out.meta && !out.shown) return out;
   const RowMeta known = out.meta.value_or(RowMeta{});
-  Row values = out.shown.value_or(Row{});
+  Row values = out.shown ? *out.shown : t.layout.fills;
   for (const auto& [id, value] : known.retained) {
-    for (const auto& c : t.columns) {
-      if (c.id == id) values.insert_or_assign(c.name, value);
-    }
+    if (const Column* c = t.with_id(id)) values.insert_or_assign(c->name, value);
   }
   if (auto done = spread(world, t, key, known, values, out.state); !done) {
     return tl::unexpected(done.error());
@@ -436,6 +439,51 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
     }
   }
   return out;
+}
+
+Result<void> RowStore::conform(const World& world, const Table& was, const Table& now,
+                               uint64_t now_ms) {
+  std::vector<Key> keys;
+  {
+    auto q = plan("SELECT key FROM _entente_siblings WHERE tbl = ?1");
+    if (!q) return tl::unexpected(q.error());
+    (*q)->bind(1, now.id);
+    Rows rows(**q);
+    auto row = rows.next();
+    for (; row && *row; row = rows.next()) keys.emplace_back((*q)->bytes(0));
+    if (!row) return tl::unexpected(row.error());
+  }
+  for (const auto& key : keys) {
+    if (auto done = conform(world, was, now, key, now_ms); !done) return done;
+  }
+  return {};
+}
+
+Result<void> RowStore::conform(const World& world, const Table& was, const Table& now,
+                               const Key& key, uint64_t now_ms) {
+  auto row = shown(now, key);
+  if (!row) return tl::unexpected(row.error());
+  if (*row) {
+    Row as_it_was;
+    for (const auto& [name, value] : **row) {
+      const Column* before = was.with_id(now.find(name)->id);
+      if (before != nullptr) as_it_was.emplace(before->name, value);
+    }
+    *row = std::move(as_it_was);
+  }
+  auto loaded = load(world, was, key, std::move(*row));
+  if (!loaded) return tl::unexpected(loaded.error());
+  entente::conform(loaded->state, was.def, now.def, now.layout);
+  // What the user's table shows of it is not touched.
+  if (loaded->shown) loaded->shown = visible(loaded->state, now.layout, world.ranks);
+  OpenGroups open;
+  for (auto& [group, note] : loaded->open) {
+    const Column* before = was.find(group);
+    const Column* after = before != nullptr ? now.with_id(before->id) : nullptr;
+    open.emplace(after != nullptr ? after->name : group, std::move(note));
+  }
+  loaded->open = std::move(open);
+  return store(world, now, key, *loaded, now_ms);
 }
 
 Result<void> RowStore::load_siblings(const World& world, const Table& t, const Key& key,

@@ -83,6 +83,9 @@ class RowStore {
   Result<void> store(const World& world, const Table& t, const Key& key, const Loaded& row,
                      const Verdicts& verdicts, uint64_t now_ms);
 
+  // Brings what side tables hold of the rows of a table that was `was` to what it is now.
+  Result<void> conform(const World& world, const Table& was, const Table& now, uint64_t now_ms);
+
   // Why a row that exists is not in the user's table.
   enum class Hidden { kNo, kConstraint, kUnique, kOrphan };
   // The same, but the row is not shown, though its own constraints would let it.
@@ -127,6 +130,8 @@ class RowStore {
                       const Loaded& before);
   Result<void> write_down(const World& world, const Table& t, const Key& key,
                           const Verdicts& verdicts, const Loaded& row, Hidden why, uint64_t now_ms);
+  Result<void> conform(const World& world, const Table& was, const Table& now, const Key& key,
+                       uint64_t now_ms);
   Result<void> load_siblings(const World& world, const Table& t, const Key& key, Loaded& row);
   Result<void> forget_siblings(const Table& t, const Key& key);
   Result<void> list_open(const Table& t, const Key& key, const OpenGroups& was,
@@ -135,6 +140,7 @@ class RowStore {
                      Hidden why, uint64_t now_ms);
 
   struct Plans {
+    uint64_t of = 0;  // TableDef::changed
     Stmt statements[static_cast<size_t>(Plan::kCount)];
   };
   Connection& db_;

@@ -88,14 +88,110 @@ StatementKind kind_of(const std::vector<std::string>& words) {
   if (one_of(at(i), {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})) {
     return StatementKind::kTransactionControl;
   }
-  if (one_of(at(i), {"ALTER", "DROP", "ANALYZE", "VACUUM", "REINDEX"})) {
-    return StatementKind::kOtherSchema;
+  if (at(i) == "PRAGMA" && at(i + 1) == "DEFER_FOREIGN_KEYS" && one_of(at(i + 2), {"=", "("})) {
+    return StatementKind::kDeferredKeys;
   }
-  if (at(i) != "CREATE") return StatementKind::kOther;
-  const size_t what = one_of(at(i + 1), {"TEMP", "TEMPORARY", "UNIQUE"}) ? i + 2 : i + 1;
-  if (at(what) == "TABLE") return StatementKind::kCreateTable;
-  if (at(what) == "INDEX") return StatementKind::kCreateIndex;
-  return StatementKind::kOtherSchema;
+  if (schema_statement_of(words)) return StatementKind::kSchema;
+  const bool other = one_of(at(i), {"CREATE", "ALTER", "DROP", "ANALYZE", "VACUUM", "REINDEX"});
+  return other ? StatementKind::kOtherSchema : StatementKind::kOther;
+}
+
+namespace {
+
+// Reads words one after the other.
+class Words {
+ public:
+  explicit Words(const std::vector<std::string>& words) : words_(words) {
+    while (take(";")) {
+    }
+  }
+  std::string_view next() const {
+    return at_ < words_.size() ? std::string_view(words_[at_]) : std::string_view();
+  }
+  bool take(std::string_view word) {
+    if (next() != word) return false;
+    ++at_;
+    return true;
+  }
+  bool take(std::initializer_list<std::string_view> all) {
+    const size_t from = at_;
+    for (const auto word : all) {
+      if (take(word)) continue;
+      at_ = from;
+      return false;
+    }
+    return true;
+  }
+  // A name, after that of its schema.
+  std::string name() {
+    if (at_ + 1 < words_.size() && words_[at_ + 1] == ".") at_ += 2;
+    return at_ < words_.size() ? unquoted(words_[at_++]) : std::string();
+  }
+  bool done() const { return next().empty() || next() == ";"; }
+
+ private:
+  const std::vector<std::string>& words_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string>& all) {
+  using Object = SchemaStatement::Object;
+  using Verb = SchemaStatement::Verb;
+  Words words(all);
+  SchemaStatement out;
+  if (words.take("CREATE")) {
+    out.temporary = words.take("TEMP") || words.take("TEMPORARY");
+  } else if (words.take("DROP")) {
+    out.verb = Verb::kDrop;
+  } else if (words.take("ALTER")) {
+    out.verb = Verb::kAlter;
+  } else {
+    return std::nullopt;
+  }
+  if (words.take("TABLE")) {
+    out.object = Object::kTable;
+  } else if (words.take({"UNIQUE", "INDEX"}) || words.take("INDEX")) {
+    out.object = Object::kIndex;
+  } else if (words.take("VIEW")) {
+    out.object = Object::kView;
+  } else if (words.take("TRIGGER")) {
+    out.object = Object::kTrigger;
+  } else {
+    return std::nullopt;
+  }
+  if (!words.take({"IF", "NOT", "EXISTS"})) words.take({"IF", "EXISTS"});
+  out.name = words.name();
+  if (out.verb == Verb::kAlter && words.take("RENAME")) {
+    out.renames_table = words.next() == "TO";
+    out.renames_column = !out.renames_table;
+  }
+  return out;
+}
+
+std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& all) {
+  Words words(all);
+  UniqueIndex out;
+  if (!words.take({"CREATE", "UNIQUE", "INDEX"})) return std::nullopt;
+  words.take({"IF", "NOT", "EXISTS"});
+  words.name();
+  if (!words.take("ON")) return std::nullopt;
+  out.table = words.name();
+  if (!words.take("(")) return std::nullopt;
+  do {
+    out.columns.push_back(words.name());
+    if (words.take("COLLATE")) words.name();
+    if (!words.take("ASC")) words.take("DESC");
+  } while (words.take(","));
+  if (!words.take(")") || !words.done()) return std::nullopt;
+  return out;
+}
+
+bool turns_on(const std::vector<std::string>& words) {
+  return std::any_of(words.begin(), words.end(), [](const auto& word) {
+    return one_of(word, {"ON", "1", "YES", "TRUE"});
+  });
 }
 
 // SAVEPOINT x; RELEASE [SAVEPOINT] x; ROLLBACK [TRANSACTION] TO [SAVEPOINT] x.
@@ -132,13 +228,11 @@ bool creates_from_select(const std::vector<std::string>& words) {
   return std::find(words.begin(), bracket, "AS") != bracket;
 }
 
-bool creates_temporary(const std::vector<std::string>& words) {
-  return words.size() > 1 && one_of(words[1], {"TEMP", "TEMPORARY"});
-}
-
 bool rolls_back(const std::vector<std::string>& words) {
   for (size_t i = 1; i < words.size(); ++i) {
-    if (words[i] == "ROLLBACK" && one_of(words[i - 1], {"OR", "CONFLICT"})) return true;
+    if (words[i] != "ROLLBACK") continue;
+    const bool raised = i > 1 && words[i - 1] == "(" && words[i - 2] == "RAISE";
+    if (raised || one_of(words[i - 1], {"OR", "CONFLICT"})) return true;
   }
   return false;
 }

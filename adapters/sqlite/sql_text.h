@@ -22,12 +22,30 @@ enum class StatementKind {
   kEmpty,
   kTransactionControl,  // BEGIN, COMMIT, ROLLBACK
   kSavepoint,           // SAVEPOINT, RELEASE, ROLLBACK TO
-  kCreateTable,
-  kCreateIndex,
-  kOtherSchema,  // ALTER, DROP, views, triggers, virtual tables, ANALYZE, VACUUM, REINDEX
-  kOther,        // reads and writes, and what SQLite will refuse
+  kSchema,              // a SchemaStatement
+  kOtherSchema,         // virtual tables, ANALYZE, VACUUM, REINDEX
+  kDeferredKeys,        // PRAGMA defer_foreign_keys = …
+  kOther,               // reads and writes, and what SQLite will refuse
 };
 StatementKind kind_of(const std::vector<std::string>& words);
+
+// CREATE, ALTER and DROP of what replicates. Names as the words have them, without quotes.
+struct SchemaStatement {
+  enum class Verb { kCreate, kAlter, kDrop } verb = Verb::kCreate;
+  enum class Object { kTable, kIndex, kView, kTrigger } object = Object::kTable;
+  bool temporary = false;
+  std::string name;             // the object's
+  bool renames_table = false;   // ALTER TABLE … RENAME TO …
+  bool renames_column = false;  // ALTER TABLE … RENAME [COLUMN] … TO …
+};
+std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string>& words);
+
+// CREATE UNIQUE INDEX over plain columns of all rows.
+struct UniqueIndex {
+  std::string table;
+  std::vector<std::string> columns;
+};
+std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& words);
 
 struct SavepointControl {
   enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;
@@ -35,11 +53,14 @@ struct SavepointControl {
 };
 std::optional<SavepointControl> savepoint_of(const std::vector<std::string>& words);
 
-// CREATE TABLE … AS SELECT, CREATE TEMP TABLE.
+// CREATE TABLE … AS SELECT.
 bool creates_from_select(const std::vector<std::string>& words);
-bool creates_temporary(const std::vector<std::string>& words);
 
-// Says OR ROLLBACK or ON CONFLICT ROLLBACK: failing, it would undo its neighbours' work.
+// True if the last word says so: `… = ON`, `(1)`.
+bool turns_on(const std::vector<std::string>& words);
+
+// Says OR ROLLBACK, ON CONFLICT ROLLBACK or RAISE(ROLLBACK: failing, it would undo its neighbours'
+// work.
 bool rolls_back(const std::vector<std::string>& words);
 bool contains(const std::vector<std::string>& words, std::string_view word);
 

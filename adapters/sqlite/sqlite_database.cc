@@ -32,7 +32,7 @@ class SqliteDatabase final : public Database {
         committer_(local_, local_guard_, state_, options_),
         applier_(apply_, apply_guard_, state_, options_) {
     local_guard_.install(local_, options_.sql_bytes, options_.statement_ms);
-    apply_guard_.install(apply_, options_.sql_bytes, options_.statement_ms);
+    apply_guard_.install(apply_, options_.sql_bytes, 0);
   }
 
   Result<void> start();
@@ -122,7 +122,9 @@ Result<void> SqliteDatabase::adopt_tables() {
   auto names = storage.unknown_tables(*state_.world);
   if (!names) return tl::unexpected(names.error());
   for (const auto& name : *names) {
-    auto table = storage.add_table(state_, name);
+    auto table = read_definition(local_, name).and_then([&](TableDef def) {
+      return storage.add_table(state_, first_definition(std::move(def), 0));
+    });
     if (!table && table.error().code != Code::kRefused) return tl::unexpected(table.error());
   }
   return storage.refresh_schema(state_);

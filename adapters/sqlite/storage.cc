@@ -10,7 +10,7 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 5;
+constexpr int64_t kFormat = 6;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (
@@ -21,8 +21,8 @@ CREATE TABLE _entente_origins (
   id INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, dc TEXT NOT NULL,
   seq INTEGER NOT NULL, hlc INTEGER NOT NULL, chain BLOB NOT NULL, context BLOB NOT NULL);
 CREATE TABLE _entente_tables (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, def BLOB NOT NULL,
-  columns BLOB NOT NULL);
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, def BLOB NOT NULL,
+  births BLOB NOT NULL);
 CREATE TABLE _entente_log (
   position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first INTEGER NOT NULL,
   last INTEGER NOT NULL, before BLOB NOT NULL, records BLOB NOT NULL);
@@ -67,11 +67,38 @@ tl::unexpected<Error> not_ours(const char* what) {
                                   " in this database holds something this gateway did not write");
 }
 
-std::vector<std::string> read_names(std::string_view bytes) {
+std::string encode_births(const std::vector<Birth>& births) {
+  ByteWriter out;
+  for (const auto& b : births) {
+    out.varint(b.column);
+    out.varint(b.applied.size());
+    for (const uint64_t seq : b.applied) out.varint(seq);
+  }
+  return out.take();
+}
+
+std::vector<Birth> read_births(std::string_view bytes) {
   ByteReader in(bytes);
-  std::vector<std::string> names;
-  while (in.ok() && in.left() > 0) names.emplace_back(in.string());
-  return names;
+  std::vector<Birth> births;
+  while (in.ok() && in.left() > 0) {
+    Birth& b = births.emplace_back();
+    b.column = static_cast<uint32_t>(in.varint());
+    b.applied.resize(in.count(1));
+    for (auto& seq : b.applied) seq = in.varint();
+  }
+  return births;
+}
+
+Applied applied_by_id(const FileState& state) {
+  Applied out;
+  for (const auto& origin : state.world->origins) out.push_back(state.applied.at(origin));
+  return out;
+}
+
+// The one before may still be pointed into.
+void replace_world(FileState& state, std::shared_ptr<const World> world) {
+  state.retired.push_back(std::move(state.world));
+  state.world = std::move(world);
 }
 
 // Which tables are parents: known only when all are.
@@ -132,9 +159,7 @@ Result<FileState> Storage::load() {
   if (auto done = load_head(state); !done) return tl::unexpected(done.error());
   if (auto done = load_origins(state, *world); !done) return tl::unexpected(done.error());
   if (auto done = load_tables(*world); !done) return tl::unexpected(done.error());
-  auto fussy = is_fussy();
-  if (!fussy) return tl::unexpected(fussy.error());
-  world->fussy = *fussy;
+  if (auto done = read_schema_texts(*world); !done) return tl::unexpected(done.error());
   state.world = std::move(world);
   if (auto done = load_extras(state); !done) return tl::unexpected(done.error());
   return state;
@@ -201,14 +226,14 @@ Result<void> Storage::load_origins(FileState& state, World& world) {
 }
 
 Result<void> Storage::load_tables(World& world) {
-  auto q = db_.prepare("SELECT id, def, columns FROM _entente_tables");
+  auto q = db_.prepare("SELECT id, def, births FROM _entente_tables");
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
   for (; row && *row; row = q->step()) {
     ByteReader in(q->bytes(1));
     auto def = decode_table(in);
     if (!def) return not_ours("_entente_tables");
-    auto table = make_table(db_, q->integer(0), *def, read_names(q->bytes(2)), rules_);
+    auto table = make_table(db_, q->integer(0), *def, read_births(q->bytes(2)), rules_);
     if (!table) return tl::unexpected(table.error());
     world.tables.emplace(lower(def->name), std::move(*table));
   }
@@ -248,18 +273,19 @@ Result<void> Storage::load_orphans(FileState& state) {
   return {};
 }
 
-Result<bool> Storage::is_fussy() {
-  auto q = db_.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL");
+Result<void> Storage::read_schema_texts(World& world) {
+  world.fussy = false;
+  world.views.clear();
+  auto q = db_.prepare("SELECT sql, type, name FROM sqlite_master WHERE sql IS NOT NULL");
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
   for (; row && *row; row = q->step()) {
     const auto words = words_of(q->bytes(0));
-    for (const char* word : {"DEFERRED", "FAIL", "TRIGGER"}) {
-      if (contains(words, word)) return true;
-    }
+    for (const char* word : {"DEFERRED", "FAIL", "TRIGGER"}) world.fussy |= contains(words, word);
+    if (q->bytes(1) == "view") world.views.insert(lower(q->bytes(2)));
   }
   if (!row) return tl::unexpected(row.error());
-  return false;
+  return {};
 }
 
 Result<void> Storage::add_origin(FileState& state, const Origin& origin, const std::string& dc) {
@@ -279,26 +305,70 @@ Result<void> Storage::add_origin(FileState& state, const Origin& origin, const s
   return {};
 }
 
-Result<std::shared_ptr<const Table>> Storage::add_table(FileState& state, const std::string& name) {
-  auto def = read_definition(db_, name);
-  if (!def) return tl::unexpected(def.error());
-  ByteWriter columns, encoded_def;
-  std::vector<std::string> names;
-  for (const auto& c : def->columns) columns.string(c.name), names.push_back(c.name);
-  encode(encoded_def, *def);
-  auto q = db_.prepare("INSERT INTO _entente_tables (name, def, columns) VALUES (?1, ?2, ?3)");
+Result<std::shared_ptr<const Table>> Storage::add_table(FileState& state, const TableDef& def) {
+  ByteWriter encoded_def;
+  encode(encoded_def, def);
+  auto q = db_.prepare("INSERT INTO _entente_tables (name, def, births) VALUES (?1, ?2, x'')");
   if (!q) return tl::unexpected(q.error());
-  q->bind_all(Text{name}, Bytes{encoded_def.view()}, Bytes{columns.view()});
+  q->bind_all(Text{def.name}, Bytes{encoded_def.view()});
   if (auto done = q->run(); !done) return tl::unexpected(done.error());
-  auto table = make_table(db_, sqlite3_last_insert_rowid(db_.get()), *def, names, rules_);
+  auto table = make_table(db_, sqlite3_last_insert_rowid(db_.get()), def, {}, rules_);
   if (!table) return table;
   if (auto done = db_.exec(create_versions_sql(**table)); !done) {
     return tl::unexpected(done.error());
   }
   auto world = std::make_shared<World>(*state.world);
-  world->tables.emplace(lower(name), *table);
-  state.world = std::move(world);
+  world->tables.emplace(lower(def.name), *table);
+  replace_world(state, std::move(world));
   return table;
+}
+
+Result<std::shared_ptr<const Table>> Storage::redefine_table(FileState& state, const Table& was,
+                                                             const TableDef& def) {
+  std::vector<Birth> births = was.births;
+  for (const auto& c : def.columns) {
+    if (c.since == def.changed) births.push_back({c.id, applied_by_id(state)});
+  }
+  auto table = make_table(db_, was.id, def, births, rules_);
+  if (!table) return table;
+  ByteWriter encoded_def;
+  encode(encoded_def, def);
+  auto q = db_.prepare("UPDATE _entente_tables SET name = ?2, def = ?3, births = ?4 WHERE id = ?1");
+  if (!q) return tl::unexpected(q.error());
+  const std::string encoded_births = encode_births(births);
+  q->bind_all(was.id, Text{def.name}, Bytes{encoded_def.view()}, Bytes{encoded_births});
+  if (auto done = q->run(); !done) return tl::unexpected(done.error());
+  auto world = std::make_shared<World>(*state.world);
+  world->tables.erase(lower(was.def.name));
+  world->tables.insert_or_assign(lower(def.name), *table);
+  replace_world(state, std::move(world));
+  return table;
+}
+
+Result<void> Storage::set_aside(FileState& state, const Table& table, const std::string& name) {
+  auto q = db_.prepare("UPDATE _entente_tables SET name = ?2 WHERE id = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind_all(table.id, Text{name});
+  if (auto done = q->run(); !done) return done;
+  auto world = std::make_shared<World>(*state.world);
+  world->tables.erase(lower(table.def.name));
+  replace_world(state, std::move(world));
+  return {};
+}
+
+Result<void> Storage::drop_table(FileState& state, const Table& table) {
+  const std::string id = std::to_string(table.id);
+  auto done = db_.exec("DELETE FROM _entente_tables WHERE id = " + id +
+                       "; DELETE FROM _entente_siblings WHERE tbl = " + id +
+                       "; DELETE FROM _entente_conflicts WHERE tbl = " + id +
+                       "; DELETE FROM _entente_unsettled WHERE tbl = " + id +
+                       "; DROP TABLE _entente_v_" + id);
+  if (!done) return done;
+  state.extras.erase(table.id);
+  auto world = std::make_shared<World>(*state.world);
+  std::erase_if(world->tables, [&](const auto& named) { return named.second->id == table.id; });
+  replace_world(state, std::move(world));
+  return {};
 }
 
 Result<std::vector<std::string>> Storage::unknown_tables(const World& world) {
@@ -325,23 +395,15 @@ Result<int64_t> Storage::schema_version() {
 }
 
 Result<void> Storage::refresh_schema(FileState& state) {
-  auto fussy = is_fussy();
-  if (!fussy) return tl::unexpected(fussy.error());
   auto world = std::make_shared<World>(*state.world);
-  world->fussy = *fussy;
+  if (auto done = read_schema_texts(*world); !done) return done;
   for (auto& [name, table] : world->tables) {
-    std::vector<std::string> names;
-    names.reserve(table->columns.size());
-    for (const auto& c : table->columns) names.push_back(c.name);
-    auto again = make_table(db_, table->id, table->def, names, rules_);
+    auto again = make_table(db_, table->id, table->def, table->births, rules_);
     if (!again) return tl::unexpected(again.error());
-    const bool same = (*again)->unique.size() == table->unique.size() &&
-                      (*again)->foreign_keys.size() == table->foreign_keys.size();
-    if (!same) table = std::move(*again);
+    table = std::move(*again);
   }
   mark_referenced(*world);
-  state.retired.push_back(state.world);
-  state.world = std::move(world);
+  replace_world(state, std::move(world));
   return {};
 }
 

@@ -58,6 +58,8 @@ class Storage {
  public:
   Storage(Connection& db, const ConflictRules& rules) : db_(db), rules_(rules) {}
 
+  const TableRules& rules_of(std::string_view table) const { return rules_.of(table); }
+
   // Text must be UTF-8.
   Result<void> check_encoding();
   // False for a database that the gateway has never opened.
@@ -68,11 +70,18 @@ class Storage {
   // Registers an origin under its next local id, in the file, `state` and the world.
   Result<void> add_origin(FileState& state, const Origin& origin, const std::string& dc);
   // Registers a table that exists in the file, and makes its version table.
-  Result<std::shared_ptr<const Table>> add_table(FileState& state, const std::string& name);
+  Result<std::shared_ptr<const Table>> add_table(FileState& state, const TableDef& def);
+  // The file has changed a registered table to this.
+  Result<std::shared_ptr<const Table>> redefine_table(FileState& state, const Table& was,
+                                                      const TableDef& def);
+  // A registered table has this name in the file until its transaction ends: nobody finds it.
+  Result<void> set_aside(FileState& state, const Table& table, const std::string& name);
+  // Forgets a registered table, with all that is known of its rows.
+  Result<void> drop_table(FileState& state, const Table& table);
   // Ordinary tables of users that are not registered.
   Result<std::vector<std::string>> unknown_tables(const World& world);
   Result<int64_t> schema_version();
-  // Looks again whether some schema text makes the world fussy.
+  // Looks again at what the schema says beside the tables' columns: indexes, references, triggers.
   Result<void> refresh_schema(FileState& state);
 
   Result<std::string> rules_version();
@@ -89,7 +98,7 @@ class Storage {
   Result<void> load_tables(World& world);
   Result<void> load_extras(FileState& state);
   Result<void> load_orphans(FileState& state);
-  Result<bool> is_fussy();
+  Result<void> read_schema_texts(World& world);
   Result<Stmt*> plan(Stmt& stmt, const char* sql);
 
   Connection& db_;

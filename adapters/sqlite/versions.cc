@@ -67,6 +67,14 @@ void RowMeta::put(const Table& table, const std::vector<size_t>& groups, const S
   rest = stamp;
 }
 
+void RowMeta::not_written(uint32_t group, const Applied& applied) {
+  const auto origin = static_cast<size_t>(rest.origin);
+  if (origin > 0 && (origin >= applied.size() || rest.seq > applied[origin])) return;
+  const auto at = std::lower_bound(exceptions.begin(), exceptions.end(), group,
+                                   [](const Exception& e, uint32_t g) { return e.group < g; });
+  if (at == exceptions.end() || at->group != group) exceptions.insert(at, {group, std::nullopt});
+}
+
 std::string encode_extras(const RowMeta& meta) {
   const bool rest = meta.rest != meta.row;
   const auto flags = static_cast<uint8_t>(

@@ -44,6 +44,9 @@ struct RowMeta {
   const Stamp* of(uint32_t group) const;
   // Every register now has `stamp`.
   void put_all(const Stamp& stamp);
+  // This register came to the table when `applied` was all there was: what has a version of then
+  // has not written it.
+  void not_written(uint32_t group, const Applied& applied);
   // The row and these registers now have `stamp`; the others keep theirs.
   void put(const Table& table, const std::vector<size_t>& groups, const Stamp& stamp);
 };

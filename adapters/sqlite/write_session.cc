@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/sqlite/guard.h"
+#include "adapters/table_edit.h"
 
 namespace entente::sqlite {
 namespace {
@@ -22,6 +23,15 @@ Error transaction_control() {
 std::string numbered(size_t depth) { return "_entente_client_" + std::to_string(depth); }
 
 }  // namespace
+
+SqliteWriteSession::SqliteWriteSession(LocalSide& side) : side_(side) {
+  side_.capture.leave_out(&schema_.left_out);
+}
+
+SqliteWriteSession::~SqliteWriteSession() {
+  side_.capture.leave_out(nullptr);
+  if (defers_) side_.db.exec("PRAGMA defer_foreign_keys=OFF");
+}
 
 Result<void> SqliteWriteSession::open_savepoint() {
   if (alone_) {
@@ -50,12 +60,17 @@ Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) 
     }
     case StatementKind::kOtherSchema:
       return refused(
-          "of schema changes, CREATE TABLE and CREATE INDEX replicate: others (ALTER, DROP, views, "
-          "triggers, virtual tables, ANALYZE, VACUUM, REINDEX) are not available yet",
+          "this statement is not available: tables, indexes, views and triggers are created, "
+          "altered and dropped; virtual tables (FTS) hold data that would not replicate, and "
+          "ANALYZE, VACUUM and REINDEX hold up everybody",
           "schema_statement");
-    case StatementKind::kCreateTable:
-    case StatementKind::kCreateIndex: {
-      auto done = change_schema(statement.sql);
+    case StatementKind::kSchema: {
+      auto done = change_schema(statement.sql, statement.enforce_foreign_keys);
+      if (!done) return tl::unexpected(done.error());
+      return StatementResult{};
+    }
+    case StatementKind::kDeferredKeys: {
+      auto done = defer_foreign_keys(turns_on(words_of(statement.sql)));
       if (!done) return tl::unexpected(done.error());
       return StatementResult{};
     }
@@ -87,16 +102,18 @@ Result<void> SqliteWriteSession::control_savepoint(const SavepointControl& contr
 Result<void> SqliteWriteSession::set_savepoint(const std::string& name) {
   if (auto done = open_savepoint(); !done) return done;
   if (auto done = side_.db.exec("SAVEPOINT " + numbered(savepoints_.size())); !done) return done;
-  savepoints_.push_back(
-      {name, side_.capture.mark(), SchemaState(side_.state), schema_.size(), doom_});
+  savepoints_.push_back({name, side_.capture.mark(), SchemaState(side_.state), schema_, doom_});
   return {};
 }
 
 void SqliteWriteSession::return_to(const ClientSavepoint& savepoint) {
   side_.capture.undo_to(savepoint.captured);
   doom_ = savepoint.doom;
-  if (schema_.size() == savepoint.schema_changes) return;
-  schema_.resize(savepoint.schema_changes);
+  if (schema_.steps.size() == savepoint.work.steps.size() &&
+      schema_.aside.size() == savepoint.work.aside.size()) {
+    return;
+  }
+  schema_ = savepoint.work;
   savepoint.schema.restore(side_.state);
   side_.capture.world_changed(*side_.state.world);
   side_.sql.clear();
@@ -118,7 +135,9 @@ bool SqliteWriteSession::needs_savepoint(const ClientStatement& compiled,
 
 Result<void> SqliteWriteSession::check_tables(const ClientStatement& compiled) const {
   for (const auto& name : compiled.written) {
-    if (side_.state.world->find(name) == nullptr && !name.starts_with("sqlite_")) {
+    const World& world = *side_.state.world;
+    const bool view = world.views.contains(lower(name));
+    if (world.find(name) == nullptr && !view && !name.starts_with("sqlite_")) {
       return refused("table " + name +
                          " has no primary key, so its rows cannot be told apart in other "
                          "datacenters: make it anew with one and copy its rows",
@@ -158,20 +177,35 @@ Result<void> SqliteWriteSession::define(const TableDef& table) {
     return refused("table " + table.name + " has no primary key: declare one", "no_primary_key");
   }
   if (const Table* existing = side_.state.world->find(table.name)) {
-    if (existing->def == table) return {};
+    if (declared_alike(existing->def, table)) return {};
     return fail(Code::kInvalid, "table " + table.name + " exists already and is different",
                 "table_exists");
   }
-  return change_schema(create_sql(table));
+  return change_schema(create_sql(table), true);
 }
 
-Result<void> SqliteWriteSession::change_schema(const std::string& sql) {
+Result<void> SqliteWriteSession::edit(const TableEdit& edit) {
+  return change_schema(sql_of(edit), true);
+}
+
+// Until the transaction ends; SQLite would take it for the whole group.
+Result<void> SqliteWriteSession::defer_foreign_keys(bool on) {
+  defers_ = on;
+  return side_.db.exec(on ? "PRAGMA defer_foreign_keys=ON" : "PRAGMA defer_foreign_keys=OFF");
+}
+
+Result<void> SqliteWriteSession::change_schema(const std::string& sql, bool enforce_foreign_keys) {
   const auto words = words_of(sql);
-  if (creates_temporary(words)) {
-    return refused("temporary tables are not available: they would vanish with the connection",
-                   "temporary_table");
+  const auto statement = *schema_statement_of(words);
+  const bool creates_table = statement.verb == SchemaStatement::Verb::kCreate &&
+                             statement.object == SchemaStatement::Object::kTable;
+  if (statement.temporary) {
+    return refused(
+        "temporary tables, views and triggers are not available: they would vanish with the "
+        "connection",
+        "temporary_table");
   }
-  if (kind_of(words) == StatementKind::kCreateTable && creates_from_select(words)) {
+  if (creates_table && creates_from_select(words)) {
     return refused(
         "CREATE TABLE … AS SELECT makes a table without a primary key: create the table first, "
         "then "
@@ -186,42 +220,22 @@ Result<void> SqliteWriteSession::change_schema(const std::string& sql) {
   if (auto done = open_savepoint(); !done) return done;
   if (auto done = side_.db.exec("SAVEPOINT _entente_schema"); !done) return done;
   const SchemaState before(side_.state);
-  auto done = run_schema(sql);
+  const SchemaWork work = schema_;
+  const Capture::Mark captured = side_.capture.mark();
+  auto done = side_.schema.run(sql, enforce_foreign_keys, schema_, side_.wall_ms);
   if (!done) {
     side_.db.exec("ROLLBACK TO _entente_schema");
     before.restore(side_.state);
+    schema_ = work;
+    side_.capture.undo_to(captured);
   }
   side_.db.exec("RELEASE _entente_schema");
+  if (side_.state.world == before.world) return done;
   side_.capture.world_changed(*side_.state.world);
-  return done;
-}
-
-Result<void> SqliteWriteSession::run_schema(const std::string& sql) {
-  const auto unknown = side_.storage.unknown_tables(*side_.state.world);
-  if (!unknown) return tl::unexpected(unknown.error());
-  const auto version = side_.storage.schema_version();
-  if (!version) return tl::unexpected(version.error());
-  if (auto done = side_.sql.run_schema(sql); !done) return done;
-  const auto version_now = side_.storage.schema_version();
-  if (!version_now) return tl::unexpected(version_now.error());
-  if (*version == *version_now) return {};  // IF NOT EXISTS, and it does
-  SchemaChange change{side_.state.epoch + 1, sql, {}};
-  const auto unknown_now = side_.storage.unknown_tables(*side_.state.world);
-  if (!unknown_now) return tl::unexpected(unknown_now.error());
-  for (const auto& name : *unknown_now) {
-    if (std::find(unknown->begin(), unknown->end(), name) != unknown->end()) continue;
-    auto table = side_.storage.add_table(side_.state, name);
-    if (!table) return tl::unexpected(table.error());
-    const auto unfit = misfits((*table)->def, (*table)->rules);
-    if (!unfit.empty()) return fail(Code::kRefused, unfit.front(), "policy_misfit");
-    change.tables.push_back((*table)->def);
-  }
-  if (auto done = side_.storage.refresh_schema(side_.state); !done) return done;
-  side_.state.epoch = change.epoch;
-  schema_.push_back(std::move(change));
   side_.sql.clear();
+  side_.rows.forget();
   wrote_ = true;
-  return {};
+  return done;
 }
 
 }  // namespace entente::sqlite

@@ -7,6 +7,7 @@
 #include "adapters/database.h"
 #include "adapters/sqlite/capture.h"
 #include "adapters/sqlite/client_sql.h"
+#include "adapters/sqlite/schema_changer.h"
 #include "adapters/sqlite/storage.h"
 
 namespace entente::sqlite {
@@ -17,26 +18,31 @@ struct LocalSide {
   ClientSql& sql;
   Capture& capture;
   RowStore& rows;
-  Storage& storage;
+  SchemaChanger& schema;
   FileState& state;
   const DatabaseOptions& options;
+  const uint64_t& wall_ms;
 };
 
 // One client transaction while it runs: what its statements may do, and what they did.
 class SqliteWriteSession final : public WriteSession {
  public:
-  explicit SqliteWriteSession(LocalSide& side) : side_(side) {}
+  explicit SqliteWriteSession(LocalSide& side);
+  ~SqliteWriteSession() override;
+  SqliteWriteSession(const SqliteWriteSession&) = delete;
+  SqliteWriteSession& operator=(const SqliteWriteSession&) = delete;
 
   Result<StatementResult> execute(const Statement& statement) override;
   Result<RowOutcome> write(const RowRequest& request) override;
   Result<void> define(const TableDef& table) override;
+  Result<void> edit(const TableEdit& edit) override;
 
   // Where the transaction stands.
   bool has_savepoint() const { return savepoint_; }
   bool wrote() const { return wrote_; }
   // Why it cannot commit although its client may think so; empty if it can.
   const std::optional<Error>& doom() const { return doom_; }
-  const std::vector<SchemaChange>& schema() const { return schema_; }
+  const SchemaWork& schema() const { return schema_; }
 
   static constexpr const char* kSavepoint = "_entente_client";
 
@@ -51,15 +57,15 @@ class SqliteWriteSession final : public WriteSession {
     std::string name;
     Capture::Mark captured;
     SchemaState schema;
-    size_t schema_changes = 0;
+    SchemaWork work;
     std::optional<Error> doom;
   };
   Result<void> control_savepoint(const SavepointControl& control);
   Result<void> set_savepoint(const std::string& name);
   void return_to(const ClientSavepoint& savepoint);
 
-  Result<void> change_schema(const std::string& sql);
-  Result<void> run_schema(const std::string& sql);
+  Result<void> change_schema(const std::string& sql, bool enforce_foreign_keys);
+  Result<void> defer_foreign_keys(bool on);
 
   // One row request on its way.
   struct Writing {
@@ -93,7 +99,8 @@ class SqliteWriteSession final : public WriteSession {
   bool alone_ = false;  // a statement that promised to be alone has run
   bool wrote_ = false;
   std::optional<Error> doom_;
-  std::vector<SchemaChange> schema_;
+  SchemaWork schema_;
+  bool defers_ = false;                      // foreign keys, to the end of the transaction
   std::vector<ClientSavepoint> savepoints_;  // innermost last
 };
 

@@ -85,7 +85,9 @@ bool is_whole_transaction(const std::vector<BatchStep>& steps) {
 }
 
 Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
-  switch (control_of(statement.sql)) {
+  statement.enforce_foreign_keys = enforce_foreign_keys_;
+  const SqlControl control = control_of(statement.sql);
+  switch (control) {
     case SqlControl::kBegin:
       co_return co_await begin_write();
     case SqlControl::kBeginReadonly:
@@ -94,7 +96,10 @@ Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
       co_return co_await end(true);
     case SqlControl::kRollback:
       co_return co_await end(false);
-    case SqlControl::kForeignKeys:
+    case SqlControl::kForeignKeysOn:
+    case SqlControl::kForeignKeysOff:
+      // Inside a transaction it does nothing, in SQLite too.
+      if (autocommit()) enforce_foreign_keys_ = control == SqlControl::kForeignKeysOn;
       co_return StatementResult{};
     case SqlControl::kSavepoint:
       if (autocommit()) {
@@ -261,6 +266,7 @@ Task<Result<StatementResult>> HranaStream::alone(Statement statement) {
 // ---- Batches, scripts, descriptions ------------------------------------------------------------
 
 Task<StepResults> HranaStream::batch(std::vector<BatchStep> steps) {
+  for (auto& step : steps) step.statement.enforce_foreign_keys = enforce_foreign_keys_;
   const bool whole = autocommit() && is_whole_transaction(steps);
   Task<StepResults> running = whole ? at_once(steps) : one_by_one(steps);
   co_return co_await running;

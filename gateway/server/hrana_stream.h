@@ -70,6 +70,7 @@ class HranaStream {
   Counts& counts_;
   VersionVector seen_;
   std::shared_ptr<InteractiveTransaction> transaction_;
+  bool enforce_foreign_keys_ = true;  // its client has not said otherwise
   bool reading_ = false;              // from BEGIN … READONLY to its end
   std::shared_ptr<Reader> snapshot_;  // none, if it was held for too long
   std::chrono::steady_clock::time_point snapshot_deadline_;

@@ -152,7 +152,10 @@ SqlControl control_of(std::string_view sql) {
     return rolls_back_to(tokens) ? SqlControl::kSavepoint : SqlControl::kNone;
   }
   if (is(tokens[0], "SAVEPOINT") || is(tokens[0], "RELEASE")) return SqlControl::kSavepoint;
-  return switches_foreign_keys(tokens) ? SqlControl::kForeignKeys : SqlControl::kNone;
+  if (!switches_foreign_keys(tokens)) return SqlControl::kNone;
+  const bool on =
+      is(tokens[3], "ON") || is(tokens[3], "1") || is(tokens[3], "TRUE") || is(tokens[3], "YES");
+  return on ? SqlControl::kForeignKeysOn : SqlControl::kForeignKeysOff;
 }
 
 bool may_only_read(std::string_view sql) {

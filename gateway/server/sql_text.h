@@ -15,8 +15,9 @@ enum class SqlControl {
   kBeginReadonly,
   kCommit,
   kRollback,
-  kSavepoint,    // sets, releases, or rolls back to one
-  kForeignKeys,  // PRAGMA foreign_keys = …: schema tools send it; nothing to do here
+  kSavepoint,      // sets, releases, or rolls back to one
+  kForeignKeysOn,  // PRAGMA foreign_keys = …: schema tools send it around what they do
+  kForeignKeysOff,
 };
 // One statement that is nothing but transaction control.
 SqlControl control_of(std::string_view sql);

@@ -262,7 +262,7 @@ for (const scheme of ['http', 'ws']) {
       assert.deepEqual(await show(here), await show(there))
     })
 
-    test('a later migration adds a column, at both sites', { todo: 'ALTER' }, async () => {
+    test('a later migration adds a column, at both sites', async () => {
       const pins = sqliteTable('posts', { id: text('id').primaryKey(), pinned: integer('pinned') })
       await author('eve')
       await here.insert(posts).values({ id: 'eve1', author: 'eve', title: 'old' })

@@ -140,7 +140,10 @@ std::vector<ConflictEntry> conflicts(World& world, const Node& node, ConflictQue
   query.state = state;
   query.limit = std::numeric_limits<size_t>::max();
   auto entries = (*node.database().reader())->conflicts(query);
-  if (entries) return std::move(*entries);
+  if (entries) {
+    std::erase_if(*entries, [](const auto& entry) { return entry.table == kChangingTable; });
+    return std::move(*entries);
+  }
   world.fail(node.name() + ": the conflicts cannot be read: " + entries.error().text);
   return {};
 }

@@ -51,6 +51,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "stream paused",
     "overflow asked for again",
     "lived without one node",
+    "table made",
+    "table edited",
 };
 
 }  // namespace

@@ -54,6 +54,8 @@ enum class Met : size_t {
   kOverflowPaused,
   kOverflowAskedAgain,
   kLivedWithout,
+  kTableMade,
+  kTableEdited,
   kCount,
 };
 std::string_view to_string(Met met);

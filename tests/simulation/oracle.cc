@@ -111,6 +111,7 @@ Oracle::Complaint Oracle::check_stamp(const Transaction& t) const {
 }
 
 void Oracle::enter(const RowChange& change, const Transaction& t) {
+  if (!tables_.contains(change.table)) return;
   const Seen seen = seen_of(change.context ? *change.context : t.context);
   const size_t origin = index_.at(t.dot.origin);
   auto& registers = rows_[{change.table, change.key}];

@@ -142,6 +142,20 @@ void draw_workload(Plan& plan, Random& random) {
   plan.grouped = random.chance(0.5) ? 0.3 : 0.0;
 }
 
+void draw_schema(Plan& plan, Random& random) {
+  const bool changes = random.chance(0.4);
+  const auto operations = static_cast<size_t>(random.between(5, 80));
+  TableRules rules;
+  do {
+    rules.policy = draw_policy(random);
+  } while (rules.policy.is_set() || rules.policy.kind == PolicyKind::kHandler);
+  rules.granularity = random.chance(0.5) ? Granularity::kRow : Granularity::kColumn;
+  rules.delete_update = static_cast<DeleteUpdate>(random.between(0, 2));
+  if (!changes) return;
+  plan.schema_operations = operations;
+  plan.config.rules.tables[kChangingTable] = std::move(rules);
+}
+
 void draw_limits(Limits& limits, bool small, Random& random) {
   const auto bytes = [&](int64_t low, int64_t high) {
     return static_cast<size_t>(random.between(low, high));
@@ -181,7 +195,7 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   plan.over_sqlite = overrides.over_sqlite;
   Random size(seed, "size"), topology(seed, "topology"), conflicts(seed, "conflicts");
   Random workload(seed, "workload-mix"), faults(seed, "faults"), limits(seed, "limits");
-  Random network(seed, "network-mix"), lifetime(seed, "lifetime");
+  Random network(seed, "network-mix"), lifetime(seed, "lifetime"), schema(seed, "schema");
 
   const auto drawn = static_cast<size_t>(size.between(2, 7));
   const size_t nodes = std::min(drawn, overrides.nodes.value_or(drawn));
@@ -195,6 +209,7 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   plan.config.topology = draw_topology(names, topology);
   draw_conflicts(plan, conflicts);
   draw_workload(plan, workload);
+  draw_schema(plan, schema);
   plan.operations = std::min(plan.operations, overrides.operations.value_or(plan.operations));
 
   const bool calm = faults.chance(0.05);

@@ -42,6 +42,10 @@ struct Overrides {
   bool over_sqlite = false;          // instead of memory databases
 };
 
+// A table whose schema changes all the time, and whose rows are written meanwhile. The oracle knows
+// nothing of it: everybody must show the same.
+inline constexpr const char* kChangingTable = "changing";
+
 // Everything a seed decides before anything happens.
 struct Plan {
   uint64_t seed = 0;
@@ -57,9 +61,10 @@ struct Plan {
   double hot = 0;      // the share of writes that go to the first key
   int64_t values = 0;  // how many different values there are: few make equal ones
   unsigned puts = 0, patches = 0, erases = 0, resolves = 0;
-  double with_context = 0;    // the share of writes that show one
-  double several_writes = 0;  // the share of transactions with more than one
-  double grouped = 0;         // the share of commits with more than one transaction
+  double with_context = 0;       // the share of writes that show one
+  double several_writes = 0;     // the share of transactions with more than one
+  size_t schema_operations = 0;  // on kChangingTable
+  double grouped = 0;            // the share of commits with more than one transaction
 
   // Network and clocks.
   int64_t latency_ms = 0;      // the usual

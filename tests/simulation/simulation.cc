@@ -9,6 +9,7 @@
 #include "tests/simulation/faults.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/node.h"
+#include "tests/simulation/schema_workload.h"
 #include "tests/simulation/workload.h"
 
 namespace entente::simulation {
@@ -38,6 +39,8 @@ class Simulation {
     workload.define_tables();
     quiesce("before the chaos");
     plan_workload(workload);
+    SchemaWorkload schema(world_, nodes_);
+    schema.plan();
     faults.begin();
     run_for(world_.plan.chaos_ms);
     const auto dead = draw_dead();
@@ -143,6 +146,7 @@ class Simulation {
       node->check_credit();
     }
     note_losses(world_, *nodes_[0]);
+    check_changing_table(world_, nodes_);
   }
 
   // Once everybody has everything, and a lifetime has passed, no tombstone is left.
@@ -154,6 +158,7 @@ class Simulation {
       if (waited >= kQuiesceMs) return world_.fail("nothing more is collected " + when);
       run_for(kStepMs);
     }
+    check_changing_table(world_, nodes_);
     const auto expected = world_.oracle.expected(world_.oracle.everything());
     for (const Node* node : nodes_) {
       check_contents(world_, *node, expected);

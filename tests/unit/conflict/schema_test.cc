@@ -30,6 +30,11 @@ ColumnDef column(std::string name, uint16_t key_part) {
   return {std::move(name), "", Affinity::kBlob, Collation::kBinary, false, key_part};
 }
 
+template <class... Columns>
+TableDef made(Columns... columns) {
+  return first_definition({"t", {std::move(columns)...}}, 3);
+}
+
 TEST(TableDef, KeyIsInKeyOrder) {
   const TableDef table{"t", {column("a", 2), column("b", 0), column("c", 1)}};
   ASSERT_EQ(table.key().size(), 2u);
@@ -39,13 +44,47 @@ TEST(TableDef, KeyIsInKeyOrder) {
 }
 
 TEST(TableDef, KeyPartsThatDoNotCountFromOneAreRefused) {
-  EXPECT_TRUE(round_trip({"t", {column("a", 2), column("b", 1)}}));
-  EXPECT_FALSE(round_trip({"t", {column("a", 1), column("b", 1)}})) << "ambiguous order";
-  EXPECT_FALSE(round_trip({"t", {column("a", 2), column("b", 0)}})) << "a gap";
+  EXPECT_TRUE(round_trip(made(column("a", 2), column("b", 1))));
+  EXPECT_FALSE(round_trip(made(column("a", 1), column("b", 1)))) << "ambiguous order";
+  EXPECT_FALSE(round_trip(made(column("a", 2), column("b", 0)))) << "a gap";
 }
 
 TEST(TableDef, TwoColumnsOfOneNameAreRefused) {
-  EXPECT_FALSE(round_trip({"t", {column("a", 1), column("a", 0)}}));
+  EXPECT_FALSE(round_trip(made(column("a", 1), column("a", 0))));
+}
+
+TEST(TableDef, TwoColumnsOfOneIdAreRefused) {
+  TableDef table = made(column("a", 1), column("b", 0));
+  table.columns[1].id = 0;
+  EXPECT_FALSE(round_trip(table));
+  table.columns[1].id = 2;
+  EXPECT_FALSE(round_trip(table)) << "an id that was never given";
+}
+
+// In epoch 5 v becomes w; in 6 another v comes; in 7 w goes, and in 8 the table is called u.
+TEST(TableDef, ANameMeansWhatItMeantUnderItsEpoch) {
+  TableDef t = made(column("k", 1), column("v", 0));
+  t.columns[1].name = "w";
+  t = next_definition(made(column("k", 1), column("v", 0)), t, ColumnsBy::kPlace, 5);
+  TableDef more = t;
+  more.columns.push_back(column("v", 0));
+  t = next_definition(t, more, ColumnsBy::kName, 6);
+  EXPECT_EQ(t.find("v", 4)->name, "w");
+  EXPECT_EQ(t.find("v", 5), nullptr);
+  EXPECT_EQ(t.find("w", 4), nullptr);
+  EXPECT_EQ(t.find("w", 5)->id, 1u);
+  EXPECT_EQ(t.find("v", 6)->id, 2u);
+  EXPECT_EQ(t.find("v", 6)->fill, Value(Null{}));
+  TableDef less = t;
+  less.columns.erase(less.columns.begin() + 1);
+  less.name = "u";
+  t = next_definition(t, less, ColumnsBy::kName, 8);
+  EXPECT_EQ(t.find("v", 4), nullptr);
+  EXPECT_EQ(t.find("v", 9)->id, 2u);
+  EXPECT_TRUE(t.was_called("T", 7));
+  EXPECT_FALSE(t.was_called("t", 8));
+  EXPECT_FALSE(t.was_called("t", 2)) << "before it was made";
+  EXPECT_TRUE(same_table(t, made(column("k", 1))));
 }
 
 }  // namespace

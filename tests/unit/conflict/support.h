@@ -168,8 +168,15 @@ class Random {
                   static_cast<Collation>(below(3)),
                   one_in(2),
                   static_cast<uint16_t>(i < keys ? keys - i : 0)};
+      c.id = t.columns_ever++;
+      c.since = one_in(2) ? wide() : 0;
+      if (one_in(3)) c.former.push_back({text(), wide()});
+      if (one_in(3)) c.fill = value();
       t.columns.push_back(std::move(c));
     }
+    t.since = wide();
+    t.changed = wide();
+    if (one_in(3)) t.former.push_back({text(), wide()});
     return t;
   }
 
@@ -194,8 +201,10 @@ class Random {
 
   Change change() {
     if (!one_in(5)) return row_change();
-    SchemaChange s{wide(), text(), {}};
+    SchemaChange s{wide(), {text()}, {}, {}};
+    for (size_t n = below(3); n > 0; --n) s.sql.push_back(text());
     for (size_t n = below(3); n > 0; --n) s.tables.push_back(table());
+    for (size_t n = below(3); n > 0; --n) s.dropped.push_back(text());
     return s;
   }
 

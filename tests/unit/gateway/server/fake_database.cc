@@ -59,6 +59,7 @@ class FakeSession : public WriteSession {
   }
 
   Result<void> define(const TableDef&) override { return {}; }
+  Result<void> edit(const TableEdit&) override { return {}; }
 
   bool changed() const { return changed_; }
   FakeDatabase::State take() { return std::move(state_); }

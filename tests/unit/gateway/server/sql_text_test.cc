@@ -17,7 +17,8 @@ TEST(SqlText, TransactionControlIsRecognised) {
   EXPECT_EQ(control_of("COMMIT"), SqlControl::kCommit);
   EXPECT_EQ(control_of("END TRANSACTION;"), SqlControl::kCommit);
   EXPECT_EQ(control_of("ROLLBACK"), SqlControl::kRollback);
-  EXPECT_EQ(control_of("PRAGMA foreign_keys=off"), SqlControl::kForeignKeys);
+  EXPECT_EQ(control_of("PRAGMA foreign_keys=off"), SqlControl::kForeignKeysOff);
+  EXPECT_EQ(control_of("PRAGMA foreign_keys = ON;"), SqlControl::kForeignKeysOn);
   EXPECT_EQ(control_of("begin concurrent"), SqlControl::kBegin);
   for (const auto sql : {"savepoint s;", "RELEASE s", "RELEASE SAVEPOINT s", "ROLLBACK TO s",
                          "ROLLBACK TRANSACTION TO SAVEPOINT \"s\""}) {

@@ -1,0 +1,529 @@
+#include "adapters/sqlite/schema_changer.h"
+
+#include <algorithm>
+
+#include "adapters/sqlite/guard.h"
+#include "adapters/sqlite/numbering.h"
+#include "adapters/sqlite/sql_text.h"
+
+namespace entente::sqlite {
+namespace {
+
+using Object = SchemaStatement::Object;
+using Verb = SchemaStatement::Verb;
+
+// What a dropped table is called until its transaction ends.
+std::string aside_name(const Table& t) { return "_entente_gone_" + std::to_string(t.id); }
+
+// While it lives, renaming a table changes nothing but its name, no foreign key is enforced, and no
+// trigger fires.
+class Plainly {
+ public:
+  explicit Plainly(Connection& db) : db_(db) {
+    for (size_t i = 0; i < std::size(kFlags); ++i) {
+      sqlite3_db_config(db_.get(), kFlags[i], -1, &before_[i]);
+      sqlite3_db_config(db_.get(), kFlags[i], kFlags[i] == SQLITE_DBCONFIG_LEGACY_ALTER_TABLE,
+                        nullptr);
+    }
+  }
+  ~Plainly() {
+    for (size_t i = 0; i < std::size(kFlags); ++i) {
+      sqlite3_db_config(db_.get(), kFlags[i], before_[i], nullptr);
+    }
+  }
+  Plainly(const Plainly&) = delete;
+  Plainly& operator=(const Plainly&) = delete;
+
+ private:
+  static constexpr int kFlags[] = {SQLITE_DBCONFIG_ENABLE_FKEY, SQLITE_DBCONFIG_ENABLE_TRIGGER,
+                                   SQLITE_DBCONFIG_LEGACY_ALTER_TABLE};
+  Connection& db_;
+  int before_[std::size(kFlags)] = {};
+};
+
+// "n"."k" = "o"."k" AND …
+std::string same_rows(const Table& t, const Table& was) {
+  std::string out;
+  for (size_t i = 0; i < t.key.size(); ++i) {
+    out += (out.empty() ? "n." : " AND n.") + quote_name(t.columns[t.key[i]].name);
+    out += " = o." + quote_name(was.columns[was.key[i]].name);
+  }
+  return out;
+}
+
+// The columns of `t` as a query over `was` AS o gives them. What came later is a parameter.
+std::string old_columns(const Table& t, const Table& was, std::vector<Value>& values) {
+  std::string out;
+  for (const auto& c : t.columns) {
+    const Column* old = was.with_id(c.id);
+    if (old != nullptr) {
+      out += ", o." + quote_name(old->name);
+    } else {
+      const auto fill = t.layout.fills.find(c.name);
+      values.push_back(fill != t.layout.fills.end() ? fill->second : Value{});
+      out += ", ?" + std::to_string(values.size());
+    }
+  }
+  return out;
+}
+
+std::string new_columns(const Table& t) {
+  std::string out;
+  for (const auto& c : t.columns) out += ", n." + quote_name(c.name);
+  return out;
+}
+
+std::string no_columns(const Table& t) {
+  std::string out;
+  for (size_t i = 0; i < t.columns.size(); ++i) out += ", NULL";
+  return out;
+}
+
+// A column's register cannot change its policy by changing its name.
+Result<void> keeps_policies(const Table& was, const TableDef& def, const TableRules& rules) {
+  const Layout layout(def, rules);
+  for (const auto& c : def.columns) {
+    const Column* old = was.with_id(c.id);
+    if (old == nullptr || c.key_part > 0) continue;
+    const Group &before = was.layout.groups[old->group], &after = layout.group_of(c.name);
+    const bool alone = before.name == old->name && after.name == c.name;
+    if (before.policy == after.policy && (alone || before.name == after.name)) continue;
+    return fail(Code::kRefused,
+                "column " + c.name + " of table " + def.name +
+                    " would come under other conflict rules (" + after.policy.describe() +
+                    ") than it has (" + before.policy.describe() +
+                    "): name it in the topology file under both names first",
+                "policy_misfit");
+  }
+  return {};
+}
+
+bool fatal(const Error& e) { return e.code == Code::kCorrupt || e.code == Code::kExhausted; }
+
+}  // namespace
+
+// ---- At the leader -----------------------------------------------------------------------------
+
+Result<void> SchemaChanger::run(const std::string& sql, bool enforce, SchemaWork& work,
+                                uint64_t now_ms) {
+  const auto statement = *schema_statement_of(words_of(sql));
+  const Table* t =
+      statement.object == Object::kTable ? state_.world->find(statement.name) : nullptr;
+  const auto version = storage_.schema_version();
+  if (!version) return tl::unexpected(version.error());
+  Result<void> done;
+  if (statement.verb == Verb::kCreate && statement.object == Object::kTable) {
+    done = create_table(sql, work);
+  } else if (statement.verb == Verb::kDrop && t != nullptr) {
+    done = drop_table(*t, sql, enforce, work);
+  } else if (statement.verb == Verb::kAlter && t != nullptr) {
+    done = alter_table(statement, sql, work, now_ms);
+  } else {
+    done = run_other(statement, sql, work);
+  }
+  if (!done) return done;
+  const auto version_now = storage_.schema_version();
+  if (!version_now) return tl::unexpected(version_now.error());
+  if (*version == *version_now) return {};  // IF NOT EXISTS, and it does
+  return storage_.refresh_schema(state_);
+}
+
+Result<TableDef> SchemaChanger::checked(TableDef def) const {
+  const auto unfit = misfits(def, storage_.rules_of(def.name));
+  if (!unfit.empty()) return fail(Code::kRefused, unfit.front(), "policy_misfit");
+  return def;
+}
+
+// The ordinary table that is there now and was not before; "" for none.
+Result<std::string> SchemaChanger::new_table(const std::vector<std::string>& before) {
+  const auto now = storage_.unknown_tables(*state_.world);
+  if (!now) return tl::unexpected(now.error());
+  for (const auto& name : *now) {
+    if (std::find(before.begin(), before.end(), name) == before.end()) return name;
+  }
+  return std::string();
+}
+
+Result<void> SchemaChanger::create_table(const std::string& sql, SchemaWork& work) {
+  const auto before = storage_.unknown_tables(*state_.world);
+  if (!before) return tl::unexpected(before.error());
+  if (auto done = sql_.run_schema(sql); !done) return done;
+  const auto name = new_table(*before);
+  if (!name || name->empty()) return name.map([](const auto&) {});
+  const uint64_t epoch = state_.epoch + 1;
+  auto table =
+      read_definition(db_, *name)
+          .and_then([&](TableDef def) { return checked(first_definition(std::move(def), epoch)); })
+          .and_then([&](const TableDef& def) { return storage_.add_table(state_, def); });
+  if (!table) return tl::unexpected(table.error());
+  work.left_out.push_back((*table)->id);
+  work.steps.push_back({{epoch, {sql}, {(*table)->def}, {}}, lower(*name)});
+  state_.epoch = epoch;
+  return {};
+}
+
+Result<void> SchemaChanger::drop_table(const Table& t, const std::string& sql, bool enforce,
+                                       SchemaWork& work) {
+  if (enforce && t.referenced) {
+    // What DROP TABLE does: foreign keys refuse it, or act.
+    auto done = db_.exec("DELETE FROM " + quote_name(t.def.name));
+    if (!done) return done;
+  }
+  const auto kept = state_.world->tables.at(lower(t.def.name));
+  if (auto done = set_aside(t); !done) return done;
+  work.aside.push_back(kept);
+  work.steps.push_back({{++state_.epoch, {sql}, {}, {kept->def.name}}, lower(kept->def.name)});
+  return {};
+}
+
+Result<void> SchemaChanger::alter_table(const SchemaStatement& statement, const std::string& sql,
+                                        SchemaWork& work, uint64_t now_ms) {
+  const auto was = state_.world->tables.at(lower(statement.name));
+  const auto before = storage_.unknown_tables(*state_.world);
+  if (!before) return tl::unexpected(before.error());
+  if (auto done = sql_.run_schema(sql); !done) return done;
+  std::string name = was->def.name;
+  if (statement.renames_table) {
+    const auto found = new_table(*before);
+    if (!found) return tl::unexpected(found.error());
+    if (found->empty()) {
+      return fail(Code::kRefused, "names that begin with _entente_ belong to the gateway",
+                  "SQLITE_AUTH");
+    }
+    name = *found;
+  }
+  auto declared = read_definition(db_, name);
+  if (!declared) return tl::unexpected(declared.error());
+  const bool fresh =
+      std::find(work.left_out.begin(), work.left_out.end(), was->id) != work.left_out.end();
+  const auto old = std::find_if(work.aside.begin(), work.aside.end(), [&](const auto& t) {
+    return lower(t->def.name) == lower(name) && same_key(t->def, *declared);
+  });
+  if (statement.renames_table && fresh && old != work.aside.end()) {
+    return take_place(*was, *old, std::move(*declared), work, now_ms);
+  }
+  const uint64_t epoch = state_.epoch + 1;
+  const ColumnsBy by = statement.renames_column ? ColumnsBy::kPlace : ColumnsBy::kName;
+  TableDef def = next_definition(was->def, std::move(*declared), by, epoch);
+  if (auto done = fill_new_columns(db_, def); !done) return done;
+  auto fit = checked(std::move(def));
+  if (!fit) return tl::unexpected(fit.error());
+  if (auto same = keeps_policies(*was, *fit, storage_.rules_of(name)); !same) return same;
+  if (auto done = redefine(*was, *fit, now_ms); !done) return done;
+  work.steps.push_back({{epoch, {sql}, {std::move(*fit)}, {}}, lower(name)});
+  state_.epoch = epoch;
+  return {};
+}
+
+// Indexes, views, triggers, and tables that do not replicate.
+Result<void> SchemaChanger::run_other(const SchemaStatement& statement, const std::string& sql,
+                                      SchemaWork& work) {
+  const auto version = storage_.schema_version();
+  if (!version) return tl::unexpected(version.error());
+  const bool trigger = statement.object == Object::kTrigger && statement.verb == Verb::kCreate;
+  const std::string text = trigger ? with_numbered_keys_inside(sql, *state_.world) : sql;
+  if (auto done = sql_.run_schema(text); !done) return done;
+  const auto version_now = storage_.schema_version();
+  if (!version_now) return tl::unexpected(version_now.error());
+  if (*version == *version_now) return {};
+  auto table = table_of(statement.name);
+  if (!table) return tl::unexpected(table.error());
+  work.steps.push_back({{++state_.epoch, {text}, {}, {}}, std::move(*table)});
+  return {};
+}
+
+// The table of an index or trigger.
+Result<std::string> SchemaChanger::table_of(const std::string& object) {
+  auto q = db_.prepare(
+      "SELECT tbl_name FROM sqlite_master WHERE name = ?1 COLLATE NOCASE AND type IN ('index', "
+      "'trigger')");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{object});
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  return *row ? lower(q->bytes(0)) : std::string();
+}
+
+// What makes the table as it is, with its indexes and triggers.
+Result<std::vector<std::string>> SchemaChanger::texts_of(const std::string& table) {
+  auto q = db_.prepare(
+      "SELECT sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND sql IS NOT NULL ORDER "
+      "BY type <> 'table', type = 'trigger', rowid");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{table});
+  std::vector<std::string> texts;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) texts.emplace_back(q->bytes(0));
+  if (!row) return tl::unexpected(row.error());
+  return texts;
+}
+
+// `fresh` is from now on what `old` was.
+Result<void> SchemaChanger::take_place(const Table& fresh, std::shared_ptr<const Table> old,
+                                       TableDef declared, SchemaWork& work, uint64_t now_ms) {
+  const uint64_t epoch = state_.epoch + 1;
+  TableDef def = next_definition(old->def, std::move(declared), ColumnsBy::kName, epoch);
+  if (auto done = fill_new_columns(db_, def); !done) return done;
+  auto fit = checked(std::move(def));
+  if (!fit) return tl::unexpected(fit.error());
+  const std::string made = lower(fresh.def.name), name = fit->name;
+  std::erase_if(work.steps, [&](const SchemaWork::Step& step) {
+    const auto& dropped = step.change.dropped;
+    return step.table == made || (!dropped.empty() && dropped.front() == old->def.name);
+  });
+  std::replace(work.left_out.begin(), work.left_out.end(), fresh.id, old->id);
+  work.made_anew.push_back(old->id);
+  if (auto done = storage_.drop_table(state_, fresh); !done) return done;
+  if (auto done = redefine(*old, *fit, now_ms); !done) return done;
+  auto texts = texts_of(name);
+  if (!texts) return tl::unexpected(texts.error());
+  work.steps.push_back({{epoch, std::move(*texts), {std::move(*fit)}, {}}, lower(name)});
+  state_.epoch = epoch;
+  return {};
+}
+
+Result<void> SchemaChanger::redefine(const Table& was, const TableDef& def, uint64_t now_ms) {
+  auto now = storage_.redefine_table(state_, was, def);
+  if (!now) return tl::unexpected(now.error());
+  return rows_.conform(*state_.world, was, **now, now_ms);
+}
+
+// Under another name, without its indexes and triggers, whose names may be wanted.
+Result<void> SchemaChanger::set_aside(const Table& t) {
+  std::vector<std::string> drops;
+  {
+    auto q = db_.prepare(
+        "SELECT type, name FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN "
+        "('index', 'trigger') AND sql IS NOT NULL");
+    if (!q) return tl::unexpected(q.error());
+    q->bind(1, Text{t.def.name});
+    auto row = q->step();
+    for (; row && *row; row = q->step()) {
+      drops.push_back("DROP " + std::string(q->bytes(0)) + " " + quote_name(q->bytes(1)));
+    }
+    if (!row) return tl::unexpected(row.error());
+  }
+  const Plainly plainly(db_);
+  for (const auto& sql : drops) {
+    if (auto done = db_.exec(sql); !done) return done;
+  }
+  auto done = db_.exec("ALTER TABLE " + quote_name(t.def.name) + " RENAME TO " + aside_name(t));
+  return done.and_then([&] { return storage_.set_aside(state_, t, aside_name(t)); });
+}
+
+Result<void> SchemaChanger::drop_aside(const Table& t) {
+  const Plainly plainly(db_);
+  return db_.exec("DROP TABLE " + aside_name(t));
+}
+
+// ---- At the end of the leader's transaction ----------------------------------------------------
+
+Result<void> SchemaChanger::finish(const SchemaWork& work, Capture& capture) {
+  for (const int64_t id : work.left_out) {
+    const Table* t = state_.world->by_id(id);
+    if (t == nullptr || !t->rules.replicate) continue;
+    const auto was = std::find_if(work.aside.rbegin(), work.aside.rend(),
+                                  [&](const auto& old) { return old->id == id; });
+    auto done =
+        was == work.aside.rend() ? tell_contents(*t, capture) : tell_difference(*t, **was, capture);
+    if (!done) return done;
+  }
+  for (const auto& t : work.aside) {
+    if (auto done = drop_aside(*t); !done) return done;
+    const bool lives =
+        std::find(work.made_anew.begin(), work.made_anew.end(), t->id) != work.made_anew.end();
+    if (lives) continue;
+    if (auto done = storage_.drop_table(state_, *t); !done) return done;
+  }
+  return {};
+}
+
+Result<void> SchemaChanger::tell(const Table& t, const std::string& query,
+                                 const std::vector<Value>& values, Capture& capture) {
+  auto q = db_.prepare(query);
+  if (!q) return tl::unexpected(q.error());
+  int at = 0;
+  for (const auto& v : values) q->bind(++at, v);
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    if (auto done = capture.add(t, *q); !done) return done;
+  }
+  return row.map([](bool) {});
+}
+
+Result<void> SchemaChanger::tell_contents(const Table& t, Capture& capture) {
+  return tell(t,
+              "SELECT NULL" + no_columns(t) + ", 1" + new_columns(t) + " FROM " +
+                  quote_name(t.def.name) + " AS n",
+              {}, capture);
+}
+
+Result<void> SchemaChanger::tell_difference(const Table& now, const Table& was, Capture& capture) {
+  std::vector<Value> values;
+  const std::string old =
+      "o." + quote_name(was.columns[was.key[0]].name) + old_columns(now, was, values);
+  const std::string here = quote_name(now.def.name) + " AS n", gone = aside_name(was) + " AS o";
+  auto done = tell(now,
+                   "SELECT " + old + ", 1" + new_columns(now) + " FROM " + here + " LEFT JOIN " +
+                       gone + " ON " + same_rows(now, was),
+                   values, capture);
+  if (!done) return done;
+  return tell(now,
+              "SELECT " + old + ", NULL" + no_columns(now) + " FROM " + gone +
+                  " WHERE NOT EXISTS (SELECT 1 FROM " + here + " WHERE " + same_rows(now, was) +
+                  ")",
+              values, capture);
+}
+
+// ---- Elsewhere ---------------------------------------------------------------------------------
+
+Result<void> SchemaChanger::run_here(const std::string& sql, uint64_t now_ms) {
+  auto done = sql_.run_schema(sql);
+  if (done || done.error().code != Code::kConstraint) return done;
+  auto room = make_room(sql, now_ms);
+  if (!room) return tl::unexpected(room.error());
+  return *room ? sql_.run_schema(sql) : done;
+}
+
+// A UNIQUE index over plain columns cannot be made while rows hold the same key, which other
+// datacenters wrote meanwhile: they are taken out, and UniqueKeys puts back those that win.
+Result<bool> SchemaChanger::make_room(const std::string& sql, uint64_t now_ms) {
+  const auto unique = unique_index_of(words_of(sql));
+  const Table* t = unique ? state_.world->find(unique->table) : nullptr;
+  if (t == nullptr) return false;
+  std::string keys, columns;
+  for (const size_t i : t->key) {
+    keys += (keys.empty() ? "" : ", ") + quote_name(t->columns[i].name);
+  }
+  for (const auto& name : unique->columns) {
+    columns += (columns.empty() ? "" : ", ") + quote_name(name);
+  }
+  const std::string table = quote_name(t->def.name);
+  auto q =
+      db_.prepare("SELECT " + keys + " FROM " + table + " WHERE (" + columns + ") IN (SELECT " +
+                  columns + " FROM " + table + " GROUP BY " + columns + " HAVING count(*) > 1)");
+  if (!q) return false;
+  std::vector<Key> found;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    std::vector<Value> parts;
+    for (size_t i = 0; i < t->key.size(); ++i) parts.push_back(q->value(static_cast<int>(i)));
+    auto key = canonical_key(t->def, parts);
+    if (key) found.push_back(std::move(*key));
+  }
+  if (!row) return tl::unexpected(row.error());
+  for (const auto& key : found) {
+    auto loaded = rows_.load(*state_.world, *t, key);
+    if (!loaded) return tl::unexpected(loaded.error());
+    auto done = rows_.hide(*state_.world, *t, key, *loaded, RowStore::Hidden::kUnique, now_ms);
+    if (!done) return tl::unexpected(done.error());
+  }
+  return !found.empty();
+}
+
+Result<void> SchemaChanger::apply(const SchemaChange& change, uint64_t now_ms) {
+  if (auto done = db_.exec("SAVEPOINT _entente_schema"); !done) return done;
+  const SchemaState before(state_);
+  auto done = try_apply(change, now_ms);
+  if (!done && fatal(done.error())) return done;
+  if (!done) {
+    if (auto undone = db_.exec("ROLLBACK TO _entente_schema"); !undone) return undone;
+    before.restore(state_);
+  }
+  state_.epoch = std::max(state_.epoch, change.epoch);
+  return db_.exec("RELEASE _entente_schema");
+}
+
+Result<void> SchemaChanger::try_apply(const SchemaChange& change, uint64_t now_ms) {
+  for (const auto& def : change.tables) {
+    const Table* was = state_.world->same(def);
+    const auto statement = schema_statement_of(words_of(change.sql.front()));
+    const bool creates = statement && statement->verb == Verb::kCreate;
+    Result<void> done;
+    if (was != nullptr && creates) {
+      done = make_anew(*was, change, now_ms);
+    } else if (was != nullptr) {
+      done = run_here(change.sql.front(), now_ms).and_then([&] {
+        return redefine(*was, def, now_ms);
+      });
+    } else {
+      done = run_here(change.sql.front(), now_ms).and_then([&] {
+        return storage_.add_table(state_, def).map([](const auto&) {});
+      });
+    }
+    if (!done) return done;
+  }
+  if (change.tables.empty()) {
+    if (auto done = run_here(change.sql.front(), now_ms); !done) return done;
+  }
+  for (const auto& name : change.dropped) {
+    const Table* t = state_.world->find(name);
+    if (t == nullptr) continue;
+    if (auto done = storage_.drop_table(state_, *t); !done) return done;
+  }
+  return storage_.refresh_schema(state_);
+}
+
+Result<void> SchemaChanger::make_anew(const Table& was, const SchemaChange& change,
+                                      uint64_t now_ms) {
+  const auto old = state_.world->tables.at(lower(was.def.name));
+  if (auto done = set_aside(*old); !done) return done;
+  auto done = sql_.run_schema(change.sql.front()).and_then([&] {
+    return storage_.redefine_table(state_, *old, change.tables.front());
+  });
+  if (!done) return tl::unexpected(done.error());
+  const auto& now = *done;
+  if (auto copied = copy_rows(*now, *old, now_ms); !copied) return copied;
+  if (auto gone = drop_aside(*old); !gone) return gone;
+  for (size_t i = 1; i < change.sql.size(); ++i) {
+    auto made = run_here(change.sql[i], now_ms);
+    if (!made && fatal(made.error())) return made;
+  }
+  return rows_.conform(*state_.world, *old, *now, now_ms);
+}
+
+// Rows that the new table's constraints refuse are in quarantine then.
+Result<void> SchemaChanger::copy_rows(const Table& now, const Table& was, uint64_t now_ms) {
+  std::string columns;
+  for (const auto& c : now.columns) {
+    columns += (columns.empty() ? "" : ", ") + quote_name(c.name);
+  }
+  std::vector<Value> values;
+  const std::string old =
+      "SELECT " + old_columns(now, was, values).substr(2) + " FROM " + aside_name(was) + " AS o";
+  const std::string here = quote_name(now.def.name);
+  const auto bind = [&](Stmt& q) {
+    int at = 0;
+    for (const auto& v : values) q.bind(++at, v);
+  };
+  auto copy = db_.prepare("INSERT OR IGNORE INTO " + here + " (" + columns + ") " + old);
+  if (!copy) return tl::unexpected(copy.error());
+  bind(*copy);
+  if (auto done = copy->run(); !done) return done;
+  std::map<Key, Row> refused;
+  auto q = db_.prepare(old + " WHERE NOT EXISTS (SELECT 1 FROM " + here + " AS n WHERE " +
+                       same_rows(now, was) + ")");
+  if (!q) return tl::unexpected(q.error());
+  bind(*q);
+  auto next = q->step();
+  for (; next && *next; next = q->step()) {
+    Row row;
+    std::vector<Value> parts;
+    for (size_t i = 0; i < now.columns.size(); ++i) {
+      row.emplace(now.columns[i].name, q->value(static_cast<int>(i)));
+    }
+    for (const size_t i : now.key) parts.push_back(row[now.columns[i].name]);
+    auto key = canonical_key(now.def, parts);
+    if (key) refused.emplace(std::move(*key), std::move(row));
+  }
+  if (!next) return tl::unexpected(next.error());
+  for (auto& [key, row] : refused) {
+    auto loaded = rows_.load(*state_.world, now, key, std::move(row));
+    if (!loaded) return tl::unexpected(loaded.error());
+    loaded->shown.reset();
+    if (auto done = rows_.store(*state_.world, now, key, *loaded, now_ms); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace entente::sqlite

@@ -1,0 +1,92 @@
+#include "conflict/conform.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace entente {
+namespace {
+
+// The present column that an earlier name means; null: it is gone.
+using Lookup = std::function<const ColumnDef*(std::string_view)>;
+
+void conform(Row& columns, const Lookup& present) {
+  Row out;
+  for (auto& [name, value] : columns) {
+    if (const ColumnDef* c = present(name)) out.emplace(c->name, std::move(value));
+  }
+  columns = std::move(out);
+}
+
+// The register that an earlier name means. Registers of one column are called like it; the others
+// have names of their own, which stay. Empty: it is gone.
+std::optional<std::string> register_name(const std::string& name, const Layout& layout,
+                                         const Lookup& present) {
+  if (name.empty() || name == "*") return name;
+  const ColumnDef* c = present(name);
+  if (c != nullptr) return c->name;
+  const bool here = layout.group_named(name).name == name;
+  return here ? std::optional(name) : std::nullopt;
+}
+
+void fill(Row& columns, const Group& group, const Layout& layout) {
+  for (const auto& name : group.columns) {
+    const auto it = layout.fills.find(name);
+    if (it != layout.fills.end()) columns.emplace(name, it->second);
+  }
+}
+
+// True if a write of this register writes all of its columns, of which there may be several.
+bool holds_several(const Group& group) { return group.columns.size() > 1 || group.name.empty(); }
+
+}  // namespace
+
+void conform(RowChange& change, const TableDef& table, const Layout& layout, uint64_t epoch) {
+  const Lookup present = [&](std::string_view name) { return table.find(name, epoch); };
+  change.table = table.name;
+  conform(change.columns, present);
+  conform(change.base, present);
+  std::erase_if(change.floors, [&](Floor& floor) {
+    const ColumnDef* c = present(floor.column);
+    if (c != nullptr) floor.column = c->name;
+    return c == nullptr;
+  });
+  std::erase_if(change.kept, [&](KeptSibling& kept) {
+    auto name = register_name(kept.group, layout, present);
+    if (name) kept.group = std::move(*name);
+    return !name;
+  });
+  if (change.erase) return;
+  for (const auto& group : layout.groups) {
+    const bool touched =
+        group.name.empty() ||
+        std::any_of(group.columns.begin(), group.columns.end(),
+                    [&](const auto& name) { return change.columns.contains(name); });
+    if (touched && holds_several(group)) fill(change.columns, group, layout);
+  }
+}
+
+void conform(RowState& state, const TableDef& was, const TableDef& table, const Layout& layout) {
+  const Lookup present = [&](std::string_view name) -> const ColumnDef* {
+    const ColumnDef* before = was.find(name);
+    if (before == nullptr) return nullptr;
+    const auto it = std::find_if(table.columns.begin(), table.columns.end(),
+                                 [&](const ColumnDef& c) { return c.id == before->id; });
+    return it == table.columns.end() ? nullptr : &*it;
+  };
+  RowState out{state.key, {}};
+  for (auto& [name, r] : state.registers) {
+    const auto now = register_name(name, layout, present);
+    if (!now) continue;
+    const Group& group = layout.group_named(*now);
+    for (auto& s : r.siblings) {
+      if (s.base) conform(*s.base, present);
+      if (!s.row) continue;
+      conform(*s.row, present);
+      if (holds_several(group)) fill(*s.row, group, layout);
+    }
+    out.registers.emplace(*now, std::move(r));
+  }
+  state = std::move(out);
+}
+
+}  // namespace entente

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include "conflict/row_state.h"
+#include "conflict/transaction.h"
+
+namespace entente {
+
+// What was written under an earlier schema, brought to the present one: everything under its
+// present name, what is gone forgotten, and where a register holds several columns, those that came
+// later filled in. A column that has a register of its own and came later was not written: whoever
+// did not know it cannot have meant it.
+
+// A change that was made under the schema of `epoch`, of the table that is now `table`.
+void conform(RowChange& change, const TableDef& table, const Layout& layout, uint64_t epoch);
+
+// A row that was kept while its table was `was`.
+void conform(RowState& state, const TableDef& was, const TableDef& table, const Layout& layout);
+
+}  // namespace entente

@@ -1,0 +1,439 @@
+#include <functional>
+
+#include "tests/unit/adapters/sql_site.h"
+
+namespace entente::test {
+namespace {
+
+// The statements as one transaction.
+Result<void> try_together(Site& site, const std::vector<std::string>& statements,
+                          bool enforce = true) {
+  auto done = site.transaction([&](WriteSession& session) -> Result<void> {
+    for (const auto& sql : statements) {
+      Statement s;
+      s.sql = sql;
+      s.enforce_foreign_keys = enforce;
+      auto result = session.execute(s);
+      if (!result) return tl::unexpected(result.error());
+    }
+    return {};
+  });
+  return done.map([](const Committed&) {});
+}
+
+void together(Site& site, const std::vector<std::string>& statements, bool enforce = true) {
+  const auto done = try_together(site, statements, enforce);
+  ASSERT_TRUE(done) << done.error().text;
+}
+
+std::vector<std::string> schema(Site& site) {
+  std::vector<std::string> out;
+  for (const auto& row : site.query(
+           "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_master WHERE name "
+           "NOT LIKE '%\\_entente\\_%' ESCAPE '\\' ORDER BY type, name")) {
+    out.push_back(std::get<std::string>(row[0]));
+  }
+  return out;
+}
+
+void expect_same_everywhere(Site& a, Site& b) {
+  EXPECT_EQ(schema(a), schema(b));
+  const auto tables = a.reader->tables(), others = b.reader->tables();
+  ASSERT_TRUE(tables && others);
+  ASSERT_EQ(tables->size(), others->size());
+  for (size_t i = 0; i < tables->size(); ++i) {
+    EXPECT_EQ((*tables)[i], (*others)[i]) << (*tables)[i].name;
+    expect_same(a, b, (*tables)[i].name.c_str());
+  }
+}
+
+// ---- What a transaction of an earlier schema means under a later one ---------------------------
+
+struct Act {
+  const char* name;
+  std::vector<std::string> statements;  // one transaction
+};
+
+const std::vector<Act> kElsewhere = {
+    {"nothing", {}},
+    {"insert", {"INSERT INTO t (k, v, n) VALUES (9, 'elsewhere', 90)"}},
+    {"update v", {"UPDATE t SET v = 'elsewhere' WHERE k = 1"}},
+    {"update n", {"UPDATE t SET n = 99 WHERE k = 1"}},
+    {"put", {"REPLACE INTO t (k, v, n) VALUES (1, 'elsewhere', 91)"}},
+    {"delete", {"DELETE FROM t WHERE k = 1"}},
+    {"delete and make", {"DELETE FROM t WHERE k = 1", "INSERT INTO t VALUES (1, 'again', 8)"}},
+    {"several", {"UPDATE t SET v = v || '!'", "DELETE FROM t WHERE k = 2"}},
+};
+
+const std::vector<Act> kChanges = {
+    {"add", {"ALTER TABLE t ADD COLUMN c INTEGER DEFAULT 7"}},
+    {"add text", {"ALTER TABLE t ADD COLUMN c TEXT NOT NULL DEFAULT 'it''s'"}},
+    {"add two", {"ALTER TABLE t ADD COLUMN c", "ALTER TABLE t ADD COLUMN d DEFAULT 1.5"}},
+    {"drop", {"ALTER TABLE t DROP COLUMN v"}},
+    {"rename", {"ALTER TABLE t RENAME COLUMN v TO w"}},
+    {"rename and take",
+     {"ALTER TABLE t RENAME COLUMN v TO w", "ALTER TABLE t ADD COLUMN v DEFAULT 3"}},
+    {"drop and add", {"ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ADD COLUMN v DEFAULT 4"}},
+    {"rename table", {"ALTER TABLE t RENAME TO u"}},
+    {"drop table", {"DROP TABLE t"}},
+    {"drop and make",
+     {"DROP TABLE t", "CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT, n INTEGER)"}},
+    {"make anew",
+     {"CREATE TABLE new_t (k INTEGER PRIMARY KEY, v TEXT COLLATE NOCASE, n TEXT, c DEFAULT 5)",
+      "INSERT INTO new_t (k, v, n) SELECT k, v, n FROM t", "DROP TABLE t",
+      "ALTER TABLE new_t RENAME TO t", "CREATE INDEX t_n ON t (n)"}},
+    {"make anew otherwise",
+     {"CREATE TABLE new_t (k INTEGER PRIMARY KEY, n INTEGER, c TEXT)",
+      "INSERT INTO new_t SELECT k, n + 1, upper(v) FROM t WHERE k < 3", "DROP TABLE t",
+      "ALTER TABLE new_t RENAME TO t"}},
+    {"write, change, write",
+     {"UPDATE t SET n = n + 1", "ALTER TABLE t ADD COLUMN c DEFAULT 8",
+      "UPDATE t SET c = 9 WHERE k = 2", "ALTER TABLE t RENAME COLUMN n TO m",
+      "INSERT INTO t (k, m) VALUES (30, 30)"}},
+};
+
+const std::vector<Act> kAfterwards = {
+    {"nothing", {}},
+    {"update c", {"UPDATE t SET c = 70 WHERE k = 1"}},
+    {"update all", {"UPDATE t SET n = 71"}},
+    {"put", {"REPLACE INTO t (k, n) VALUES (1, 72)"}},
+    {"delete", {"DELETE FROM t WHERE k = 1"}},
+    {"insert", {"INSERT INTO t (k, n) VALUES (9, 73)"}},
+};
+
+const std::vector<std::pair<const char*, std::function<TableRules()>>> kRules = {
+    {"column", [] { return TableRules{}; }},
+    {"row",
+     [] {
+       TableRules rules;
+       rules.granularity = Granularity::kRow;
+       return rules;
+     }},
+    {"siblings",
+     [] {
+       TableRules rules;
+       rules.granularity = Granularity::kRow;
+       rules.policy.kind = PolicyKind::kSiblings;
+       rules.policy.run = RunWhen::kRead;
+       return rules;
+     }},
+    {"column siblings",
+     [] {
+       TableRules rules;
+       rules.policy.kind = PolicyKind::kSiblings;
+       rules.policy.run = RunWhen::kRead;
+       return rules;
+     }},
+    {"priority",
+     [] {
+       TableRules rules;
+       rules.policy.kind = PolicyKind::kPriority;
+       return rules;
+     }},
+};
+
+// Two datacenters do this at once; two others hear of it in opposite orders.
+class SchemaOrder : public ::testing::TestWithParam<size_t> {
+ protected:
+  static void run(const ConflictRules& rules, const Act& elsewhere, const Act& change,
+                  const Act& afterwards, bool later, bool general) {
+    Folder folder;
+    const SqliteTuning tuning{.general_path_only = general};
+    Site a(folder / "a.db", 1, rules, tuning), b(folder / "b.db", 2, rules),
+        c(folder / "c.db", 3, rules, tuning), d(folder / "d.db", 4, rules);
+    together(a, {"CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT, n INTEGER)",
+                 "INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3)"});
+    a.must("UPDATE t SET v = 'TWO' WHERE k = 2");
+    for (Site* site : {&b, &c, &d}) ship(a, *site);
+    // A conflict that is there before.
+    c.must("UPDATE t SET v = 'c' WHERE k = 3");
+    d.must("UPDATE t SET v = 'd', n = 33 WHERE k = 3");
+    for (Site* site : {&a, &b, &d}) ship(c, *site);
+    for (Site* site : {&a, &b, &c}) ship(d, *site);
+
+    if (later) b.now += 1000;
+    together(b, elsewhere.statements);
+    together(a, change.statements);
+    const auto done = try_together(a, afterwards.statements);  // may name what is gone
+    ASSERT_TRUE(done || done.error().code == Code::kSql) << done.error().text;
+
+    ship(b, c), ship(a, c);
+    ship(a, d), ship(b, d);
+    ship(a, b), ship(b, a);
+    for (Site* site : {&b, &c, &d}) expect_same_everywhere(a, *site);
+    d.open();
+    expect_same_everywhere(a, d);
+    // And it goes on.
+    try_together(d, {"UPDATE t SET n = 5 WHERE k = 1"}).map([] {});
+    for (Site* site : {&a, &b, &c}) ship(d, *site);
+    for (Site* site : {&b, &c, &d}) expect_same_everywhere(a, *site);
+  }
+};
+
+TEST_P(SchemaOrder, EveryOrderOfArrivalShowsTheSame) {
+  const auto& [name, rules_of] = kRules[GetParam()];
+  ConflictRules rules;
+  rules.defaults = rules_of();
+  rules.priorities = {{"dc2", 2}, {"dc1", 1}};
+  size_t n = GetParam();
+  for (const auto& elsewhere : kElsewhere) {
+    for (const auto& change : kChanges) {
+      const auto& afterwards = kAfterwards[++n % kAfterwards.size()];
+      SCOPED_TRACE(std::string(name) + "; elsewhere: " + elsewhere.name + "; then: " + change.name +
+                   ", " + afterwards.name);
+      run(rules, elsewhere, change, afterwards, n % 2 == 0, n % 4 < 2);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, SchemaOrder, ::testing::Range<size_t>(0, kRules.size()),
+                         [](const auto& of) {
+                           std::string name = kRules[of.param].first;
+                           std::erase(name, ' ');
+                           return name;
+                         });
+
+// ---- Statement by statement --------------------------------------------------------------------
+
+class SchemaChanges : public ::testing::Test {
+ protected:
+  void meet() {
+    settle(a, b);
+    expect_same_everywhere(a, b);
+  }
+  Folder folder;
+  Site a{folder / "a.db", 1}, b{folder / "b.db", 2};
+};
+
+TEST_F(SchemaChanges, AColumnIsAddedWithItsDefaultAndEmitsNoRows) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must(
+      "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 100) INSERT INTO t "
+      "SELECT i, i FROM s");
+  meet();
+  const auto before = a.db->read_log(0, SIZE_MAX)->back().position;
+  a.must("ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'new'");
+  const auto log = a.db->read_log(before, SIZE_MAX);
+  ASSERT_EQ(log->size(), 1u);
+  EXPECT_LT((*log)[0].run.records.size(), 400u);
+  meet();
+  EXPECT_EQ(b.query("SELECT count(*) FROM t WHERE c = 'new'")[0][0], Value(int64_t{100}));
+}
+
+TEST_F(SchemaChanges, WritesOfBothSchemasMeetInOneRow) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT, n INTEGER)");
+  a.must("INSERT INTO t VALUES (1, 'one', 1)");
+  meet();
+  b.must("UPDATE t SET v = 'b' WHERE k = 1");
+  a.must("ALTER TABLE t RENAME COLUMN v TO w");
+  a.must("ALTER TABLE t ADD COLUMN c DEFAULT 0");
+  a.must("UPDATE t SET c = 5 WHERE k = 1");
+  meet();
+  const auto row = b.query("SELECT w, n, c FROM t")[0];
+  EXPECT_EQ(row, (std::vector<Value>{std::string("b"), int64_t{1}, int64_t{5}}));
+}
+
+TEST_F(SchemaChanges, ADroppedTableTakesItsRowsAndItsNameCanBeUsedAgain) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must("INSERT INTO t VALUES (1, 'old')");
+  meet();
+  b.must("INSERT INTO t VALUES (2, 'late')");
+  a.must("DROP TABLE t");
+  a.must("CREATE TABLE t (k TEXT PRIMARY KEY NOT NULL, x)");
+  a.must("INSERT INTO t VALUES ('1', 'new')");
+  meet();
+  EXPECT_EQ(b.count("t"), 1);
+  b.must("INSERT INTO t VALUES ('2', 'b')");
+  meet();
+  EXPECT_EQ(a.count("t"), 2);
+}
+
+TEST_F(SchemaChanges, ATableMadeAnewKeepsWhatOthersWroteMeanwhile) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT, n INTEGER)");
+  a.must("INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2)");
+  a.must("CREATE INDEX t_v ON t (v)");
+  meet();
+  b.must("UPDATE t SET v = 'b' WHERE k = 1");
+  b.must("INSERT INTO t VALUES (3, 'three', 3)");
+  together(a,
+           {"CREATE TABLE new_t (k INTEGER PRIMARY KEY, v TEXT NOT NULL, n INTEGER, c DEFAULT 5)",
+            "INSERT INTO new_t (k, v, n) SELECT k, v, n FROM t", "DROP TABLE t",
+            "ALTER TABLE new_t RENAME TO t", "CREATE INDEX t_v ON t (v)"});
+  meet();
+  EXPECT_EQ(a.query("SELECT group_concat(v || c) FROM t")[0][0],
+            Value(std::string("b5,two5,three5")));
+  EXPECT_EQ(a.query("SELECT count(*) FROM sqlite_master WHERE name LIKE '%gone%'")[0][0],
+            Value(int64_t{0}));
+}
+
+TEST_F(SchemaChanges, RowsThatANewConstraintRefusesElsewhereWait) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must("INSERT INTO t VALUES (1, 'one')");
+  meet();
+  b.must("INSERT INTO t VALUES (2, NULL)");
+  together(
+      a, {"CREATE TABLE new_t (k INTEGER PRIMARY KEY, v NOT NULL)",
+          "INSERT INTO new_t SELECT k, v FROM t", "DROP TABLE t", "ALTER TABLE new_t RENAME TO t"});
+  meet();
+  EXPECT_EQ(a.count("t"), 1);
+  EXPECT_EQ(a.reader->conflicts({ConflictQuery::State::kOpen, "t", {}, 0, 10})->size(), 1u);
+  b.must("INSERT INTO t VALUES (2, 'two')");
+  meet();
+  EXPECT_EQ(a.count("t"), 2);
+}
+
+TEST_F(SchemaChanges, AUniqueIndexThatComesLateHidesTheSameRowsEverywhere) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must("INSERT INTO t VALUES (1, 'same')");
+  meet();
+  b.must("INSERT INTO t VALUES (2, 'same')");
+  a.must("CREATE UNIQUE INDEX t_v ON t (v)");
+  meet();
+  EXPECT_EQ(b.query("SELECT k FROM t"), (std::vector<std::vector<Value>>{{int64_t{1}}}));
+  a.must("DROP INDEX t_v");
+  meet();
+  EXPECT_EQ(b.count("t"), 2);
+}
+
+TEST_F(SchemaChanges, ViewsAndTriggersReplicateAndTriggersFireAtTheOriginOnly) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must("CREATE TABLE log (id INTEGER PRIMARY KEY, what)");
+  a.must("CREATE VIEW big AS SELECT * FROM t WHERE v > 10");
+  a.must(
+      "CREATE TRIGGER logged AFTER INSERT ON t BEGIN INSERT INTO log (what) VALUES (NEW.k); END");
+  a.must(
+      "CREATE TRIGGER through INSTEAD OF INSERT ON big BEGIN INSERT INTO t VALUES (NEW.k, NEW.v); "
+      "END");
+  meet();
+  a.must("INSERT INTO t VALUES (1, 11)");
+  b.must("INSERT INTO big VALUES (2, 12)");
+  meet();
+  EXPECT_EQ(a.count("big"), 2);
+  EXPECT_EQ(b.count("log"), 2);  // their keys did not collide
+  EXPECT_GT(std::get<int64_t>(a.query("SELECT min(id) FROM log")[0][0]), 256);
+  a.must("DROP TRIGGER logged");
+  a.must("DROP VIEW big");
+  meet();
+  b.must("INSERT INTO t VALUES (3, 13)");
+  meet();
+  EXPECT_EQ(a.count("log"), 2);
+}
+
+TEST_F(SchemaChanges, DroppingAParentActsOnItsChildrenUnlessForeignKeysAreOff) {
+  a.must("CREATE TABLE p (k INTEGER PRIMARY KEY)");
+  a.must("CREATE TABLE c (k INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE)");
+  a.must("INSERT INTO p VALUES (1), (2)");
+  a.must("INSERT INTO c VALUES (1, 1), (2, 2), (3, NULL)");
+  meet();
+  together(
+      a,
+      {"CREATE TABLE new_p (k INTEGER PRIMARY KEY, name)", "INSERT INTO new_p SELECT k, 'x' FROM p",
+       "DROP TABLE p", "ALTER TABLE new_p RENAME TO p"},
+      false);
+  meet();
+  EXPECT_EQ(b.count("c"), 3);
+  EXPECT_EQ(b.query("SELECT count(*) FROM p WHERE name = 'x'")[0][0], Value(int64_t{2}));
+  b.must("DELETE FROM p WHERE k = 2");
+  meet();
+  EXPECT_EQ(a.count("c"), 2);
+  a.must("DROP TABLE p");
+  meet();
+  EXPECT_EQ(b.query("SELECT k FROM c"), (std::vector<std::vector<Value>>{{int64_t{3}}}));
+}
+
+TEST_F(SchemaChanges, ARestrictedParentIsNotDropped) {
+  a.must("CREATE TABLE p (k INTEGER PRIMARY KEY)");
+  a.must("CREATE TABLE c (k INTEGER PRIMARY KEY, p REFERENCES p)");
+  a.must("INSERT INTO p VALUES (1)");
+  a.must("INSERT INTO c VALUES (1, 1)");
+  EXPECT_EQ(a.tag("DROP TABLE p"), "SQLITE_CONSTRAINT");
+  EXPECT_EQ(a.count("p"), 1);
+  meet();
+}
+
+TEST_F(SchemaChanges, AFailedTransactionLeavesTheSchemaAsItWas) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must("INSERT INTO t VALUES (1, 1)");
+  const auto before = schema(a);
+  EXPECT_FALSE(try_together(a, {"ALTER TABLE t ADD COLUMN c", "UPDATE t SET c = 2", "DROP TABLE t",
+                                "CREATE TABLE t (x INTEGER PRIMARY KEY)", "nonsense"}));
+  EXPECT_EQ(schema(a), before);
+  a.must("INSERT INTO t VALUES (2, 2)");
+  meet();
+  EXPECT_EQ(b.count("t"), 2);
+}
+
+TEST_F(SchemaChanges, ASavepointBringsATableBack) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  a.must("INSERT INTO t VALUES (1, 1)");
+  together(a, {"UPDATE t SET v = 2", "SAVEPOINT s", "ALTER TABLE t ADD COLUMN c DEFAULT 1",
+               "UPDATE t SET c = 3, v = 4", "DROP TABLE t", "ROLLBACK TO s",
+               "INSERT INTO t VALUES (5, 5)"});
+  meet();
+  EXPECT_EQ(b.query("SELECT * FROM t"),
+            (std::vector<std::vector<Value>>{{int64_t{1}, int64_t{2}}, {int64_t{5}, int64_t{5}}}));
+}
+
+TEST_F(SchemaChanges, WhatCannotBeIsRefusedWithASentence) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v)");
+  meet();
+  EXPECT_EQ(b.tag("ALTER TABLE t ADD COLUMN c"), "schema_leader");
+  EXPECT_EQ(b.tag("DROP TABLE t"), "schema_leader");
+  EXPECT_EQ(a.tag("ALTER TABLE t RENAME TO _entente_t"), "SQLITE_AUTH");
+  EXPECT_EQ(a.tag("DROP TABLE _entente_log"), "SQLITE_AUTH");
+  EXPECT_EQ(a.tag("ALTER TABLE _entente_log ADD COLUMN x"), "SQLITE_AUTH");
+  EXPECT_EQ(a.tag("CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _entente_log; END"),
+            "accepted");
+  EXPECT_EQ(a.tag("INSERT INTO t VALUES (1, 1)"), "SQLITE_AUTH");
+  a.must("DROP TRIGGER x");
+  EXPECT_EQ(a.tag("CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'no'); END"),
+            "on_conflict_rollback");
+  EXPECT_EQ(a.tag("CREATE TEMP VIEW x AS SELECT 1"), "temporary_table");
+  EXPECT_EQ(a.tag("CREATE VIRTUAL TABLE f USING fts5(x)"), "schema_statement");
+  EXPECT_EQ(a.tag("ALTER TABLE t DROP COLUMN k"), "SQLITE_ERROR");
+  EXPECT_EQ(a.tag("ALTER TABLE t DROP COLUMN nothing"), "SQLITE_ERROR");
+  EXPECT_EQ(a.tag("ALTER TABLE nowhere ADD COLUMN x"), "SQLITE_ERROR");
+  EXPECT_EQ(a.tag("DROP TABLE nowhere"), "SQLITE_ERROR");
+  a.must("DROP TABLE IF EXISTS nowhere");
+  EXPECT_EQ(a.db->state().epoch, 3u);
+  meet();
+}
+
+TEST(SchemaChangesRules, AColumnKeepsItsPolicyWhateverItIsCalled) {
+  Folder folder;
+  ConflictRules rules;
+  TableRules stock;
+  stock.columns["n"].kind = PolicyKind::kCounter;
+  rules.tables["stock"] = stock;
+  Site a(folder / "a.db", 1, rules);
+  a.must("CREATE TABLE stock (k INTEGER PRIMARY KEY, n INTEGER)");
+  EXPECT_EQ(a.tag("ALTER TABLE stock RENAME COLUMN n TO m"), "policy_misfit");
+  EXPECT_EQ(a.tag("ALTER TABLE stock RENAME TO goods"), "policy_misfit");
+  EXPECT_EQ(a.tag("ALTER TABLE stock DROP COLUMN n"), "policy_misfit");
+  a.must("ALTER TABLE stock ADD COLUMN note");
+}
+
+TEST(SchemaChangesRules, ACounterCannotBeginWithADefault) {
+  Folder folder;
+  ConflictRules rules;
+  rules.defaults.policy.kind = PolicyKind::kCounter;
+  Site a(folder / "a.db", 1, rules);
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, n INTEGER)");
+  EXPECT_EQ(a.tag("ALTER TABLE t ADD COLUMN m INTEGER DEFAULT 10"), "policy_misfit");
+  a.must("ALTER TABLE t ADD COLUMN m INTEGER DEFAULT 0");
+}
+
+TEST_F(SchemaChanges, DeferredForeignKeysLastToTheEndOfTheirTransaction) {
+  a.must("CREATE TABLE p (k INTEGER PRIMARY KEY)");
+  a.must("CREATE TABLE c (k INTEGER PRIMARY KEY, p REFERENCES p)");
+  together(a, {"PRAGMA defer_foreign_keys = ON", "INSERT INTO c VALUES (1, 1)",
+               "INSERT INTO p VALUES (1)"});
+  EXPECT_FALSE(try_together(a, {"PRAGMA defer_foreign_keys = ON", "INSERT INTO c VALUES (2, 2)"}));
+  EXPECT_EQ(a.tag("INSERT INTO c VALUES (3, 3)"), "SQLITE_CONSTRAINT");
+  meet();
+  EXPECT_EQ(b.count("c"), 1);
+}
+
+}  // namespace
+}  // namespace entente::test
