@@ -73,6 +73,11 @@ bool is(const Token& token, std::string_view word) {
                     [&](char a, char b) { return upper(a) == b; });
 }
 
+bool starts_with_one_of(std::string_view sql, std::initializer_list<std::string_view> words) {
+  const auto first = next_token(sql, 0);
+  return std::any_of(words.begin(), words.end(), [&](auto word) { return is(first, word); });
+}
+
 // The tokens of one short statement; more than a control statement can have, or a second statement:
 // nothing.
 std::vector<Token> short_statement(std::string_view sql) {
@@ -156,11 +161,11 @@ SqlControl control_of(std::string_view sql) {
 }
 
 bool may_only_read(std::string_view sql) {
-  const auto first = next_token(sql, 0);
-  for (const std::string_view word : {"SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"}) {
-    if (is(first, word)) return true;
-  }
-  return false;
+  return starts_with_one_of(sql, {"SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"});
+}
+
+bool changes_schema(std::string_view sql) {
+  return starts_with_one_of(sql, {"CREATE", "ALTER", "DROP"});
 }
 
 std::vector<std::string_view> split_statements(std::string_view sql) {

@@ -32,6 +32,16 @@ TEST(SqlText, WhatOnlyResemblesControlIsNone) {
   }
 }
 
+TEST(SqlText, SchemaChangesAreRecognisedByTheirFirstWord) {
+  EXPECT_TRUE(changes_schema("create table t (id)"));
+  EXPECT_TRUE(changes_schema("/* x */ -- y\n ALTER TABLE t ADD c"));
+  EXPECT_TRUE(changes_schema("DROP INDEX i"));
+  for (const auto sql : {"", "INSERT INTO t VALUES ('CREATE')", "EXPLAIN CREATE TABLE t (id)",
+                         "CREATED", "\"DROP\"", "-- CREATE"}) {
+    EXPECT_FALSE(changes_schema(sql)) << sql;
+  }
+}
+
 TEST(SqlText, ReadersAreTriedForStatementsThatMayOnlyRead) {
   EXPECT_TRUE(may_only_read("/* x */ select 1"));
   EXPECT_TRUE(may_only_read("WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a"));
