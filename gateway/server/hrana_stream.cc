@@ -115,15 +115,21 @@ bool is_whole_transaction(const std::vector<BatchStep>& steps) {
 }
 
 Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
-  if (leader_) {
-    Task<Outcome> running = execute_there(std::move(statement));
-    co_return co_await running;
+  // Of the schema, in this transaction or alone.
+  const bool first_change = !leader_ && !reading_ && belongs_there(statement.sql);
+  if (first_change) {
+    Task<bool> looking = has_table(table_if_absent(statement.sql));
+    if (co_await looking) co_return StatementResult{};
   }
-  if (belongs_there(statement.sql) && !reading_) {
-    Task<Outcome> running =
-        transaction_ ? move_there(std::move(statement)) : execute_there(std::move(statement));
-    co_return co_await running;
-  }
+  const bool moves = first_change && transaction_;
+  const bool there = first_change || leader_;
+  Task<Outcome> running = moves   ? move_there(std::move(statement))
+                          : there ? execute_there(std::move(statement))
+                                  : execute_here(std::move(statement));
+  co_return co_await running;
+}
+
+Task<Result<StatementResult>> HranaStream::execute_here(Statement statement) {
   if (!awaited_.empty()) {
     Task<Result<void>> waiting = catch_up();
     const auto caught_up = co_await waiting;
@@ -312,6 +318,18 @@ Task<Result<StatementResult>> HranaStream::alone(Statement statement) {
 
 bool HranaStream::belongs_there(std::string_view sql) const {
   return follows() && changes_schema(sql);
+}
+
+Task<bool> HranaStream::has_table(std::string name) {
+  bool found = false;
+  if (name.empty()) co_return false;
+  std::function<void(Reader&)> job = [&](Reader& reader) {
+    const auto table = reader.find_table(name);
+    found = table && table->has_value();
+  };
+  ReadCall call(site_.store, site_.loop, std::move(job));
+  co_await call;
+  co_return found;
 }
 
 // All of them at once: in a transaction that is there, or when one of them has to.

@@ -64,6 +64,7 @@ class HranaStream {
  private:
   using Outcome = Result<StatementResult>;
 
+  Task<Outcome> execute_here(Statement statement);
   Task<Outcome> begin_write();
   Task<Outcome> begin_read();
   Task<Outcome> end(bool commit);
@@ -77,6 +78,8 @@ class HranaStream {
 
   bool follows() const { return site_.config.schema_leader != site_.dc; }
   bool belongs_there(std::string_view sql) const;
+  // Here. What makes it unless it is there needs no leader, which may be away.
+  Task<bool> has_table(std::string name);
   bool goes_there(std::span<const std::string_view> statements) const;
   // Counts the schema statements, and opens a stream at the leader if there is none.
   void go_there(std::span<const std::string_view> statements);

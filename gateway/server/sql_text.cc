@@ -168,6 +168,18 @@ bool changes_schema(std::string_view sql) {
   return starts_with_one_of(sql, {"CREATE", "ALTER", "DROP"});
 }
 
+std::string table_if_absent(std::string_view sql) {
+  Token token;
+  for (const std::string_view word : {"CREATE", "TABLE", "IF", "NOT", "EXISTS"}) {
+    token = next_token(sql, token.end);
+    if (!is(token, word)) return "";
+  }
+  token = next_token(sql, token.end);
+  if (!is(next_token(sql, token.end), "(")) return "";
+  const bool quoted = token.kind == Token::Kind::kQuoted && token.text.size() > 2;
+  return std::string(quoted ? token.text.substr(1, token.text.size() - 2) : token.text);
+}
+
 std::vector<std::string_view> split_statements(std::string_view sql) {
   std::vector<std::string_view> statements;
   while (!sql.empty()) {

@@ -281,6 +281,8 @@ TEST_F(SchemaForwarding, WhileTheLeaderIsAwaySchemaChangesAreRefusedAndDataGoesO
             "schema_leader: schema changes are made in datacenter a, the schema leader, which "
             "cannot be reached (Connection refused): nothing was changed. Reads and writes of data "
             "go on here; send this again when a is back");
+  EXPECT_DONE(b.run("CREATE TABLE IF NOT EXISTS t (id TEXT PRIMARY KEY)"));  // as programs start
+  EXPECT_NE(failure(b.run("CREATE TABLE IF NOT EXISTS u (id TEXT PRIMARY KEY)")), "no error");
   EXPECT_DONE(b.run("INSERT INTO t VALUES ('goes on')"));
   EXPECT_DONE(b.run("BEGIN"));
   EXPECT_DONE(b.run("INSERT INTO t VALUES ('in a transaction, too')"));
