@@ -33,7 +33,7 @@ http::request<http::string_body> request_of(HttpQuestion question, const Endpoin
 }  // namespace
 
 struct HttpCaller::Impl : std::enable_shared_from_this<HttpCaller::Impl> {
-  Impl(asio::any_io_executor executor, Endpoint at, size_t bytes)
+  Impl(const asio::any_io_executor& executor, Endpoint at, size_t bytes)
       : server(std::move(at)),
         answer_bytes(bytes),
         resolver(executor),
@@ -152,8 +152,8 @@ void HttpCaller::Impl::close() {
   socket.close(ignored);
 }
 
-HttpCaller::HttpCaller(asio::any_io_executor executor, Endpoint server, size_t answer_bytes)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(server), answer_bytes)) {}
+HttpCaller::HttpCaller(const asio::any_io_executor& executor, Endpoint server, size_t answer_bytes)
+    : impl_(std::make_shared<Impl>(executor, std::move(server), answer_bytes)) {}
 
 HttpCaller::~HttpCaller() {
   impl_->done = nullptr;

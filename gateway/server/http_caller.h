@@ -41,7 +41,7 @@ class HttpCaller {
   };
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  HttpCaller(boost::asio::any_io_executor executor, Endpoint server, size_t answer_bytes);
+  HttpCaller(const boost::asio::any_io_executor& executor, Endpoint server, size_t answer_bytes);
   ~HttpCaller();
   HttpCaller(const HttpCaller&) = delete;
   HttpCaller& operator=(const HttpCaller&) = delete;

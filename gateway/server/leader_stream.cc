@@ -123,8 +123,8 @@ Task<Result<Json>> LeaderStream::ask(std::string request, bool may_commit) {
 Task<Result<HttpAnswer>> LeaderStream::send(std::string body) {
   HttpQuestion question{"/v3/pipeline", std::move(body), {}};
   question.headers.emplace_back("Entente-Gateway", introduction_of(site_));
-  if (!baton_)
-    question.headers.emplace_back("Entente-Session", session_token(site_.store.applied()));
+  const auto seen = baton_ ? "" : session_token(site_.store.applied());
+  if (!seen.empty()) question.headers.emplace_back("Entente-Session", seen);
   const auto& limits = site_.config.limits;
   const HttpCaller::Patience patience{limits.link_timeout, limits.schema_timeout};
   std::function<void(HttpCaller::Done)> start = [&](HttpCaller::Done done) {
