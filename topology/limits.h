@@ -24,6 +24,7 @@ struct Limits {
   std::chrono::milliseconds transaction_timeout{5'000};  // an interactive transaction
   std::chrono::milliseconds stream_timeout{10'000};      // an idle SQL stream
   size_t streams = 4096;                                 // open SQL streams
+  std::chrono::milliseconds schema_timeout{20'000};      // the schema leader's answer
 
   // The database.
   size_t group_transactions = 256;  // commit together at most

@@ -3,16 +3,9 @@
 #include <chrono>
 #include <string>
 
-#include "conflict/result.h"
-#include "topology/config.h"
+#include "gateway/server/http_caller.h"
 
 namespace entente {
-
-struct HttpAnswer {
-  unsigned status = 0;
-  std::string body;
-  std::string session;  // Entente-Session
-};
 
 // `http://host:port`, with or without a slash behind it.
 Result<Endpoint> parse_url(std::string_view url);

@@ -1,6 +1,7 @@
 #include "gateway/commands/sql_connection.h"
 
 #include "gateway/commands/http_call.h"
+#include "gateway/server/hrana_client.h"
 #include "topology/scalars.h"
 
 namespace entente {
@@ -13,15 +14,6 @@ constexpr auto kTimeout = 60s;
 const Json::Array& array_of(const Json* json) {
   static const Json::Array kNone;
   return json != nullptr && json->array() != nullptr ? *json->array() : kNone;
-}
-
-Error not_a_gateway(unsigned status) {
-  return {Code::kMismatch, "the answer (HTTP " + std::to_string(status) + ") is not a gateway's",
-          ""};
-}
-
-Error told(const Json& error) {
-  return {Code::kSql, text_of(error, "message"), text_of(error, "code")};
 }
 
 SqlConnection::Answer answer_of(const Json& result) {
@@ -54,36 +46,22 @@ void SqlConnection::move_to(const Endpoint& endpoint) {
 }
 
 Result<SqlConnection::Answer> SqlConnection::execute(const std::string& sql) {
-  JsonWriter body;
-  body.begin_object().key("baton");
-  baton_ ? body.string(*baton_) : body.null();
-  body.key("requests").begin_array();
-  body.begin_object().member("type", "execute").key("stmt").begin_object().member("sql", sql);
-  body.end_object().end_object();
-  body.begin_object().member("type", "get_autocommit").end_object().end_array().end_object();
-  auto reply = http_post(endpoint_, "/v3/pipeline", body.take(), kTimeout, session_);
+  Statement statement;
+  statement.sql = sql;
+  auto reply =
+      http_post(endpoint_, "/v3/pipeline", hrana_pipeline(baton_, hrana_execute_request(statement)),
+                kTimeout, session_);
   baton_.reset();
   in_transaction_ = false;
   if (!reply) return tl::unexpected(reply.error());
   if (!reply->session.empty()) session_ = reply->session;
-  const auto json = parse_json(reply->body);
-  if (!json) return tl::unexpected(not_a_gateway(reply->status));
-  if (reply->status != 200) {
-    const auto detail = text_of(*json, "detail");
-    if (!detail.empty()) return fail(Code::kSql, detail, text_of(*json, "code"));
-    return tl::unexpected(told(*json));
-  }
-  const auto& results = array_of(json->find("results"));
-  if (results.size() != 2) return tl::unexpected(not_a_gateway(reply->status));
-  if (const auto baton = text_of(*json, "baton"); !baton.empty()) baton_ = baton;
-  const Json* autocommit = results[1].find("response");
-  autocommit = autocommit != nullptr ? autocommit->find("is_autocommit") : nullptr;
-  in_transaction_ =
-      autocommit != nullptr && autocommit->boolean() != nullptr && !*autocommit->boolean();
-  if (const Json* error = results[0].find("error")) return tl::unexpected(told(*error));
-  const Json* response = results[0].find("response");
-  const Json* result = response != nullptr ? response->find("result") : nullptr;
-  if (result == nullptr) return tl::unexpected(not_a_gateway(reply->status));
+  auto answer = read_pipeline_answer(std::move(*reply));
+  if (!answer) return tl::unexpected(answer.error());
+  baton_ = std::move(answer->baton);
+  in_transaction_ = !answer->autocommit;
+  if (!answer->response) return tl::unexpected(answer->response.error());
+  const Json* result = answer->response->find("result");
+  if (result == nullptr) return fail(Code::kMismatch, "the answer holds no result");
   return answer_of(*result);
 }
 
@@ -93,7 +71,7 @@ Result<std::vector<std::pair<std::string, std::string>>> SqlConnection::datacent
   const auto json = parse_json(reply->body);
   const Json* clients = json ? json->find("clients") : nullptr;
   if (clients == nullptr || clients->object() == nullptr) {
-    return tl::unexpected(not_a_gateway(reply->status));
+    return fail(Code::kMismatch, "the answer is not a gateway's");
   }
   const auto here = text_of(*json, "dc");
   std::vector<std::pair<std::string, std::string>> out;

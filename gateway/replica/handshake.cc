@@ -29,7 +29,18 @@ Result<void> check_handlers(const Hello& mine, const Hello& theirs) {
   return {};
 }
 
-Result<void> check_place(const Hello& mine, const Hello& theirs, const Graph& graph) {
+Result<void> check_cluster(const Hello& mine, const Hello& theirs) {
+  return agree("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
+               ": run the same version at both")
+      .and_then([&] { return agree("cluster", mine.cluster, theirs.cluster, ""); });
+}
+
+Result<void> check_topology(const Hello& mine, const Hello& theirs) {
+  return agree("topology fingerprint", mine.topology, theirs.topology,
+               ": give both the same topology file");
+}
+
+Result<void> check_datacenter(const Hello& mine, const Hello& theirs, const Graph& graph) {
   if (theirs.dc == mine.dc) {
     return mismatch("the peer says that it is " + mine.dc + ", which is this datacenter");
   }
@@ -38,6 +49,10 @@ Result<void> check_place(const Hello& mine, const Hello& theirs, const Graph& gr
     return mismatch("the peer says that it is " + theirs.dc + ", which is not in the topology of " +
                     mine.dc);
   }
+  return {};
+}
+
+Result<void> check_neighbour(const Hello& mine, const Hello& theirs, const Graph& graph) {
   const auto& near = graph.neighbours(mine.dc);
   if (std::find(near.begin(), near.end(), theirs.dc) == near.end()) {
     return mismatch("the topology has no link between " + mine.dc + " and " + theirs.dc);
@@ -80,20 +95,22 @@ Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello:
 }  // namespace
 
 Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph) {
-  return agree("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
-               ": run the same version at both")
-      .and_then([&] { return agree("cluster", mine.cluster, theirs.cluster, ""); })
-      .and_then([&] { return check_place(mine, theirs, graph); })
-      .and_then([&] {
-        return agree("topology fingerprint", mine.topology, theirs.topology,
-                     ": give both the same topology file");
-      })
+  return check_cluster(mine, theirs)
+      .and_then([&] { return check_datacenter(mine, theirs, graph); })
+      .and_then([&] { return check_neighbour(mine, theirs, graph); })
+      .and_then([&] { return check_topology(mine, theirs); })
       .and_then([&] { return check_handlers(mine, theirs); })
       .and_then([&] {
         return agree("conflict rules fingerprint", mine.rules, theirs.rules,
                      ": give both the same conflicts, tables and priorities");
       })
       .and_then([&] { return check_incarnation(mine, theirs); });
+}
+
+Result<void> check_asker(const Hello& mine, const Hello& theirs, const Graph& graph) {
+  return check_cluster(mine, theirs)
+      .and_then([&] { return check_datacenter(mine, theirs, graph); })
+      .and_then([&] { return check_topology(mine, theirs); });
 }
 
 Result<void> check_history(const Hello& mine, const Hello& theirs, const ChainAt& chain_at) {

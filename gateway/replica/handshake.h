@@ -18,6 +18,10 @@ namespace entente {
 // database. kMismatch, with a sentence that says which side has what.
 Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph);
 
+// Whether a gateway may ask this one for work, without a link between the two: same protocol,
+// cluster and topology, and another datacenter of it. kMismatch, as above.
+Result<void> check_asker(const Hello& mine, const Hello& theirs, const Graph& graph);
+
 // An origin's hash chain at seq, if the local log still reaches it: Database::chain_at.
 using ChainAt =
     std::function<Result<std::optional<std::array<uint8_t, 16>>>(const Origin&, uint64_t seq)>;

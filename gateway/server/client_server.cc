@@ -2,11 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <set>
+
 #include "conflict/context.h"
 #include "gateway/server/conflicts_api.h"
 #include "gateway/server/hrana_api.h"
 #include "gateway/server/http_server.h"
 #include "gateway/server/increments_api.h"
+#include "gateway/server/introduction.h"
 #include "gateway/server/operations_api.h"
 #include "gateway/server/problem.h"
 #include "gateway/server/rows_api.h"
@@ -36,11 +39,11 @@ struct ClientServer::Impl {
              std::move(dc),
              store,
              server.loop(),
+             server.executor(),
              [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); }},
         increments(site),
-        sql(site),
-        operations{site, metrics, [this] { return server.connections(); },
-                   [this] { return sql.streams(); }} {
+        sql(site, streams),
+        operations{site, metrics, [this] { return server.connections(); }, streams} {
     add_rows_api(router, site);
     increments.add_to(router);
     add_transactions_api(router, site);
@@ -49,23 +52,39 @@ struct ClientServer::Impl {
     add_operations_api(router, operations);
   }
 
-  Task<Response> handle(Request request);
+  // One other gateway's connection, and what its clients have open at this schema leader.
+  struct Follower {
+    explicit Follower(Impl& server);
+    ~Follower() { server.followers.erase(this); }
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+
+    Impl& server;
+    HranaApi sql;
+    Router router;
+  };
+
+  std::shared_ptr<const HttpService> serve_follower();
+  Task<Response> answer_follower(const Follower& follower, Request request);
+  Task<Response> handle(const Router& by, Request request);
   Task<Response> dispatch(const RouteHandler& handler, RoutedRequest routed);
   void append_headers(const Response& response, std::string& out) const;
 
   HttpServer server;
   const Site site;
   IncrementsApi increments;
+  HranaStream::Counts streams;
   HranaApi sql;
+  std::set<Follower*> followers;
   Metrics metrics;
   const Operations operations;
   Router router;
 };
 
-Task<Response> ClientServer::Impl::handle(Request request) {
+Task<Response> ClientServer::Impl::handle(const Router& by, Request request) {
   const auto began = std::chrono::steady_clock::now();
   if (request.method == Method::kOptions) co_return preflight();
-  auto match = router.find(request.method, request.path);
+  auto match = by.find(request.method, request.path);
   Response response = std::move(match.refusal);
   if (match.handler != nullptr) {
     RoutedRequest routed{std::move(request), std::move(match.parts)};
@@ -100,6 +119,39 @@ void ClientServer::Impl::append_headers(const Response& response, std::string& o
   out += "\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *";
 }
 
+// ---- Other gateways ----------------------------------------------------------------------------
+
+ClientServer::Impl::Follower::Follower(Impl& s) : server(s), sql(s.site, s.streams) {
+  router.add(Method::kPost, "/v3/pipeline", "schema",
+             [this](RoutedRequest r) { return sql.pipeline(std::move(r)); });
+  server.followers.insert(this);
+}
+
+std::shared_ptr<const HttpService> ClientServer::Impl::serve_follower() {
+  const auto follower = std::make_shared<Follower>(*this);
+  HttpService service;
+  service.handle = [this, follower](Request request) {
+    return answer_follower(*follower, std::move(request));
+  };
+  service.append_headers = [this](const Response& response, std::string& out) {
+    append_headers(response, out);
+  };
+  return std::make_shared<const HttpService>(std::move(service));
+}
+
+// Only a gateway may ask, and only the schema leader answers: nothing is sent on twice.
+Task<Response> ClientServer::Impl::answer_follower(const Follower& follower, Request request) {
+  const auto known = check_introduction(site, request.gateway);
+  if (!known) co_return problem(403, "not_this_cluster", known.error().text);
+  if (site.config.schema_leader != site.dc) {
+    co_return problem(403, "schema_leader",
+                      site.dc + " is not the schema leader: its topology file names " +
+                          site.config.schema_leader);
+  }
+  Task<Response> handling = handle(follower.router, std::move(request));
+  co_return co_await handling;
+}
+
 ClientServer::ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store,
                            Peers& peers)
     : impl_(std::make_unique<Impl>(config, graph, std::move(dc), store, peers)) {}
@@ -111,13 +163,24 @@ Result<void> ClientServer::start() {
   const auto* datacenter = s.site.config.find(s.site.dc);
   if (datacenter == nullptr) return fail(Code::kInvalid, "no datacenter " + s.site.dc);
   HttpService service;
-  service.handle = [&s](Request request) { return s.handle(std::move(request)); };
+  service.handle = [&s](Request request) { return s.handle(s.router, std::move(request)); };
   service.append_headers = [&s](const Response& response, std::string& out) {
     s.append_headers(response, out);
   };
-  service.tick = [&s] { s.sql.expire(); };
-  service.stop = [&s] { s.sql.close_resting(); };
+  service.tick = [&s] {
+    s.sql.expire();
+    for (auto* follower : s.followers) follower->sql.expire();
+  };
+  service.stop = [&s] {
+    s.sql.close_resting();
+    for (auto* follower : s.followers) follower->sql.close_resting();
+  };
   return s.server.start(datacenter->clients, std::move(service));
+}
+
+void ClientServer::serve_gateway(boost::asio::ip::tcp::socket socket, std::string received) {
+  impl_->server.adopt(std::move(socket), std::move(received),
+                      [&s = *impl_] { return s.serve_follower(); });
 }
 
 void ClientServer::stop() { impl_->server.stop(); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,7 +12,7 @@
 namespace entente {
 
 // What applications connect to: HTTP/1.1 with keep-alive; rows, transactions, SQL by Hrana,
-// conflicts, status and metrics.
+// conflicts, status and metrics. And other gateways' clients, as far as they change the schema.
 //
 // Threads:  its own network thread(s); each connection belongs to one of them.
 // Bounds:   limits.connections, header_bytes, body_bytes and the timeouts; a request waits in the
@@ -25,6 +26,9 @@ class ClientServer {
   ClientServer& operator=(const ClientServer&) = delete;
 
   Result<void> start();
+  // A connection on which another gateway asks by HTTP, and what was read from it: what its clients
+  // do to the schema runs here, if this is the leader. From any thread.
+  void serve_gateway(boost::asio::ip::tcp::socket socket, std::string received);
   // Stops accepting, lets requests in flight finish for up to 10 s, then closes.
   void stop();
   uint16_t port() const;

@@ -174,6 +174,9 @@ Result<void> Gateway::Impl::start() {
                                   [this](Error error) { fatal(std::move(error)); });
   peers = std::make_unique<Peers>(config, *graph, dc, *store);
   clients = std::make_unique<ClientServer>(config, *graph, dc, *store, *peers);
+  peers->on_request([this](boost::asio::ip::tcp::socket socket, std::string received) {
+    clients->serve_gateway(std::move(socket), std::move(received));
+  });
   return store->start()
       .and_then([&] { return apply_schema(); })
       .and_then([&] { return peers->start(); })

@@ -22,14 +22,16 @@ namespace entente {
 //          nothing: its baton goes on with a new stream.
 class HranaApi {
  public:
-  explicit HranaApi(const Site& site) : site_(site) {}
+  // `counts`: of all streams of the gateway.
+  HranaApi(const Site& site, HranaStream::Counts& counts) : site_(site), counts_(counts) {}
 
   void add_to(Router& router);
+  // Hrana by HTTP alone.
+  Task<Response> pipeline(RoutedRequest routed);
   // Closes idle streams. Call several times a second.
   void expire();
   // The server stops: rolls back what idle streams have open.
   void close_resting() { resting_.clear(); }
-  size_t streams() const { return counts_.streams; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -44,7 +46,6 @@ class HranaApi {
     Clock::time_point expires;
   };
 
-  Task<Response> pipeline(RoutedRequest routed);
   Task<Response> cursor(RoutedRequest routed);
   Task<Response> alone(RoutedRequest routed, std::string type);
   Task<Response> web_socket(RoutedRequest routed);
@@ -58,7 +59,7 @@ class HranaApi {
   void remember_expired(std::string baton, bool lost_nothing, Clock::time_point now);
 
   const Site& site_;
-  HranaStream::Counts counts_;  // streams: resting or running; outlives them
+  HranaStream::Counts& counts_;
   std::unordered_map<std::string, Resting> resting_;
   struct Expired {
     Clock::time_point forgotten;

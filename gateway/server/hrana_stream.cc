@@ -1,5 +1,7 @@
 #include "gateway/server/hrana_stream.h"
 
+#include <algorithm>
+
 #include "conflict/context.h"
 #include "gateway/server/snapshot.h"
 #include "gateway/server/sql_text.h"
@@ -12,6 +14,34 @@ namespace {
 constexpr size_t kSnapshotsMax = 64;
 
 Error sql_error(std::string text) { return {Code::kSql, std::move(text), "SQLITE_ERROR"}; }
+
+Error not_here_yet(const std::string& leader) {
+  return {Code::kNotReached,
+          "the schema change was committed in datacenter " + leader +
+              " and is not applied here yet; try again in a second",
+          "SESSION_NOT_REACHED"};
+}
+
+Error cannot_move(const std::string& why, const std::string& leader) {
+  return {Code::kRefused,
+          "this schema change would go on in datacenter " + leader +
+              ", the schema leader, with the whole transaction, but " + why +
+              ": begin the transaction with the schema change, or send all of it there",
+          "schema_leader"};
+}
+
+BatchStep step_of(Statement statement) {
+  return {BatchCondition{BatchCondition::Kind::kOk, 0, {}}, std::move(statement)};
+}
+
+// BEGIN; then, if that went well, each statement whatever becomes of the others.
+std::vector<BatchStep> begin_with(const std::vector<Statement>& statements, Statement last) {
+  std::vector<BatchStep> steps(1);
+  steps[0].statement.sql = "BEGIN IMMEDIATE";
+  for (const auto& statement : statements) steps.push_back(step_of(statement));
+  steps.push_back(step_of(std::move(last)));
+  return steps;
+}
 
 Error snapshot_timed_out(std::chrono::milliseconds limit) {
   return {Code::kTimeout,
@@ -85,6 +115,26 @@ bool is_whole_transaction(const std::vector<BatchStep>& steps) {
 }
 
 Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
+  // Of the schema, in this transaction or alone.
+  const bool first_change = !leader_ && !reading_ && belongs_there(statement.sql);
+  if (first_change) {
+    Task<bool> looking = has_table(table_if_absent(statement.sql));
+    if (co_await looking) co_return StatementResult{};
+  }
+  const bool moves = first_change && transaction_;
+  const bool there = first_change || leader_;
+  Task<Outcome> running = moves   ? move_there(std::move(statement))
+                          : there ? execute_there(std::move(statement))
+                                  : execute_here(std::move(statement));
+  co_return co_await running;
+}
+
+Task<Result<StatementResult>> HranaStream::execute_here(Statement statement) {
+  if (!awaited_.empty()) {
+    Task<Result<void>> waiting = catch_up();
+    const auto caught_up = co_await waiting;
+    if (!caught_up) co_return tl::unexpected(caught_up.error());
+  }
   statement.enforce_foreign_keys = enforce_foreign_keys_;
   const SqlControl control = control_of(statement.sql);
   switch (control) {
@@ -131,6 +181,7 @@ Task<Result<StatementResult>> HranaStream::begin_write() {
   const auto begun = co_await call;
   if (!begun) co_return tl::unexpected(begun.error());
   transaction_ = std::move(transaction);
+  record_ = {};
   co_return StatementResult{};
 }
 
@@ -187,11 +238,15 @@ Task<Result<StatementResult>> HranaStream::end(bool commit) {
 }
 
 Task<Result<StatementResult>> HranaStream::in_transaction(Statement statement) {
+  std::optional<Statement> recorded;
+  if (follows()) recorded = statement;
   std::function<void(CallbackCall<Outcome>::Done)> start = [&](auto done) {
     transaction_->execute(std::move(statement), std::move(done));
   };
   CallbackCall<Outcome> call(site_.loop, std::move(start));
-  co_return co_await call;
+  auto outcome = co_await call;
+  if (recorded) record_.add(*recorded, outcome);
+  co_return outcome;
 }
 
 Task<Result<StatementResult>> HranaStream::in_snapshot(Statement statement) {
@@ -224,6 +279,7 @@ void HranaStream::expire() {
 void HranaStream::close() {
   if (transaction_) transaction_->finish(false, [](Result<Committed>) {});
   transaction_ = nullptr;
+  leader_ = nullptr;  // closes the connection, and the leader rolls back
   reading_ = false;
   release_snapshot();
 }
@@ -263,9 +319,112 @@ Task<Result<StatementResult>> HranaStream::alone(Statement statement) {
   co_return outcome;
 }
 
+// ---- At the schema leader ----------------------------------------------------------------------
+
+bool HranaStream::belongs_there(std::string_view sql) const {
+  return follows() && changes_schema(sql);
+}
+
+Task<bool> HranaStream::has_table(std::string name) {
+  bool found = false;
+  if (name.empty()) co_return false;
+  std::function<void(Reader&)> job = [&](Reader& reader) {
+    const auto table = reader.find_table(name);
+    found = table && table->has_value();
+  };
+  ReadCall call(site_.store, site_.loop, std::move(job));
+  co_await call;
+  co_return found;
+}
+
+// All of them at once: in a transaction that is there, or when one of them has to.
+bool HranaStream::goes_there(std::span<const std::string_view> statements) const {
+  if (leader_) return !leader_->lost();
+  return autocommit() && std::any_of(statements.begin(), statements.end(),
+                                     [this](std::string_view sql) { return belongs_there(sql); });
+}
+
+void HranaStream::go_there(std::span<const std::string_view> statements) {
+  counts_.forwarded +=
+      static_cast<uint64_t>(std::count_if(statements.begin(), statements.end(), changes_schema));
+  if (!leader_) leader_ = std::make_unique<LeaderStream>(site_, enforce_foreign_keys_);
+}
+
+Task<Result<StatementResult>> HranaStream::execute_there(Statement statement) {
+  const std::string_view texts[] = {statement.sql};
+  go_there(texts);
+  Task<Outcome> running = leader_->execute(std::move(statement));
+  auto outcome = co_await running;
+  Task<void> returning = come_back();
+  co_await returning;
+  co_return outcome;
+}
+
+Task<StepResults> HranaStream::batch_there(std::vector<BatchStep> steps) {
+  go_there(texts_of(steps));
+  Task<StepResults> running = leader_->batch(std::move(steps));
+  auto results = co_await running;
+  Task<void> returning = come_back();
+  co_await returning;
+  co_return results;
+}
+
+Task<Result<void>> HranaStream::sequence_there(std::string sql) {
+  go_there(split_statements(sql));
+  Task<Result<void>> running = leader_->sequence(std::move(sql));
+  auto done = co_await running;
+  Task<void> returning = come_back();
+  co_await returning;
+  co_return done;
+}
+
+// What is open here stays so until the leader has done the same: a refusal costs only the
+// statement.
+Task<Result<StatementResult>> HranaStream::move_there(Statement statement) {
+  const auto& name = site_.config.schema_leader;
+  if (!record_.complete()) {
+    co_return tl::unexpected(cannot_move("it has written too much already", name));
+  }
+  ++counts_.forwarded;
+  auto leader = std::make_unique<LeaderStream>(site_, enforce_foreign_keys_);
+  Task<StepResults> running = leader->batch(begin_with(record_.statements(), std::move(statement)));
+  auto results = co_await running;
+  if (!*results.front()) co_return tl::unexpected(results.front()->error());
+  if (!record_.same(results, 1)) {
+    co_return tl::unexpected(
+        cannot_move("what the transaction has written already comes out differently there", name));
+  }
+  transaction_->finish(false, [](Result<Committed>) {});
+  transaction_ = nullptr;
+  leader_ = std::move(leader);
+  co_return std::move(*results.back());
+}
+
+Task<void> HranaStream::come_back() {
+  if (!leader_->autocommit()) co_return;
+  awaited_.join(leader_->seen());
+  seen_.join(leader_->seen());
+  leader_ = nullptr;
+  Task<Result<void>> waiting = catch_up();
+  co_await waiting;
+}
+
+Task<Result<void>> HranaStream::catch_up() {
+  if (awaited_.empty()) co_return Result<void>{};
+  const auto deadline = Store::Clock::now() + site_.config.limits.session_wait;
+  AppliedCall call(site_.store, site_.loop, awaited_, deadline);
+  if (!co_await call) co_return tl::unexpected(not_here_yet(site_.config.schema_leader));
+  awaited_ = {};
+  co_return Result<void>{};
+}
+
 // ---- Batches, scripts, descriptions ------------------------------------------------------------
 
 Task<StepResults> HranaStream::batch(std::vector<BatchStep> steps) {
+  if (goes_there(texts_of(steps))) {
+    Task<StepResults> running = batch_there(std::move(steps));
+    co_return co_await running;
+  }
   for (auto& step : steps) step.statement.enforce_foreign_keys = enforce_foreign_keys_;
   const bool whole = autocommit() && is_whole_transaction(steps);
   Task<StepResults> running = whole ? at_once(steps) : one_by_one(steps);
@@ -285,6 +444,12 @@ Task<StepResults> HranaStream::one_by_one(const std::vector<BatchStep>& steps) {
 
 Task<StepResults> HranaStream::at_once(const std::vector<BatchStep>& steps) {
   WholeRun run;
+  Task<Result<void>> waiting = catch_up();
+  const auto caught_up = co_await waiting;
+  if (!caught_up) {
+    note_failure(steps, caught_up.error(), run);
+    co_return std::move(run.results);
+  }
   ClientTransaction work = [&](WriteSession& session) { return run_whole(session, steps, run); };
   SubmitCall call(site_.store, site_.loop, std::move(work));
   const auto committed = co_await call;
@@ -297,7 +462,12 @@ Task<StepResults> HranaStream::at_once(const std::vector<BatchStep>& steps) {
 }
 
 Task<Result<void>> HranaStream::sequence(std::string sql) {
-  for (const auto text : split_statements(sql)) {
+  const auto statements = split_statements(sql);
+  if (goes_there(statements)) {
+    Task<Result<void>> running = sequence_there(std::move(sql));
+    co_return co_await running;
+  }
+  for (const auto text : statements) {
     Statement statement;
     statement.sql = text;
     statement.want_rows = false;
@@ -309,6 +479,9 @@ Task<Result<void>> HranaStream::sequence(std::string sql) {
 }
 
 Task<Result<StatementDescription>> HranaStream::describe(std::string sql) {
+  Task<Result<void>> waiting = catch_up();
+  const auto caught_up = co_await waiting;
+  if (!caught_up) co_return tl::unexpected(caught_up.error());
   Result<StatementDescription> description = tl::unexpected(too_busy());
   std::function<void(Reader&)> job = [&](Reader& reader) { description = reader.describe(sql); };
   ReadCall call(site_.store, site_.loop, std::move(job));

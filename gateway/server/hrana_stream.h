@@ -1,11 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "gateway/server/hrana_values.h"
 #include "gateway/server/interactive_transaction.h"
+#include "gateway/server/leader_stream.h"
 #include "gateway/server/site.h"
+#include "gateway/server/transaction_record.h"
 
 namespace entente {
 
@@ -16,6 +19,11 @@ namespace entente {
 // COMMIT; BEGIN … READONLY holds a snapshot. A batch that is one whole transaction is a single
 // piece of work for the writer and holds up nobody.
 //
+// Schema changes run at the schema leader: a statement, batch or script outside a transaction as a
+// whole; a transaction from its first schema statement on, with what it wrote before done there
+// again. What the leader commits is waited for here (limits.session_wait) before the answer; if it
+// does not come, the answer comes all the same, and the next thing asked of this stream waits.
+//
 // Threads: its loop's; one call at a time.
 class HranaStream {
  public:
@@ -23,6 +31,7 @@ class HranaStream {
   struct Counts {
     size_t streams = 0;
     size_t snapshots = 0;
+    uint64_t forwarded = 0;  // schema statements sent to the leader, ever
   };
 
   HranaStream(const Site& site, Counts& counts) : site_(site), counts_(counts) {
@@ -46,7 +55,7 @@ class HranaStream {
   void close();
   // Lets go of a snapshot that was held for too long. Not while a call runs.
   void expire();
-  bool autocommit() const { return !transaction_ && !reading_; }
+  bool autocommit() const { return !transaction_ && !reading_ && !leader_; }
   // What its client has seen: of reads and of commits.
   const VersionVector& seen() const { return seen_; }
   // The same as its token; "" for nothing.
@@ -55,6 +64,7 @@ class HranaStream {
  private:
   using Outcome = Result<StatementResult>;
 
+  Task<Outcome> execute_here(Statement statement);
   Task<Outcome> begin_write();
   Task<Outcome> begin_read();
   Task<Outcome> end(bool commit);
@@ -66,10 +76,30 @@ class HranaStream {
   Task<StepResults> at_once(const std::vector<BatchStep>& steps);
   void release_snapshot();
 
+  bool follows() const { return site_.config.schema_leader != site_.dc; }
+  bool belongs_there(std::string_view sql) const;
+  // Here. What makes it unless it is there needs no leader, which may be away.
+  Task<bool> has_table(std::string name);
+  bool goes_there(std::span<const std::string_view> statements) const;
+  // Counts the schema statements, and opens a stream at the leader if there is none.
+  void go_there(std::span<const std::string_view> statements);
+  Task<Outcome> execute_there(Statement statement);
+  Task<StepResults> batch_there(std::vector<BatchStep> steps);
+  Task<Result<void>> sequence_there(std::string sql);
+  // Goes on there with the transaction that is open here, if it comes out the same.
+  Task<Outcome> move_there(Statement statement);
+  // Ends the stream at the leader unless a transaction is open in it.
+  Task<void> come_back();
+  // Waits for what was committed there.
+  Task<Result<void>> catch_up();
+
   const Site& site_;
   Counts& counts_;
   VersionVector seen_;
+  VersionVector awaited_;                 // committed at the leader, and not applied here yet
+  std::unique_ptr<LeaderStream> leader_;  // does all that is asked
   std::shared_ptr<InteractiveTransaction> transaction_;
+  TransactionRecord record_;          // of transaction_, unless this is the leader
   bool enforce_foreign_keys_ = true;  // its client has not said otherwise
   bool reading_ = false;              // from BEGIN … READONLY to its end
   std::shared_ptr<Reader> snapshot_;  // none, if it was held for too long

@@ -133,7 +133,7 @@ void write_text(JsonWriter& out, const std::string& text, bool& utf8) {
   out.member("type", "text").member("value", text);
 }
 
-void write_hrana_value(JsonWriter& out, const Value& v, bool& utf8) {
+void write_value(JsonWriter& out, const Value& v, bool& utf8) {
   out.begin_object();
   if (const auto* i = std::get_if<int64_t>(&v)) {
     out.member("type", "integer").member("value", std::to_string(*i));
@@ -186,7 +186,7 @@ Error not_utf8() {
 
 void write_row(JsonWriter& out, const std::vector<Value>& row, bool& utf8) {
   out.begin_array();
-  for (const auto& value : row) write_hrana_value(out, value, utf8);
+  for (const auto& value : row) write_value(out, value, utf8);
   out.end_array();
 }
 
@@ -246,6 +246,12 @@ Result<std::string> SqlTexts::find(int64_t id) const {
   return hrana_malformed("there is no stored text with sql_id " + std::to_string(id));
 }
 
+std::vector<std::string_view> texts_of(const std::vector<BatchStep>& steps) {
+  std::vector<std::string_view> texts;
+  for (const auto& step : steps) texts.push_back(step.statement.sql);
+  return texts;
+}
+
 bool holds(const BatchCondition& condition, const StepResults& results, bool autocommit) {
   using Kind = BatchCondition::Kind;
   const auto operand_holds = [&](const BatchCondition& c) { return holds(c, results, autocommit); };
@@ -281,6 +287,11 @@ Result<Value> hrana_value(const Json& json) {
   const auto* text = find_text(json, "value");
   if (text == nullptr) return hrana_malformed("a text's \"value\" must be a text");
   return *text;
+}
+
+void write_hrana_value(JsonWriter& out, const Value& value) {
+  bool utf8 = true;
+  write_value(out, value, utf8);
 }
 
 Result<std::string> sql_from_json(const Json& json, const SqlTexts& texts) {

@@ -39,6 +39,8 @@ struct BatchStep {
   Statement statement;
 };
 
+std::vector<std::string_view> texts_of(const std::vector<BatchStep>& steps);
+
 // What became of each step; absent: its condition did not hold.
 using StepResults = std::vector<std::optional<Result<StatementResult>>>;
 
@@ -49,6 +51,8 @@ Result<std::string> sql_from_json(const Json& json, const SqlTexts& texts);
 Result<Statement> statement_from_json(const Json& json, const SqlTexts& texts);
 Result<std::vector<BatchStep>> batch_from_json(const Json& json, const SqlTexts& texts);
 Result<Value> hrana_value(const Json& json);
+// REQUIRES: its text is UTF-8.
+void write_hrana_value(JsonWriter& out, const Value& value);
 
 // The word that Hrana's clients compare.
 std::string hrana_code(const Error& error);

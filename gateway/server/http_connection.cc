@@ -93,14 +93,17 @@ void append_head(std::string& out, const Response& response, const HttpService& 
 
 }  // namespace
 
-HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, const Limits& limits,
-                               const HttpService& service, const bool& stopping)
+HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, std::string received,
+                               const Limits& limits, const HttpService& service,
+                               const bool& stopping)
     : socket_(std::move(socket)),
       limits_(limits),
       service_(service),
       stopping_(stopping),
       parser_(limits),
-      in_(kFirstBuffer, '\0') {
+      in_(std::move(received)),
+      end_(in_.size()) {
+  in_.resize(std::max(in_.size(), kFirstBuffer));
   boost::system::error_code ignored;
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
   socket_.non_blocking(true, ignored);

@@ -33,7 +33,8 @@ class HttpConnection {
  public:
   using Clock = std::chrono::steady_clock;
 
-  HttpConnection(boost::asio::ip::tcp::socket socket, const Limits& limits,
+  // `received`: what somebody has read from the socket already.
+  HttpConnection(boost::asio::ip::tcp::socket socket, std::string received, const Limits& limits,
                  const HttpService& service, const bool& stopping);
 
   // Ends when the connection is closed.

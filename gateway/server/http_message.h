@@ -44,6 +44,7 @@ struct Request {
   std::optional<std::string> if_match;
   std::optional<std::string> if_none_match;
   std::optional<std::string> idempotency_key;
+  std::optional<std::string> gateway;        // Entente-Gateway: see introduction.h
   std::optional<WebSocketOffer> web_socket;  // kWebSocket
 };
 

@@ -69,14 +69,16 @@ struct HttpServer::Impl {
 
   Result<void> listen(const Endpoint& endpoint);
   Task<void> accept_all();
-  Task<void> serve(tcp::socket socket);
+  Task<void> serve(tcp::socket socket, std::string received,
+                   std::shared_ptr<const HttpService> with);
+  void welcome(tcp::socket socket, std::string received, const OpenService& open);
   void turn_away(tcp::socket& socket);
   void tick();
   void close_late(HttpConnection::Clock::time_point now);
   void begin_stop();
 
   const Limits limits;
-  HttpService service;
+  std::shared_ptr<const HttpService> service;
   asio::io_context io;
   IoLoop loop;
   tcp::acceptor acceptor;
@@ -120,12 +122,16 @@ Task<void> HttpServer::Impl::accept_all() {
       spdlog::warn("accept_failed reason=\"{}\"", error.message());
       Pause pause(io.get_executor(), std::chrono::milliseconds(100));
       co_await pause;
-    } else if (connections.size() >= limits.connections) {
-      turn_away(socket);
     } else {
-      tasks.spawn(serve(std::move(socket)));
+      welcome(std::move(socket), "", [this] { return service; });
     }
   }
+}
+
+void HttpServer::Impl::welcome(tcp::socket socket, std::string received, const OpenService& open) {
+  if (stopping) return;
+  if (connections.size() >= limits.connections) return turn_away(socket);
+  tasks.spawn(serve(std::move(socket), std::move(received), open()));
 }
 
 void HttpServer::Impl::turn_away(tcp::socket& socket) {
@@ -139,8 +145,9 @@ void HttpServer::Impl::turn_away(tcp::socket& socket) {
   socket.write_some(asio::buffer(full), ignored);
 }
 
-Task<void> HttpServer::Impl::serve(tcp::socket socket) {
-  HttpConnection connection(std::move(socket), limits, service, stopping);
+Task<void> HttpServer::Impl::serve(tcp::socket socket, std::string received,
+                                   std::shared_ptr<const HttpService> with) {
+  HttpConnection connection(std::move(socket), std::move(received), limits, *with, stopping);
   connections.insert(&connection);
   connection_count = connections.size();
   Task<void> serving = connection.serve();
@@ -160,7 +167,7 @@ Task<void> HttpServer::Impl::serve(tcp::socket socket) {
 void HttpServer::Impl::tick() {
   const auto now = HttpConnection::Clock::now();
   close_late(now);
-  service.tick();
+  service->tick();
   if (stopping && tasks.running() == 0) return;
   ticker.expires_after(stopping ? kStoppingTick : kTick);
   ticker.async_wait([this](boost::system::error_code) { tick(); });
@@ -178,7 +185,7 @@ void HttpServer::Impl::begin_stop() {
   give_up = HttpConnection::Clock::now() + kDrain;
   boost::system::error_code ignored;
   acceptor.close(ignored);
-  service.stop();
+  service->stop();
   ticker.cancel();
 }
 
@@ -186,12 +193,13 @@ HttpServer::HttpServer(const Limits& limits) : impl_(std::make_unique<Impl>(limi
 HttpServer::~HttpServer() { stop(); }
 
 Loop& HttpServer::loop() { return impl_->loop; }
+asio::any_io_executor HttpServer::executor() { return impl_->io.get_executor(); }
 uint16_t HttpServer::port() const { return impl_->port; }
 size_t HttpServer::connections() const { return impl_->connection_count; }
 
 Result<void> HttpServer::start(const Endpoint& endpoint, HttpService service) {
   auto& s = *impl_;
-  s.service = std::move(service);
+  s.service = std::make_shared<const HttpService>(std::move(service));
   if (auto listening = s.listen(endpoint); !listening) return listening;
   s.thread = std::thread([&s] {
     s.tasks.spawn(s.accept_all());
@@ -199,6 +207,19 @@ Result<void> HttpServer::start(const Endpoint& endpoint, HttpService service) {
     s.io.run();
   });
   return {};
+}
+
+void HttpServer::adopt(tcp::socket socket, std::string received, OpenService open) {
+  auto& s = *impl_;
+  boost::system::error_code error;
+  const auto protocol = socket.local_endpoint(error).protocol();
+  const auto handle = error ? -1 : socket.release(error);
+  if (error) return;
+  tcp::socket ours(s.io, protocol, handle);
+  asio::post(s.io, [&s, ours = std::move(ours), received = std::move(received),
+                    open = std::move(open)]() mutable {
+    s.welcome(std::move(ours), std::move(received), open);
+  });
 }
 
 void HttpServer::stop() {

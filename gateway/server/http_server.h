@@ -20,7 +20,13 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   Loop& loop();
+  boost::asio::any_io_executor executor();  // the loop's
   Result<void> start(const Endpoint& endpoint, HttpService service);
+  // From any thread: serves one connection that somebody else accepted, and has read `received`
+  // from. `open` makes its service, on the network thread; it is let go with the connection. Of it,
+  // `tick` and `stop` are not called.
+  using OpenService = std::function<std::shared_ptr<const HttpService>()>;
+  void adopt(boost::asio::ip::tcp::socket socket, std::string received, OpenService open);
   // Stops accepting, lets requests in flight finish for up to 10 s, then closes. Idempotent.
   void stop();
   uint16_t port() const;

@@ -97,7 +97,11 @@ void Links::converse(std::shared_ptr<PeerLink> link, Neighbour* dialled) {
   conversations_[id] = Conversation{link, dialled, nullptr};
   link->start({[this, id] { conversations_[id].link->send(events_.hello()); },
                [this, id](Frame frame) { on_frame(id, std::move(frame)); },
-               [this, id](const std::string& why) { end(id, why, false); }});
+               [this, id](const std::string& why) { end(id, why, false); },
+               [this, id](boost::asio::ip::tcp::socket socket, std::string received) {
+                 conversations_.erase(id);
+                 events_.asked(std::move(socket), std::move(received));
+               }});
 }
 
 void Links::end(PeerLink* link, const std::string& why, bool refused) {

@@ -38,6 +38,8 @@ class Links {
     std::function<void(const Hello&)> up;
     std::function<void(const std::string& peer)> down;  // not after cut()
     std::function<void(const std::string& peer, Message)> received;
+    // Somebody asks by HTTP instead: the connection is theirs, and this was read from it.
+    std::function<void(boost::asio::ip::tcp::socket, std::string)> asked;
   };
 
   Links(boost::asio::io_context& io, const Config& config, const Graph& graph, std::string dc,

@@ -118,6 +118,10 @@ void add_rest(std::vector<MetricFamily>& out, const Metrics::Now& now) {
   out.push_back(gauge("entente_sql_streams", "Open SQL streams")
                     .add(static_cast<double>(now.streams))
                     .take());
+  out.push_back(counter("entente_schema_changes_forwarded_total",
+                        "Schema statements of clients here, sent to the schema leader")
+                    .add(static_cast<double>(now.schema_forwarded))
+                    .take());
   out.push_back(gauge("entente_open_conflicts", "Conflicts nobody decided, counted up to 1000")
                     .add(static_cast<double>(now.open_conflicts))
                     .take());

@@ -30,6 +30,7 @@ class Metrics {
     std::map<std::string, double> lag_seconds;  // by datacenter
     size_t connections = 0;
     size_t streams = 0;
+    uint64_t schema_forwarded = 0;
     size_t open_conflicts = 0;
   };
   std::string render(const Now& now);

@@ -257,7 +257,8 @@ Task<Response> get_metrics(const Operations& operations) {
     now.lag_seconds[dc.name] = standing_of(site, now.peers, dc.name).lag_seconds;
   }
   now.connections = operations.connections();
-  now.streams = operations.streams();
+  now.streams = operations.streams.streams;
+  now.schema_forwarded = operations.streams.forwarded;
   Response response = text_response(operations.metrics.render(now));
   response.content_type = "text/plain; version=0.0.4";
   co_return response;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 
+#include "gateway/server/hrana_stream.h"
 #include "gateway/server/metrics.h"
 #include "gateway/server/router.h"
 #include "gateway/server/site.h"
@@ -15,7 +16,7 @@ struct Operations {
   const Site& site;
   Metrics& metrics;
   std::function<size_t()> connections;
-  std::function<size_t()> streams;
+  const HranaStream::Counts& streams;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

@@ -25,6 +25,7 @@ using Transport = beast::tcp_stream;
 using Stream = websocket::stream<Transport>;
 
 constexpr const char* kPath = "/v1/peer";
+constexpr std::string_view kPost = "POST ";
 constexpr size_t kRequestHeadBytes = 8 << 10;
 constexpr auto kClosingTime = std::chrono::seconds(1);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
@@ -102,6 +103,14 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
                [self = shared_from_this(), why = std::move(reason)]() mutable {
                  if (!self->abandoned_) self->events_.closed(std::move(why));
                });
+  }
+
+  // It is no link: who asks gets the connection, with what was read from it.
+  void hand_over(std::string received) {
+    closing_ = true;
+    deadline_.cancel();
+    auto socket = beast::get_lowest_layer(stream_).release_socket();
+    events_.asked(std::move(socket), std::move(received));
   }
 
   bool closing() const { return closing_; }
@@ -236,6 +245,26 @@ class AcceptedLink : public WebSocketLink {
 
   void connect() override {
     prepare();
+    read_verb();
+  }
+
+  void read_verb() {
+    stream_.next_layer().async_read_some(request_bytes_.prepare(kRequestHeadBytes / 2),
+                                         then(this, &AcceptedLink::on_verb));
+  }
+
+  void on_verb(error_code ec, size_t size) {
+    if (ec) return lose("no HTTP request: " + ec.message());
+    if (closing()) return;
+    request_bytes_.commit(size);
+    const auto bytes = request_bytes_.cdata();
+    const std::string_view text(static_cast<const char*>(bytes.data()), bytes.size());
+    if (text.starts_with(kPost)) return hand_over(std::string(text));
+    if (kPost.starts_with(text)) return read_verb();  // so far
+    read_request();
+  }
+
+  void read_request() {
     request_.emplace();
     request_->header_limit(kRequestHeadBytes);
     request_->body_limit(0);

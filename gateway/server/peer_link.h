@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,6 +32,8 @@ class PeerLink {
     std::function<void()> opened;  // frames may be sent
     std::function<void(Frame)> received;
     std::function<void(std::string)> closed;  // why; the last event. Not called after close()
+    // Instead of all of these: it is no link but a POST request, and this is what came of it.
+    std::function<void(boost::asio::ip::tcp::socket, std::string)> asked;
   };
 
   virtual ~PeerLink() = default;
@@ -47,8 +50,8 @@ class PeerLink {
 std::shared_ptr<PeerLink> dial(boost::asio::io_context& io, const Endpoint& peer,
                                const Limits& limits);
 
-// Takes connections on an endpoint. Everything but a WebSocket upgrade on /v1/peer is answered with
-// an HTTP error and closed.
+// Takes connections on an endpoint. Everything but POST requests and a WebSocket upgrade on
+// /v1/peer is answered with an HTTP error and closed.
 class PeerListener {
  public:
   using OnLink = std::function<void(std::shared_ptr<PeerLink>)>;

@@ -129,6 +129,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   Instant last_trim{0};
   VersionVector trimmed, collected;
   Links links;
+  OnRequest on_request;
   bool stopping = false;
   std::thread thread;
 };
@@ -147,6 +148,9 @@ Links::Events Peers::Impl::events() {
   };
   e.received = [this](const std::string& peer, Message message) {
     step([&](Instant t) { replica.receive(peer, std::move(message), t, wall_ms()); });
+  };
+  e.asked = [this](asio::ip::tcp::socket socket, std::string received) {
+    if (on_request) on_request(std::move(socket), std::move(received));
   };
   return e;
 }
@@ -297,6 +301,8 @@ Peers::Peers(const Config& config, const Graph& graph, std::string dc, Store& st
 }
 
 Peers::~Peers() { stop(); }
+
+void Peers::on_request(OnRequest listener) { impl_->on_request = std::move(listener); }
 
 Result<void> Peers::start() {
   auto& p = *impl_;

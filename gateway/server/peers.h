@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -46,6 +47,11 @@ class Peers {
   ~Peers();  // stop()
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
+
+  // HTTP requests that come where peers connect, as sockets and what was read from them; called on
+  // the thread of this. Before start(); without, they are closed.
+  using OnRequest = std::function<void(boost::asio::ip::tcp::socket, std::string)>;
+  void on_request(OnRequest listener);
 
   // Listens on the datacenter's `peers` endpoint and connects to its neighbours.
   Result<void> start();

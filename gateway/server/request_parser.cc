@@ -193,6 +193,7 @@ Request RequestParser::take() {
   request.if_match = header(message, http::field::if_match);
   request.if_none_match = header(message, http::field::if_none_match);
   request.idempotency_key = header(message, "Idempotency-Key");
+  request.gateway = header(message, "Entente-Gateway");
   if (boost::beast::websocket::is_upgrade(message)) {
     request.method = Method::kWebSocket;
     request.web_socket = {header(message, http::field::sec_websocket_key).value_or(""),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <functional>
 #include <string>
 
@@ -18,6 +19,7 @@ struct Site {
   const std::string dc;
   Store& store;
   Loop& loop;
+  boost::asio::any_io_executor executor;                     // the loop's, for sockets
   std::function<void(std::function<void(PeersView)>)> view;  // Peers::view
 };
 

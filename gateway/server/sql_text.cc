@@ -73,6 +73,11 @@ bool is(const Token& token, std::string_view word) {
                     [&](char a, char b) { return upper(a) == b; });
 }
 
+bool starts_with_one_of(std::string_view sql, std::initializer_list<std::string_view> words) {
+  const auto first = next_token(sql, 0);
+  return std::any_of(words.begin(), words.end(), [&](auto word) { return is(first, word); });
+}
+
 // The tokens of one short statement; more than a control statement can have, or a second statement:
 // nothing.
 std::vector<Token> short_statement(std::string_view sql) {
@@ -159,11 +164,23 @@ SqlControl control_of(std::string_view sql) {
 }
 
 bool may_only_read(std::string_view sql) {
-  const auto first = next_token(sql, 0);
-  for (const std::string_view word : {"SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"}) {
-    if (is(first, word)) return true;
+  return starts_with_one_of(sql, {"SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"});
+}
+
+bool changes_schema(std::string_view sql) {
+  return starts_with_one_of(sql, {"CREATE", "ALTER", "DROP"});
+}
+
+std::string table_if_absent(std::string_view sql) {
+  Token token;
+  for (const std::string_view word : {"CREATE", "TABLE", "IF", "NOT", "EXISTS"}) {
+    token = next_token(sql, token.end);
+    if (!is(token, word)) return "";
   }
-  return false;
+  token = next_token(sql, token.end);
+  if (!is(next_token(sql, token.end), "(")) return "";
+  const bool quoted = token.kind == Token::Kind::kQuoted && token.text.size() > 2;
+  return std::string(quoted ? token.text.substr(1, token.text.size() - 2) : token.text);
 }
 
 std::vector<std::string_view> split_statements(std::string_view sql) {

@@ -25,6 +25,11 @@ SqlControl control_of(std::string_view sql);
 // Its first word is one that statements which only read start with (some that write do, too).
 bool may_only_read(std::string_view sql);
 
+// CREATE, ALTER or DROP: only the schema leader runs it.
+bool changes_schema(std::string_view sql);
+// Which table a CREATE TABLE IF NOT EXISTS makes; "" for any other statement.
+std::string table_if_absent(std::string_view sql);
+
 // The statements of a script, without their semicolons, leading blanks and comments, and without
 // empty ones. A CREATE TRIGGER ends after its END.
 std::vector<std::string_view> split_statements(std::string_view sql);

@@ -8,7 +8,7 @@ import { count, desc, eq, relations, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/libsql'
 import { migrate } from 'drizzle-orm/libsql/migrator'
 import { blob, integer, real, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import { startGateways, until } from './gateways.mjs'
+import { startGateways, until, ways } from './gateways.mjs'
 
 const authors = sqliteTable('authors', {
   id: text('id').primaryKey(),
@@ -57,8 +57,8 @@ const migrations = [
   ['ALTER TABLE `posts` ADD `pinned` integer DEFAULT 7 NOT NULL;'],
 ].map((statements) => statements.join('\n--> statement-breakpoint\n'))
 
-for (const scheme of ['http', 'ws']) {
-  describe(scheme, () => {
+for (const { scheme, home, away } of ways) {
+  describe(`${scheme} at ${home}`, () => {
     let gateways, here, there, folder
 
     const migrateTo = (n) => {
@@ -70,12 +70,12 @@ for (const scheme of ['http', 'ws']) {
       writeFileSync(join(folder, 'meta/_journal.json'), JSON.stringify(journal))
       return migrate(here, { migrationsFolder: folder })
     }
-    const at = (db, find) => until(() => find(db), 'it at virginia')
+    const at = (db, find) => until(() => find(db), 'it there')
 
     before(async () => {
       gateways = await startGateways()
-      here = drizzle({ connection: { url: gateways.url('tokyo', scheme) }, schema })
-      there = drizzle({ connection: { url: gateways.url('virginia', scheme) }, schema })
+      here = drizzle({ connection: { url: gateways.url(home, scheme) }, schema })
+      there = drizzle({ connection: { url: gateways.url(away, scheme) }, schema })
       folder = mkdtempSync(join(tmpdir(), 'entente-drizzle-'))
       mkdirSync(join(folder, 'meta'))
       await migrateTo(1)

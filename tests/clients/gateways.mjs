@@ -15,6 +15,13 @@ async function freePorts(count) {
   return ports
 }
 
+// How a client connects, where it works, and from where it is watched: at the schema leader (tokyo),
+// and at a datacenter that sends schema changes on to it.
+export const ways = ['http', 'ws'].flatMap((scheme) => [
+  { scheme, home: 'tokyo', away: 'virginia' },
+  { scheme, home: 'virginia', away: 'tokyo' },
+])
+
 // Tokyo is the schema leader. Schemas are made by the clients.
 export async function startGateways({ dcs = ['tokyo', 'virginia'], topology = '{kind: all-to-all}', extra = '' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'entente-clients-'))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import Libsql from '@libsql/knex-libsql'
 import createKnex from 'knex'
-import { startGateways, until } from './gateways.mjs'
+import { startGateways, until, ways } from './gateways.mjs'
 
 const steps = {
   '1 shop': {
@@ -48,8 +48,8 @@ const migrationSource = {
   getMigration: async (step) => steps[step],
 }
 
-for (const scheme of ['http', 'ws']) {
-  describe(scheme, () => {
+for (const { scheme, home, away } of ways) {
+  describe(`${scheme} at ${home}`, () => {
     let gateways, here, there
 
     before(async () => {
@@ -61,10 +61,10 @@ for (const scheme of ['http', 'ws']) {
           useNullAsDefault: true,
           acquireConnectionTimeout: 5_000,
         })
-      here = connect('tokyo')
-      there = connect('virginia')
+      here = connect(home)
+      there = connect(away)
       await here.migrate.latest({ migrationSource })
-      await until(() => there('authors').first(), 'the schema and the first author at virginia')
+      await until(() => there('authors').first(), 'the schema and the first author there')
     })
 
     after(async () => {
@@ -73,7 +73,7 @@ for (const scheme of ['http', 'ws']) {
       await gateways.stop()
     })
 
-    const bookThere = (id) => until(() => there('books').where({ id }).first(), `${id} at virginia`)
+    const bookThere = (id) => until(() => there('books').where({ id }).first(), `${id} there`)
     const book = (id, more) => ({ id, author_id: 'ann', title: id.toUpperCase(), ...more })
 
     test('migrations are remembered, at both sites', async () => {
@@ -82,7 +82,7 @@ for (const scheme of ['http', 'ws']) {
       const names = await until(async () => {
         const found = await there('knex_migrations').orderBy('id').pluck('name')
         return found.length === 2 && found
-      }, 'both migrations at virginia')
+      }, 'both migrations there')
       assert.deepEqual(names, Object.keys(steps))
     })
 
@@ -118,7 +118,7 @@ for (const scheme of ['http', 'ws']) {
             .select('cover', 'listed', 'published', 'stock', there.raw('CAST(isbn AS TEXT) AS isbn'))
             .jsonExtract('meta', '$.tags[1]', 'tag')
             .first(),
-        'the book at virginia',
+        'the book there',
       )
       assert.equal(row.isbn, '9007199254740993')
       assert.deepEqual(Buffer.from(row.cover), Buffer.from([0, 1, 254, 255]))
@@ -160,12 +160,12 @@ for (const scheme of ['http', 'ws']) {
       assert.equal((await here('books').where({ id: 'upsert' }).first()).stock, 1)
       await insert(3).merge(['stock'])
       assert.equal(await here('books').where({ id: 'upsert' }).increment('stock', 39), 1)
-      await until(async () => (await bookThere('upsert')).stock === 42, 'the stock at virginia')
+      await until(async () => (await bookThere('upsert')).stock === 42, 'the stock there')
       const [row] = await here('books').where({ id: 'upsert' }).update({ title: 'New' }).returning('*')
       assert.deepEqual([row.title, row.stock], ['New', 42])
       assert.equal(await here('books').where({ id: 'upsert' }).delete(), 1)
       assert.equal(await here('books').where({ id: 'upsert' }).delete(), 0)
-      await until(async () => !(await there('books').where({ id: 'upsert' }).first()), 'gone at virginia')
+      await until(async () => !(await there('books').where({ id: 'upsert' }).first()), 'gone there')
     })
 
     test('transactions commit and roll back', async () => {
@@ -248,9 +248,9 @@ for (const scheme of ['http', 'ws']) {
         getMigration: async (step) => steps[step] ?? more,
       }
       await here.migrate.up({ migrationSource: source })
-      await until(async () => (await there('authors').first()).country === 'JP', 'the column at virginia')
+      await until(async () => (await there('authors').first()).country === 'JP', 'the column there')
       await here.migrate.down({ migrationSource: source })
-      await until(async () => !(await there.schema.hasColumn('authors', 'country')), 'no column at virginia')
+      await until(async () => !(await there.schema.hasColumn('authors', 'country')), 'no column there')
       assert.equal((await there('authors').where({ id: 'ann' }).first()).email, 'ann@example.com')
     })
   })

@@ -5,7 +5,7 @@ import { LibsqlDialect } from '@libsql/kysely-libsql'
 import { Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/sqlite'
 import { Migrator } from 'kysely/migration'
-import { startGateways, until } from './gateways.mjs'
+import { startGateways, until, ways } from './gateways.mjs'
 
 const first = {
   async up(db) {
@@ -42,8 +42,8 @@ const third = {
   },
 }
 
-for (const scheme of ['http', 'ws']) {
-  describe(scheme, () => {
+for (const { scheme, home, away } of ways) {
+  describe(`${scheme} at ${home}`, () => {
     let gateways, here, there
 
     const open = (dc) => new Kysely({ dialect: new LibsqlDialect({ url: gateways.url(dc, scheme) }) })
@@ -57,8 +57,8 @@ for (const scheme of ['http', 'ws']) {
 
     before(async () => {
       gateways = await startGateways()
-      here = open('tokyo')
-      there = open('virginia')
+      here = open(home)
+      there = open(away)
       assert.deepEqual(await migrateUp({ '1_first': first }), ['1_first Success'])
       await until(() => there.selectFrom('orders').select('item').execute(), 'the schema there')
     })
@@ -71,7 +71,7 @@ for (const scheme of ['http', 'ws']) {
 
     const add = (id, more = {}) => here.insertInto('customers').values({ id, email: `${id}@example.com`, ...more })
     const customer = (db, id) => db.selectFrom('customers').selectAll().where('id', '=', id).executeTakeFirst()
-    const customerThere = (id) => until(() => customer(there, id), `${id} at virginia`)
+    const customerThere = (id) => until(() => customer(there, id), `${id} there`)
     const ordersOf = (db, id) =>
       db.selectFrom('orders').select(['number', 'item']).where('customer', '=', id).orderBy('number').execute()
 
@@ -85,7 +85,7 @@ for (const scheme of ['http', 'ws']) {
       await until(async () => {
         const index = sql`SELECT name FROM pragma_index_list('orders') WHERE name = 'orders_item'`
         return (await index.execute(there)).rows.length === 1
-      }, 'the index at virginia')
+      }, 'the index there')
     })
 
     test('values of every type, defaults and RETURNING', async () => {
@@ -108,7 +108,7 @@ for (const scheme of ['http', 'ws']) {
         .values([1, 2, 3].map((number) => ({ customer: 'bo', number, item: `item ${number}` })))
         .executeTakeFirst()
       assert.equal(written.numInsertedOrUpdatedRows, 3n)
-      await until(async () => (await ordersOf(there, 'bo')).length === 3, 'the orders at virginia')
+      await until(async () => (await ordersOf(there, 'bo')).length === 3, 'the orders there')
       const joined = await there
         .selectFrom('customers as c')
         .innerJoin('orders as o', 'o.customer', 'c.id')
@@ -146,10 +146,10 @@ for (const scheme of ['http', 'ws']) {
       await until(async () => {
         const up = await customer(there, 'up')
         return up?.points === 42 && up.rate === 2.5
-      }, 'the update at virginia')
+      }, 'the update there')
       const deleted = await here.deleteFrom('customers').where('id', '=', 'up').executeTakeFirst()
       assert.equal(deleted.numDeletedRows, 1n)
-      await until(async () => !(await customer(there, 'up')), 'the delete at virginia')
+      await until(async () => !(await customer(there, 'up')), 'the delete there')
     })
 
     test('a transaction reads its own writes and commits whole', async () => {
@@ -196,10 +196,10 @@ for (const scheme of ['http', 'ws']) {
       const migrations = { '1_first': first, '2_second': second, '3_third': third }
       assert.deepEqual((await migrateUp(migrations)).at(-1), '3_third Success')
       await add('cy', { city: 'Kyōto' }).execute()
-      await until(async () => (await customer(there, 'cy'))?.city === 'Kyōto', 'the new column at virginia')
+      await until(async () => (await customer(there, 'cy'))?.city === 'Kyōto', 'the new column there')
       const { error } = await migrator(migrations).migrateDown()
       assert.ifError(error)
-      await until(async () => !('city' in (await customer(there, 'cy'))), 'the old schema at virginia')
+      await until(async () => !('city' in (await customer(there, 'cy'))), 'the old schema there')
     })
   })
 }

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createClient } from '@libsql/client'
-import { startGateways, until } from './gateways.mjs'
+import { startGateways, until, ways } from './gateways.mjs'
 
-for (const scheme of ['http', 'ws']) {
-  describe(scheme, () => {
+for (const { scheme, home, away } of ways) {
+  describe(`${scheme} at ${home}`, () => {
     let gateways, here, there
 
     before(async () => {
       gateways = await startGateways()
-      here = createClient({ url: gateways.url('tokyo', scheme) })
-      there = createClient({ url: gateways.url('virginia', scheme) })
+      here = createClient({ url: gateways.url(home, scheme) })
+      there = createClient({ url: gateways.url(away, scheme) })
       await here.execute(
         'CREATE TABLE things (id TEXT PRIMARY KEY, n INTEGER, x REAL, t TEXT, b BLOB)',
       )
@@ -28,7 +28,7 @@ for (const scheme of ['http', 'ws']) {
     const rowThere = (id) =>
       until(
         async () => (await there.execute({ sql: 'SELECT * FROM things WHERE id = ?', args: [id] })).rows[0],
-        `${id} at virginia`,
+        `${id} there`,
       )
 
     test('every type of value arrives exactly', async () => {
@@ -38,10 +38,10 @@ for (const scheme of ['http', 'ws']) {
         args: { id: 'exact', n: 9007199254740993n, x: 0.1, t: 'naïve — 日本\u0000', b: bytes },
       })
       assert.equal(result.rowsAffected, 1)
-      const exact = createClient({ url: gateways.url('virginia', scheme), intMode: 'bigint' })
+      const exact = createClient({ url: gateways.url(away, scheme), intMode: 'bigint' })
       const row = await until(
         async () => (await exact.execute("SELECT * FROM things WHERE id = 'exact'")).rows[0],
-        'the row at virginia',
+        'the row there',
       )
       assert.equal(row.n, 9007199254740993n)
       assert.equal(row.x, 0.1)
@@ -145,11 +145,37 @@ for (const scheme of ['http', 'ws']) {
       await rowThere('m2')
     })
 
-    test('a schema change away from the leader is refused with its name', async () => {
+    test('a migration is one transaction, and what it made is there at once', async () => {
+      await here.migrate([
+        'CREATE TABLE made (id TEXT PRIMARY KEY, thing TEXT REFERENCES things (id))',
+        { sql: 'INSERT INTO made VALUES (?, ?)', args: ['m', 'exact'] },
+        'CREATE INDEX made_thing ON made (thing)',
+      ])
+      assert.equal((await here.execute('SELECT thing FROM made')).rows[0].thing, 'exact')
       await assert.rejects(
-        there.execute('CREATE TABLE elsewhere (id TEXT PRIMARY KEY)'),
-        (error) => /tokyo/.test(error.message),
+        here.migrate(['CREATE TABLE half (id TEXT PRIMARY KEY)', 'CREATE TABLE made (id TEXT PRIMARY KEY)']),
+        /already exists/,
       )
+      await assert.rejects(here.execute('SELECT * FROM half'), /no such table/)
+      await until(() => there.execute('SELECT * FROM made').then((r) => r.rows.length === 1), 'it there')
+    })
+
+    test('an interactive transaction creates a table and fills it', async () => {
+      const tx = await here.transaction('write')
+      await tx.execute("INSERT INTO things (id) VALUES ('before the table')")
+      await tx.execute('CREATE TABLE filled (id TEXT PRIMARY KEY)')
+      await tx.batch(["INSERT INTO filled VALUES ('a')", "INSERT INTO filled VALUES ('b')"])
+      assert.equal((await tx.execute('SELECT count(*) AS c FROM filled')).rows[0].c, 2)
+      await tx.commit()
+      assert.equal((await here.execute('SELECT count(*) AS c FROM filled')).rows[0].c, 2)
+      await rowThere('before the table')
+    })
+
+    test('a script creates, writes and creates', async () => {
+      await here.executeMultiple(
+        "CREATE TABLE scripted (id TEXT PRIMARY KEY); INSERT INTO scripted VALUES ('s'); CREATE INDEX s ON scripted (id);",
+      )
+      assert.equal((await here.execute('SELECT id FROM scripted')).rows[0].id, 's')
     })
   })
 }

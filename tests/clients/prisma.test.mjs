@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
-import { startGateways, until } from './gateways.mjs'
+import { startGateways, until, ways } from './gateways.mjs'
 
 const schema = `
 generator client {
@@ -78,11 +78,11 @@ CREATE UNIQUE INDEX "Author_email_key" ON "Author"("email");
 CREATE INDEX "Book_authorId_idx" ON "Book"("authorId");`
 
 // Beside this file: the generated client requires a package from node_modules.
-const home = import.meta.dirname
-const folder = mkdtempSync(join(home, 'prisma-'))
+const beside = import.meta.dirname
+const folder = mkdtempSync(join(beside, 'prisma-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 writeFileSync(join(folder, 'schema.prisma'), schema)
-execFileSync(join(home, 'node_modules/.bin/prisma'), ['generate', '--no-hints', '--schema', 'schema.prisma'], {
+execFileSync(join(beside, 'node_modules/.bin/prisma'), ['generate', '--no-hints', '--schema', 'schema.prisma'], {
   cwd: folder,
   // Generating needs no engine, but the command downloads one unless some program is named.
   env: { ...process.env, CHECKPOINT_DISABLE: '1', PRISMA_SCHEMA_ENGINE_BINARY: process.execPath },
@@ -90,20 +90,20 @@ execFileSync(join(home, 'node_modules/.bin/prisma'), ['generate', '--no-hints', 
 })
 const { Prisma, PrismaClient } = createRequire(import.meta.url)(join(folder, 'client'))
 
-for (const scheme of ['http', 'ws']) {
-  describe(scheme, () => {
+for (const { scheme, home, away } of ways) {
+  describe(`${scheme} at ${home}`, () => {
     let gateways, here, there
 
     before(async () => {
       gateways = await startGateways()
       const connect = (dc) => new PrismaLibSql({ url: gateways.url(dc, scheme), intMode: 'bigint' })
-      const leader = await connect('tokyo').connect()
-      await leader.executeScript(sql)
-      await leader.dispose()
-      here = new PrismaClient({ adapter: connect('tokyo') })
-      there = new PrismaClient({ adapter: connect('virginia') })
+      const migrating = await connect(home).connect()
+      await migrating.executeScript(sql)
+      await migrating.dispose()
+      here = new PrismaClient({ adapter: connect(home) })
+      there = new PrismaClient({ adapter: connect(away) })
       await here.author.create({ data: { id: 'ann', email: 'ann@example.com', name: 'Ann' } })
-      await until(() => there.author.findUnique({ where: { id: 'ann' } }), 'the schema and a row at virginia')
+      await until(() => there.author.findUnique({ where: { id: 'ann' } }), 'the schema and a row there')
     })
 
     after(async () => {
@@ -114,7 +114,7 @@ for (const scheme of ['http', 'ws']) {
 
     const book = (id, more) => ({ id, title: id.toUpperCase(), authorId: 'ann', ...more })
     const find = (db, id) => db.book.findUnique({ where: { id } })
-    const bookThere = (id) => until(() => find(there, id), `${id} at virginia`)
+    const bookThere = (id) => until(() => find(there, id), `${id} there`)
 
     test('every type of value arrives exactly', async () => {
       const data = book('types', {
@@ -166,7 +166,7 @@ for (const scheme of ['http', 'ws']) {
               _count: { select: { books: true } },
             },
           }),
-        'bob at virginia',
+        'bob there',
       )
       assert.match(bob.id, /^[0-9a-f-]{36}$/)
       assert.deepEqual([bob.name, bob._count.books, bob.books.map((b) => b.id)], [null, 2, ['bob1', 'bob2']])
@@ -183,11 +183,11 @@ for (const scheme of ['http', 'ws']) {
       assert.deepEqual(await here.book.createMany({ data }), { count: 250 })
       const where = { id: { startsWith: 'many' } }
       assert.deepEqual(await here.book.updateMany({ where, data: { stock: { increment: 2 } } }), { count: 250 })
-      await until(async () => (await there.book.count({ where: { ...where, stock: 2 } })) === 250, 'all at virginia')
+      await until(async () => (await there.book.count({ where: { ...where, stock: 2 } })) === 250, 'all there')
       const page = { where, orderBy: { id: 'asc' }, cursor: { id: 'many099' }, skip: 1, take: 2, select: { id: true } }
       assert.deepEqual(await there.book.findMany(page), [{ id: 'many100' }, { id: 'many101' }])
       assert.deepEqual(await here.book.deleteMany({ where }), { count: 250 })
-      await until(async () => (await there.book.count({ where })) === 0, 'none at virginia')
+      await until(async () => (await there.book.count({ where })) === 0, 'none there')
     })
 
     test('upsert, update, delete', async () => {
@@ -203,7 +203,7 @@ for (const scheme of ['http', 'ws']) {
       const changed = await here.book.update({ where: { id: 'up' }, data: { title: 'New' } })
       assert.deepEqual([changed.title, changed.stock, changed.changed >= made.changed], ['New', 42, true])
       assert.equal((await here.book.delete({ where: { id: 'up' } })).title, 'New')
-      await until(async () => !(await find(there, 'up')), 'gone at virginia')
+      await until(async () => !(await find(there, 'up')), 'gone there')
       await assert.rejects(here.book.delete({ where: { id: 'up' } }), { code: 'P2025' })
     })
 
@@ -255,7 +255,7 @@ for (const scheme of ['http', 'ws']) {
       const rows = await until(async () => {
         const found = await there.$queryRaw`SELECT id, name, length(email) AS n FROM Author WHERE id = ${id}`
         return found.length && found
-      }, 'the row at virginia')
+      }, 'the row there')
       assert.deepEqual(rows, [{ id, name: null, n: 15n }])
     })
 
@@ -267,7 +267,7 @@ for (const scheme of ['http', 'ws']) {
       await here.author.create({ data: { id: 'eve', email: 'eve@example.com' } })
       await here.book.create({ data: book('eve1', { authorId: 'eve' }) })
       await here.bookTag.create({ data: { bookId: 'eve1', tag: 'z' } })
-      await until(() => there.bookTag.findFirst({ where: { bookId: 'eve1' } }), 'the tag at virginia')
+      await until(() => there.bookTag.findFirst({ where: { bookId: 'eve1' } }), 'the tag there')
       assert.deepEqual(await here.author.deleteMany({ where: { id: 'eve' } }), { count: 1 })
       for (const db of [here, there]) {
         await until(async () => !(await find(db, 'eve1')), 'the book gone')

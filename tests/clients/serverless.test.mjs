@@ -186,8 +186,19 @@ describe('serverless', () => {
     assert.equal(await code(here.exec('SELECT 1; SELEC 1')), 'SQLITE_ERROR')
     assert.equal(await code(here.run('SELECT 1; SELECT 2')), 'SQL_MANY_STATEMENTS')
     assert.equal(await code(here.run('SELECT ?, ?', 1)), 'ARGS_INVALID')
-    await assert.rejects(there.exec('CREATE TABLE elsewhere (id TEXT PRIMARY KEY)'), /tokyo/)
     assert.deepEqual(await here.get('SELECT 1 AS one'), { one: 1 })
+  })
+
+  test('a schema change at another datacenter than the leader', async () => {
+    await there.exec("CREATE TABLE elsewhere (id TEXT PRIMARY KEY); INSERT INTO elsewhere VALUES ('e')")
+    assert.deepEqual(await there.all('SELECT id FROM elsewhere'), [{ id: 'e' }])
+    const fill = there.transaction(async () => {
+      await there.exec('CREATE TABLE filled (id TEXT PRIMARY KEY)')
+      await there.run("INSERT INTO filled VALUES ('f')")
+    })
+    await fill()
+    assert.deepEqual(await there.all('SELECT id FROM filled'), [{ id: 'f' }])
+    assert.deepEqual(await until(() => here.all('SELECT id FROM filled'), 'it at tokyo'), [{ id: 'f' }])
   })
 
   test('the copy of the libSQL interface', async () => {

@@ -52,6 +52,20 @@ class Handshake : public ::testing::Test {
 
 TEST_F(Handshake, ANeighbourOfTheSameClusterIsWelcome) { EXPECT_EQ(refusal(hello("b", 2)), ""); }
 
+TEST_F(Handshake, WhoAsksNeedsNoLinkAndIsOtherwiseTheSame) {
+  EXPECT_TRUE(check_asker(mine_, hello("c", 3), graph_));
+  auto theirs = hello("c", 3);
+  theirs.incarnation = {};  // says nothing of its database
+  EXPECT_TRUE(check_asker(mine_, theirs, graph_));
+  for (auto change : {+[](Hello& h) { h.protocol = 1; }, +[](Hello& h) { h.cluster = "test"; },
+                      +[](Hello& h) { h.topology = "other"; }, +[](Hello& h) { h.dc = "a"; },
+                      +[](Hello& h) { h.dc = "nowhere"; }}) {
+    theirs = hello("c", 3);
+    change(theirs);
+    EXPECT_FALSE(check_asker(mine_, theirs, graph_));
+  }
+}
+
 TEST_F(Handshake, AnotherProtocolIsRefused) {
   auto theirs = hello("b", 2);
   theirs.protocol = 1;

@@ -55,6 +55,9 @@ struct Site {
     e.received = [this](const std::string& peer, Message m) {
       received.emplace_back(peer, std::move(m));
     };
+    e.asked = [this](tcp::socket socket, std::string bytes) {
+      asked.emplace_back(std::move(socket), std::move(bytes));
+    };
     links.emplace(io, config, graph, name, std::move(e));
   }
 
@@ -73,6 +76,7 @@ struct Site {
   Result<void> history;
   std::vector<std::string> ups, downs;
   std::vector<std::pair<std::string, Message>> received;
+  std::vector<std::pair<tcp::socket, std::string>> asked;
   std::optional<Links> links;
 };
 
@@ -312,6 +316,19 @@ TEST_F(LinksTest, OtherPagesAndPlainRequestsAreRefused) {
   EXPECT_EQ(
       talk(b, "GET /v1/peer HTTP/1.1\r\nHost: x\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n"),
       "");
+}
+
+TEST_F(LinksTest, APostRequestIsHandedOverWithItsConnectionAndWhatWasRead) {
+  auto& b = add("b", 2);
+  start_all();
+  auto socket = plain_connection(b);
+  asio::write(socket, asio::buffer(std::string_view("PO")));
+  asio::write(socket, asio::buffer(std::string_view("ST /x")));
+  ASSERT_TRUE(until([&] { return b.asked.size() == 1; }));
+  EXPECT_EQ(b.asked[0].second.substr(0, 5), "POST ");
+  asio::write(b.asked[0].first, asio::buffer(std::string_view("answer")));
+  b.asked.clear();
+  EXPECT_EQ(read_until_closed(socket), "answer");
 }
 
 TEST_F(LinksTest, BytesThatAreNoRequestAndSilenceEndTheConnectionAndNothingElse) {

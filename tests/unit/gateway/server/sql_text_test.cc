@@ -33,6 +33,28 @@ TEST(SqlText, WhatOnlyResemblesControlIsNone) {
   }
 }
 
+TEST(SqlText, SchemaChangesAreRecognisedByTheirFirstWord) {
+  EXPECT_TRUE(changes_schema("create table t (id)"));
+  EXPECT_TRUE(changes_schema("/* x */ -- y\n ALTER TABLE t ADD c"));
+  EXPECT_TRUE(changes_schema("DROP INDEX i"));
+  for (const auto sql : {"", "INSERT INTO t VALUES ('CREATE')", "EXPLAIN CREATE TABLE t (id)",
+                         "CREATED", "\"DROP\"", "-- CREATE"}) {
+    EXPECT_FALSE(changes_schema(sql)) << sql;
+  }
+}
+
+TEST(SqlText, ATableThatIsMadeIfItIsAbsentIsNamed) {
+  EXPECT_EQ(table_if_absent("create table if not exists t(id)"), "t");
+  EXPECT_EQ(table_if_absent("CREATE TABLE IF NOT EXISTS /* x */ \"a b\" (id)"), "a b");
+  EXPECT_EQ(table_if_absent("CREATE TABLE IF NOT EXISTS `m` (id)"), "m");
+  for (const auto sql :
+       {"CREATE TABLE t (id)", "CREATE INDEX IF NOT EXISTS i ON t (id)",
+        "CREATE TABLE IF NOT EXISTS main.t (id)", "CREATE TABLE IF NOT EXISTS",
+        "CREATE TEMP TABLE IF NOT EXISTS t (id)", "CREATE TABLE IF NOT EXISTS t AS SELECT 1"}) {
+    EXPECT_EQ(table_if_absent(sql), "") << sql;
+  }
+}
+
 TEST(SqlText, ReadersAreTriedForStatementsThatMayOnlyRead) {
   EXPECT_TRUE(may_only_read("/* x */ select 1"));
   EXPECT_TRUE(may_only_read("WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a"));

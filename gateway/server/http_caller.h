@@ -1,0 +1,56 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "conflict/result.h"
+#include "topology/config.h"
+
+namespace entente {
+
+struct HttpQuestion {
+  std::string path;
+  std::string json;  // the body of a POST; "": this is a GET
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+struct HttpAnswer {
+  unsigned status = 0;
+  std::string body;
+  std::string session;  // Entente-Session
+};
+
+// Asks one server over one HTTP/1.1 connection, which is opened by the first question and not
+// again: what a server knows of a connection it knows until the end.
+//
+// Threads:   the executor's, which is one; one question at a time.
+// Ownership: gone, it has closed its connection, and calls nobody back.
+// Deadlines: `connect` for finding and reaching the server, `answer` for everything.
+// Bounds:    answers of `answer_bytes`.
+// Errors:    kNotReached: the server has not got the whole question; kTimeout: it has, or may have,
+//            and its answer is not coming. Nothing can be asked after either.
+class HttpCaller {
+ public:
+  struct Patience {
+    std::chrono::milliseconds connect, answer;
+  };
+  using Done = std::function<void(Result<HttpAnswer>)>;
+
+  HttpCaller(const boost::asio::any_io_executor& executor, Endpoint server, size_t answer_bytes);
+  ~HttpCaller();
+  HttpCaller(const HttpCaller&) = delete;
+  HttpCaller& operator=(const HttpCaller&) = delete;
+
+  void ask(HttpQuestion question, Patience patience, Done done);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;  // the operations under way share it
+};
+
+}  // namespace entente

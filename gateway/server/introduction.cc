@@ -1,0 +1,41 @@
+#include "gateway/server/introduction.h"
+
+#include "gateway/replica/handshake.h"
+#include "gateway/server/json.h"
+
+namespace entente {
+namespace {
+
+Hello hello_of(const Site& site) {
+  Hello hello;
+  hello.cluster = site.config.cluster;
+  hello.dc = site.dc;
+  hello.topology = topology_fingerprint(site.config);
+  return hello;
+}
+
+}  // namespace
+
+std::string introduction_of(const Site& site) {
+  const Hello mine = hello_of(site);
+  JsonWriter out;
+  out.begin_object().key("protocol").unsigned_integer(mine.protocol);
+  out.member("cluster", mine.cluster).member("dc", mine.dc).member("topology", mine.topology);
+  return out.end_object().take();
+}
+
+Result<void> check_introduction(const Site& site, const std::optional<std::string>& header) {
+  std::string text = header.value_or("");
+  const auto json = parse_json(text);
+  if (!json) return fail(Code::kMismatch, "only gateways ask here; applications have another port");
+  Hello theirs;
+  const Json* protocol = json->find("protocol");
+  const bool known = protocol != nullptr && protocol->integer() != nullptr;
+  theirs.protocol = known ? static_cast<uint32_t>(*protocol->integer()) : 0;
+  theirs.cluster = text_of(*json, "cluster");
+  theirs.dc = text_of(*json, "dc");
+  theirs.topology = text_of(*json, "topology");
+  return check_asker(hello_of(site), theirs, site.graph);
+}
+
+}  // namespace entente
