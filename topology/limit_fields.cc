@@ -38,6 +38,8 @@ constexpr std::array kFields{
     time("transaction_timeout", &Limits::transaction_timeout, 100, kHour),
     time("stream_timeout", &Limits::stream_timeout, 100, kHour),
     count("streams", &Limits::streams, 1, 1'000'000),
+    count("changes_feeds", &Limits::changes_feeds, 0, 1'000'000),
+    time("changes_heartbeat", &Limits::changes_heartbeat, 10, kHour),
     count("group_transactions", &Limits::group_transactions, 1, 65'536),
     count("readers", &Limits::readers, 1, 64),
     bytes("sql_bytes", &Limits::sql_bytes, kKiB, 512 * kMiB),

@@ -24,6 +24,8 @@ struct Limits {
   std::chrono::milliseconds transaction_timeout{5'000};  // an interactive transaction
   std::chrono::milliseconds stream_timeout{10'000};      // an idle SQL stream
   size_t streams = 4096;                                 // open SQL streams
+  size_t changes_feeds = 256;                            // open change feeds
+  std::chrono::milliseconds changes_heartbeat{10'000};   // silence on a change feed
 
   // The database.
   size_t group_transactions = 256;  // commit together at most

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "conflict/context.h"
+#include "gateway/server/changes_api.h"
 #include "gateway/server/conflicts_api.h"
 #include "gateway/server/hrana_api.h"
 #include "gateway/server/http_server.h"
@@ -39,12 +40,14 @@ struct ClientServer::Impl {
              [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); }},
         increments(site),
         sql(site),
+        changes(site),
         operations{site, metrics, [this] { return server.connections(); },
-                   [this] { return sql.streams(); }} {
+                   [this] { return sql.streams(); }, [this] { return changes.counts(); }} {
     add_rows_api(router, site);
     increments.add_to(router);
     add_transactions_api(router, site);
     add_conflicts_api(router, site);
+    changes.add_to(router);
     sql.add_to(router);
     add_operations_api(router, operations);
   }
@@ -57,6 +60,7 @@ struct ClientServer::Impl {
   const Site site;
   IncrementsApi increments;
   HranaApi sql;
+  ChangesApi changes;
   Metrics metrics;
   const Operations operations;
   Router router;
@@ -115,8 +119,14 @@ Result<void> ClientServer::start() {
   service.append_headers = [&s](const Response& response, std::string& out) {
     s.append_headers(response, out);
   };
-  service.tick = [&s] { s.sql.expire(); };
-  service.stop = [&s] { s.sql.close_resting(); };
+  service.tick = [&s] {
+    s.sql.expire();
+    s.changes.tick();
+  };
+  service.stop = [&s] {
+    s.sql.close_resting();
+    s.changes.stop();
+  };
   return s.server.start(datacenter->clients, std::move(service));
 }
 

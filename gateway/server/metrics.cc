@@ -118,6 +118,12 @@ void add_rest(std::vector<MetricFamily>& out, const Metrics::Now& now) {
   out.push_back(gauge("entente_sql_streams", "Open SQL streams")
                     .add(static_cast<double>(now.streams))
                     .take());
+  out.push_back(gauge("entente_change_feeds", "Open change feeds")
+                    .add(static_cast<double>(now.feeds.open))
+                    .take());
+  out.push_back(counter("entente_change_feed_transactions_total", "Transactions sent to readers")
+                    .add(static_cast<double>(now.feeds.transactions))
+                    .take());
   out.push_back(gauge("entente_open_conflicts", "Conflicts nobody decided, counted up to 1000")
                     .add(static_cast<double>(now.open_conflicts))
                     .take());

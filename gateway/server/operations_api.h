@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 
+#include "gateway/server/changes_api.h"
 #include "gateway/server/metrics.h"
 #include "gateway/server/router.h"
 #include "gateway/server/site.h"
@@ -16,6 +17,7 @@ struct Operations {
   Metrics& metrics;
   std::function<size_t()> connections;
   std::function<size_t()> streams;
+  std::function<ChangesApi::Counts()> feeds;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

@@ -86,6 +86,7 @@ struct Store::Impl {
   void commit(std::vector<PendingWrite> group);
   void answer(std::vector<PendingWrite>& group, CommittedGroup& outcome);
   void refuse(std::vector<PendingWrite>& group, const Error& error);
+  void logged(const LogChunk& chunk);
   void apply(PendingApply job);
   void trim(const VersionVector& stable);
   void promise(const PendingPromise& job);
@@ -102,7 +103,7 @@ struct Store::Impl {
   const std::function<void(Error)> on_fatal;
   const DatabaseState opened;
   AppliedVector applied;
-  std::vector<std::function<void(const LogChunk&)>> listeners;
+  std::vector<std::function<void(const LogChunk&)>> listeners, log_listeners;
 
   std::mutex write_mutex;
   std::condition_variable write_wake;
@@ -238,6 +239,7 @@ void Store::Impl::commit(std::vector<PendingWrite> group) {
     applied.advance(durable);
     disk_full = false;
     for (const auto& listener : listeners) listener(*outcome->chunk);
+    logged(*outcome->chunk);
   }
   answer(group, *outcome);
 }
@@ -256,6 +258,10 @@ void Store::Impl::refuse(std::vector<PendingWrite>& group, const Error& error) {
   for (auto& pending : group) pending.done(tl::unexpected(error));
 }
 
+void Store::Impl::logged(const LogChunk& chunk) {
+  for (const auto& listener : log_listeners) listener(chunk);
+}
+
 void Store::Impl::apply(PendingApply job) {
   if (broken) return job.done(tl::unexpected(*broken));
   auto chunks = database->apply(job.runs, wall_ms());
@@ -270,6 +276,7 @@ void Store::Impl::apply(PendingApply job) {
   }
   if (!chunks->empty()) disk_full = false;
   applied.advance(durable);
+  for (const auto& chunk : *chunks) logged(chunk);
   job.done(std::move(chunks));
 }
 
@@ -424,6 +431,10 @@ void Store::apply(std::vector<Run> runs, std::function<void(Result<std::vector<L
 
 void Store::on_commit(std::function<void(const LogChunk&)> listener) {
   impl_->listeners.push_back(std::move(listener));
+}
+
+void Store::on_logged(std::function<void(const LogChunk&)> listener) {
+  impl_->log_listeners.push_back(std::move(listener));
 }
 
 void Store::trim_log(VersionVector stable) {
