@@ -48,6 +48,8 @@ constexpr std::array kFields{
     bytes("transaction_bytes", &Limits::transaction_bytes, 64 * kKiB, 512 * kMiB),
     count("conflict_log_rows", &Limits::conflict_log_rows, 0, 1'000'000'000),
     time("conflict_log_age", &Limits::conflict_log_age, kMinute, 3'650 * 24 * kHour),
+    time("changes_retention", &Limits::changes_retention, 0, 30 * 24 * kHour),
+    bytes("log_bytes", &Limits::log_bytes, 0, 1'024 * kGiB),
     bytes("frame_bytes", &Limits::frame_bytes, 64 * kKiB, kGiB),
     bytes("batch_bytes", &Limits::batch_bytes, kKiB, 64 * kMiB),
     bytes("link_window", &Limits::link_window, 64 * kKiB, kGiB),

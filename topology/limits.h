@@ -36,6 +36,8 @@ struct Limits {
   size_t transaction_bytes = 64 << 20;
   size_t conflict_log_rows = 1'000'000;
   std::chrono::milliseconds conflict_log_age{30ll * 24 * 3'600'000};
+  std::chrono::milliseconds changes_retention{3'600'000};  // a change that everybody has
+  size_t log_bytes = 1ull << 30;                           // past it those go at once
 
   // Links.
   size_t frame_bytes = 80 << 20;      // one frame, compressed or not

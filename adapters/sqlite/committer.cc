@@ -222,13 +222,13 @@ Result<std::optional<LogChunk>> Committer::close() {
   if (group_.run.count > 0) {
     const Stream& self = state_.streams.at(state_.self);
     chunk = LogChunk{++state_.log_head, std::move(group_.run)};
-    auto done =
-        rows_.flush()
-            .and_then([&] {
-              return storage_.append_log(chunk->position, self.id, chunk->run, group_.chain_before);
-            })
-            .and_then([&] { return storage_.save_stream(self); })
-            .and_then([&] { return storage_.save(state_); });
+    auto done = rows_.flush()
+                    .and_then([&] {
+                      return storage_.append_log(state_, self.id, *chunk, group_.chain_before,
+                                                 group_.wall_ms);
+                    })
+                    .and_then([&] { return storage_.save_stream(self); })
+                    .and_then([&] { return storage_.save(state_); });
     if (!done) return tl::unexpected(done.error());
   }
   if (auto done = once(db_, commit_, "COMMIT"); !done) return tl::unexpected(done.error());

@@ -43,6 +43,7 @@ struct PendingApply {
 
 struct PendingTrim {
   VersionVector stable;
+  LogRetention keep;
   Store::Clock::time_point since;
 };
 
@@ -88,7 +89,7 @@ struct Store::Impl {
   void refuse(std::vector<PendingWrite>& group, const Error& error);
   void logged(const LogChunk& chunk);
   void apply(PendingApply job);
-  void trim(const VersionVector& stable);
+  void trim(const PendingTrim& job);
   void promise(const PendingPromise& job);
   bool collect_is_next(bool idle) const;
   void collect(const VersionVector& stable);
@@ -188,7 +189,7 @@ void Store::Impl::write_loop() {
       const PendingTrim job = std::move(*trims);
       trims.reset();
       lock.unlock();
-      trim(job.stable);
+      trim(job);
     } else if (collect_is_next(idle)) {
       const VersionVector stable = collects->stable;
       lock.unlock();
@@ -281,9 +282,9 @@ void Store::Impl::apply(PendingApply job) {
 }
 
 // A log that could not be trimmed now is asked to be trimmed again soon.
-void Store::Impl::trim(const VersionVector& stable) {
+void Store::Impl::trim(const PendingTrim& job) {
   if (broken) return;
-  if (const auto done = database->trim_log(stable); !done) note(done.error());
+  if (const auto done = database->trim_log(job.stable, job.keep); !done) note(done.error());
 }
 
 void Store::Impl::promise(const PendingPromise& job) {
@@ -437,11 +438,11 @@ void Store::on_logged(std::function<void(const LogChunk&)> listener) {
   impl_->log_listeners.push_back(std::move(listener));
 }
 
-void Store::trim_log(VersionVector stable) {
+void Store::trim_log(VersionVector stable, LogRetention keep) {
   auto& s = *impl_;
   const std::lock_guard lock(s.write_mutex);
   const auto since = s.trims ? s.trims->since : Clock::now();
-  s.trims = PendingTrim{std::move(stable), since};
+  s.trims = PendingTrim{std::move(stable), keep, since};
   s.write_wake.notify_one();
 }
 

@@ -61,7 +61,7 @@ class Store {
   // The database, for its log: read_log, position_before, chain_at from any thread.
   Database& database();
   // Asks the writer to trim when it is idle.
-  void trim_log(VersionVector stable);
+  void trim_log(VersionVector stable, LogRetention keep);
   // Database::promise, before the next group. One at a time.
   void promise(VersionVector floor, std::function<void(Result<void>)> done);
   // Asks the writer to collect all that `stable` covers: in slices of a few milliseconds, when it

@@ -532,7 +532,7 @@ TEST_P(DatabaseContract, TrimmedLogKeepsWhatIsNotStable) {
   for (int64_t i = 1; i <= 4; ++i) put(a, "account", i, account("x", i));
   VersionVector stable;
   stable.set(origin_of(1), 3);
-  ASSERT_TRUE(a.db->trim_log(stable));
+  ASSERT_TRUE(a.db->trim_log(stable, {}));
   const auto log = a.db->read_log(0, SIZE_MAX);
   ASSERT_TRUE(log);
   EXPECT_EQ(log->front().run.first, 4u);
@@ -546,6 +546,31 @@ TEST_P(DatabaseContract, TrimmedLogKeepsWhatIsNotStable) {
   reopen(a, 1);
   put(a, "account", int64_t{9}, account("y", 1));
   EXPECT_EQ(a.db->read_log(0, SIZE_MAX)->back().run.first, 7u);
+}
+
+TEST_P(DatabaseContract, WhatEverybodyHasIsKeptForSomeTimeButOnlySoMuchOfIt) {
+  Site a = open(1);
+  define(a, account_table(), {});
+  for (int64_t i = 1; i <= 6; ++i) put(a, "account", i, account("x", i));
+  const uint64_t now = a.now;  // one write a millisecond
+  VersionVector stable;
+  stable.set(origin_of(1), 7);
+  const auto first = [&] { return a.db->read_log(0, SIZE_MAX)->front().run.first; };
+  ASSERT_TRUE(a.db->trim_log(stable, {now - 4, UINT64_MAX}));
+  EXPECT_EQ(first(), 4u);
+  reopen(a, 1);
+  put(a, "account", int64_t{7}, account("x", 7));
+  ASSERT_TRUE(a.db->trim_log(stable, {now - 4, UINT64_MAX}));
+  EXPECT_EQ(first(), 4u);
+  const auto log = *a.db->read_log(0, SIZE_MAX);
+  const size_t last_two =
+      log[log.size() - 1].run.records.size() + log[log.size() - 2].run.records.size();
+  ASSERT_TRUE(a.db->trim_log(stable, {0, last_two + 1}));  // and one that does not fit
+  EXPECT_EQ(first(), 7u);
+  ASSERT_TRUE(a.db->trim_log(stable, {0, 0}));
+  EXPECT_EQ(first(), 8u);  // not stable
+  reopen(a, 1);
+  EXPECT_EQ(first(), 8u);
 }
 
 TEST_P(DatabaseContract, SnapshotDoesNotMove) {
