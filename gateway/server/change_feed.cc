@@ -50,7 +50,7 @@ Result<void> ChangeFeed::fill(Reader& reader, const LogHead::At& head, size_t by
                               std::string& out) {
   keys_.clear();
   size_t read = 0;
-  while (out.size() < bytes && !over()) {
+  while (out.size() < bytes && !over() && !failure_) {
     Result<void> done;
     if (transaction_ && transaction_->left > 0) {
       done = write_change(reader, head, out);
@@ -64,8 +64,9 @@ Result<void> ChangeFeed::fill(Reader& reader, const LogHead::At& head, size_t by
     } else {
       break;
     }
-    if (!done) return done;
+    if (!done) failure_ = done.error();
   }
+  if (failure_ && out.empty()) return tl::unexpected(*failure_);
   return {};
 }
 

@@ -33,7 +33,7 @@ class ChangeFeed {
                                  std::optional<VersionVector> had, FeedOptions options);
 
   // Appends about `bytes` of what follows, up to `head`; none if there is none. It may be none,
-  // too, when there is more: position() has moved then.
+  // too, when there is more: position() has moved then. After an error there is nothing more.
   Result<void> fill(Reader& reader, const LogHead::At& head, size_t bytes, std::string& out);
 
   LogPosition position() const { return position_; }
@@ -100,6 +100,7 @@ class ChangeFeed {
   uint64_t sent_ = 0;
   bool told_ = false;
   bool ended_ = false;
+  std::optional<Error> failure_;  // told once all before it is
 };
 
 }  // namespace entente
