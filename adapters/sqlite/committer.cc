@@ -405,7 +405,25 @@ void Committer::append_plain(const Capture::Change& c, const std::vector<size_t>
     shape_ = shape.take();
     change.shape = shape_;
   }
+  old_.clear();
+  if (t.rules.old_values && c.before != Capture::kNone) note_old_values(c, *which);
+  change.old = old_.view();
   append_change(record.changes, change);
+}
+
+void Committer::note_old_values(const Capture::Change& c, const std::vector<size_t>& columns) {
+  const Table& t = *c.table;
+  if (c.after == Capture::kNone) {
+    ByteWriter names;
+    for (const size_t i : t.by_name) names.string(t.columns[i].name);
+    old_.names(names.view());
+    for (const size_t i : t.by_name) old_.value(capture_.value(c.before, i));
+    return;
+  }
+  for (const size_t i : columns) {
+    const auto before = capture_.value(c.before, i);
+    before == capture_.value(c.after, i) ? old_.same() : old_.value(before);
+  }
 }
 
 std::optional<Row> Committer::image(const Capture::Change& c, uint32_t at) const {
@@ -446,6 +464,7 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   }
   if (c.intent != nullptr && !c.plain) change.decider = c.intent->decider;
   add_bases(change, loaded->state, t.layout, image(c, c.before));
+  if (t.rules.old_values) add_old_values(change, t.layout, image(c, c.before));
   append_change(record.changes, Change(change));
   auto losses = apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);
   if (auto done = log_.add(world, t, key, std::move(losses), group_.wall_ms); !done) return done;

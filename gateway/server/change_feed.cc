@@ -172,9 +172,10 @@ Result<void> ChangeFeed::write_row_change(const RowChange& change, Reader& reade
     json_.key("new");
     write_row(json_, change.columns, options_.big);
   }
-  if (!change.base.empty()) {
+  const Row& old = change.old.empty() ? change.base : change.old;
+  if (!old.empty()) {
     json_.key("old");
-    write_row(json_, change.base, options_.big);
+    write_row(json_, old, options_.big);
   }
   json_.end_object();
   return {};

@@ -180,6 +180,42 @@ TEST_P(DatabaseContract, P2LoserOfAConcurrentWriteIsListedEverywhere) {
   }
 }
 
+// What the last transaction at `site` says of its only row.
+RowChange last_change(Site& site) {
+  const auto log = site.db->read_log(site.db->state().log_head - 1, 1);
+  ByteReader in(log->front().run.records);
+  StreamState before;
+  before.seq = log->front().run.first - 1;
+  const auto head = decode_head(log->front().run.origin, in.string(), before);
+  ByteReader changes(head->changes);
+  return std::get<RowChange>(*decode_change(changes));
+}
+
+TEST_P(DatabaseContract, WhereTheRulesSaySoChangesCarryWhatTheyReplaced) {
+  for (const auto granularity : {Granularity::kRow, Granularity::kColumn}) {
+    for (const auto policy : {PolicyKind::kLww, PolicyKind::kSiblings}) {
+      place_ = GetParam().make_place();
+      ConflictRules told = rules(policy, granularity);
+      told.defaults.old_values = true;
+      Site a = open(1, told), b = open(2, told);
+      define(a, account_table(), {&b});
+      put(a, "account", int64_t{1}, account("ada", 1));
+      EXPECT_TRUE(last_change(a).old.empty());
+      commit(a, write(request(Kind::kPatch, 1, {{"balance", int64_t{2}}})));
+      EXPECT_EQ(last_change(a).old, (Row{{"balance", int64_t{1}}}));
+      put(a, "account", int64_t{1}, account("eve", 2));
+      EXPECT_EQ(last_change(a).old, (Row{{"owner", std::string("ada")}}));
+      ship(a, b);
+      erase(b, "account", int64_t{1});
+      EXPECT_EQ(last_change(b).old, account("eve", 2));
+      put(b, "account", int64_t{1}, account("new", 3));
+      EXPECT_TRUE(last_change(b).old.empty());
+      settle({&a, &b});
+      EXPECT_EQ(table(a, "account"), table(b, "account"));
+    }
+  }
+}
+
 TEST_P(DatabaseContract, UpdatesOfDifferentColumnsBothStand) {
   Site a = open(1, rules(PolicyKind::kLww, Granularity::kColumn)), b = open(2, a.options.rules);
   define(a, account_table(), {&b});

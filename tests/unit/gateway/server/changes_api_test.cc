@@ -4,6 +4,7 @@
 
 #include <future>
 #include <set>
+#include <thread>
 
 #include "adapters/sqlite/sqlite_database.h"
 #include "conflict/context.h"
@@ -47,6 +48,7 @@ class Gateway {
     options.dc = "dc" + std::to_string(number_);
     options.fresh_origin.id.fill(number_);
     options.rules.tables["audit"].replicate = false;
+    options.rules.tables["notes"].old_values = true;
     options.key_slot = number_;
     options.schema_leader = number_ == 1;
     options.schema_leader_name = "dc1";
@@ -145,6 +147,17 @@ TEST_F(ChangesApi, AnUpdateTellsTheColumnsThatItWroteAndADeleteItsKey) {
   ASSERT_EQ(dots(all).size(), 2u);
   EXPECT_TRUE(contains(all[1], R"("key":{"id":7},"op":"update","new":{"n":2})")) << all[1];
   EXPECT_TRUE(contains(all[2], R"("key":{"id":8},"op":"delete")")) << all[2];
+}
+
+TEST_F(ChangesApi, WhereTheFileSaysSoTheOldValuesAreTold) {
+  a_.sql("INSERT INTO notes VALUES ('n', 'x')");
+  const std::string cursor = now(a_);
+  a_.sql("UPDATE notes SET text = 'y'");
+  a_.sql("DELETE FROM notes");
+  const auto all = everything(a_, "&since=" + cursor);
+  ASSERT_EQ(dots(all).size(), 2u);
+  EXPECT_TRUE(contains(all[1], R"("op":"update","new":{"text":"y"},"old":{"text":"x"})")) << all[1];
+  EXPECT_TRUE(contains(all[2], R"("op":"delete","old":{"text":"y"})")) << all[2];
 }
 
 TEST_F(ChangesApi, ValuesAreSpelledAsTheRowApiSpellsThem) {
@@ -431,6 +444,20 @@ TEST(Changes, AReaderThatDoesNotReadHoldsUpNobodyAndMissesNothing) {
   for (int i = 0; i < 100; ++i) written.push_back(a.put(i, text));
   for (const auto& dot : written) EXPECT_EQ(member(*quick.transaction(), "dot"), dot);
   for (const auto& dot : written) EXPECT_EQ(member(*slow.transaction(), "dot"), dot);
+}
+
+TEST(Changes, AReaderThatTheLogDoesNotWaitForIsToldSo) {
+  testing::TemporaryFolder folder;
+  Gateway a(folder.path(), 1);
+  FeedClient slow(a.port(), "", "", "1.1", 4096);
+  for (int i = 0; i < 60; ++i) a.put(i, std::string(200'000, 'x'));
+  auto& store = a.served().store();
+  store.trim_log(store.applied(), {});
+  while (!store.database().read_log(0, 1)->empty()) std::this_thread::yield();
+  std::string last;
+  while (const auto line = slow.line()) last = *line;
+  EXPECT_TRUE(slow.whole());
+  EXPECT_TRUE(contains(last, R"({"problem":{)") && contains(last, "cursor_expired")) << last;
 }
 
 TEST(Changes, ALargeTransactionIsOneLineInSmallPieces) {
