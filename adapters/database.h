@@ -136,7 +136,8 @@ struct Committed {
 
 // ---- What comes out ----------------------------------------------------------------------------
 
-// A position in the local log: apply order. Positions grow; they mean nothing elsewhere.
+// A position in the local log: apply order. Positions count without gaps; they mean nothing
+// elsewhere.
 using LogPosition = uint64_t;
 
 struct LogChunk {
@@ -206,6 +207,12 @@ struct DatabaseState {
   VersionVector promised;  // what clients' contexts must cover; see Database::promise
 };
 
+// What of the log is kept although every datacenter has it, for readers who were away.
+struct LogRetention {
+  uint64_t since_ms = UINT64_MAX;  // what was logged at or after this time stays,
+  uint64_t bytes = UINT64_MAX;     // unless the log's records are more than this
+};
+
 // What one slice of collecting did.
 struct Collected {
   size_t rows = 0;         // from which something was taken
@@ -272,8 +279,9 @@ class Database {
   // Tries again what handlers failed to decide, some rows a call; returns how many still wait.
   // Forgets resolved conflicts that are too old.
   virtual Result<size_t> judge_again(uint64_t wall_ms) = 0;
-  // Forgets log chunks that `stable` covers whole, oldest first, up to the first it does not.
-  virtual Result<void> trim_log(const VersionVector& stable) = 0;
+  // Forgets log chunks that `stable` covers whole, oldest first, up to the first that it does not
+  // or that is kept.
+  virtual Result<void> trim_log(const VersionVector& stable, const LogRetention& keep) = 0;
 
   // Promises, durably, to refuse client contexts that do not cover `floor`: kPrecondition,
   // "context_expired". Never goes back. A write that saw nothing (`blind: sibling`) counts as

@@ -43,7 +43,7 @@ bool from_base64url(std::string_view text, std::string& bytes) {
   return held < 6 && (bits & ((1u << held) - 1)) == 0;
 }
 
-constexpr uint8_t kSession = 's', kContext = 'c';
+constexpr uint8_t kSession = 's', kContext = 'c', kFeed = 'f';
 constexpr size_t kTokenMax = 64 * 1024;
 
 // The bytes of a token after its kind.
@@ -54,6 +54,22 @@ Result<std::string> token_bytes(std::string_view token, uint8_t kind, const char
     return fail(Code::kInvalid, std::string("this is not a ") + what);
   }
   return bytes.substr(1);
+}
+
+std::string vector_token(uint8_t kind, const VersionVector& vv) {
+  ByteWriter out;
+  out.u8(kind);
+  encode(out, vv);
+  return to_base64url(out.view());
+}
+
+Result<VersionVector> parse_vector_token(std::string_view token, uint8_t kind, const char* what) {
+  auto bytes = token_bytes(token, kind, what);
+  if (!bytes) return tl::unexpected(bytes.error());
+  ByteReader in(*bytes);
+  auto vv = decode_version_vector(in);
+  if (!vv || !in.done()) return fail(Code::kInvalid, std::string("this is not a ") + what);
+  return vv;
 }
 
 }  // namespace
@@ -97,20 +113,16 @@ RowContext context_without(VersionVector applied, const std::vector<Dot>& unseen
   return context;
 }
 
-std::string session_token(const VersionVector& seen) {
-  ByteWriter out;
-  out.u8(kSession);
-  encode(out, seen);
-  return to_base64url(out.view());
-}
+std::string session_token(const VersionVector& seen) { return vector_token(kSession, seen); }
 
 Result<VersionVector> parse_session_token(std::string_view token) {
-  auto bytes = token_bytes(token, kSession, "session token");
-  if (!bytes) return tl::unexpected(bytes.error());
-  ByteReader in(*bytes);
-  auto seen = decode_version_vector(in);
-  if (!seen || !in.done()) return fail(Code::kInvalid, "this is not a session token");
-  return seen;
+  return parse_vector_token(token, kSession, "session token");
+}
+
+std::string feed_cursor(const VersionVector& had) { return vector_token(kFeed, had); }
+
+Result<VersionVector> parse_feed_cursor(std::string_view token) {
+  return parse_vector_token(token, kFeed, "cursor of the change feed");
 }
 
 std::string context_token(const RowContext& context) {

@@ -30,9 +30,12 @@ RowContext context_without(VersionVector applied, const std::vector<Dot>& unseen
                            const std::vector<Dot>& seen);
 
 // What clients carry: url-safe base64. A session token says "I have seen this much", a row context
-// "my write replaces what I saw of that row". They are neither secrets nor interchangeable.
+// "my write replaces what I saw of that row", a feed cursor "I have had these transactions". They
+// are neither secrets nor interchangeable.
 std::string session_token(const VersionVector& seen);
 Result<VersionVector> parse_session_token(std::string_view token);
+std::string feed_cursor(const VersionVector& had);
+Result<VersionVector> parse_feed_cursor(std::string_view token);
 std::string context_token(const RowContext& context);
 Result<RowContext> parse_context_token(std::string_view token);
 

@@ -107,6 +107,7 @@ struct ColumnGroup {
 // The rules of one table, the same at every gateway.
 struct TableRules {
   bool replicate = true;
+  bool old_values = false;  // changes carry what they replaced, for readers of the change feed
   Policy policy;
   Granularity granularity = Granularity::kColumn;
   Blind blind = Blind::kSupersede;

@@ -414,4 +414,21 @@ void add_bases(RowChange& change, const RowState& state, const Layout& layout,
   }
 }
 
+void add_old_values(RowChange& change, const Layout& layout, const std::optional<Row>& before) {
+  change.old.clear();
+  if (!before) return;
+  const auto value = [&](const std::string& column) {
+    const Value* v = find(*before, column);
+    return v != nullptr ? *v : Value{Null{}};
+  };
+  if (change.erase) {
+    for (const auto& c : layout.columns) {
+      if (c.key_part == 0) change.old.emplace(c.name, value(c.name));
+    }
+  }
+  for (const auto& [column, now] : change.columns) {
+    if (Value old = value(column); !identical(old, now)) change.old.emplace(column, std::move(old));
+  }
+}
+
 }  // namespace entente

@@ -69,4 +69,7 @@ std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
 void add_bases(RowChange& change, const RowState& state, const Layout& layout,
                const std::optional<Row>& before);
 
+// Fills in the old values; `before`: what SQL showed.
+void add_old_values(RowChange& change, const Layout& layout, const std::optional<Row>& before);
+
 }  // namespace entente

@@ -11,8 +11,9 @@ constexpr uint8_t kHeadDeclares = 1;
 
 constexpr uint8_t kPut = 0, kErase = 1, kSchema = 2;  // plain changes: kPut and kErase
 
-constexpr uint8_t kInserted = 1, kOwnContext = 2, kKept = 4, kBase = 8, kFloors = 16, kDecided = 32;
-constexpr uint8_t kAllFlags = 63;
+constexpr uint8_t kInserted = 1, kOwnContext = 2, kKept = 4, kBase = 8, kFloors = 16, kDecided = 32,
+                  kOld = 64;
+constexpr uint8_t kAllFlags = 127;
 
 // A change's shape: its table and the names of the columns it carries, in one run of bytes, so that
 // the changes of one statement repeat it byte for byte.
@@ -23,14 +24,38 @@ void append_shape(ByteWriter& out, const RowChange& c) {
   out.string(shape.view());
 }
 
+std::string encoded(const Value& v) {
+  ByteWriter out;
+  out.value(v);
+  return out.take();
+}
+
+OldValues old_values(const RowChange& c) {
+  OldValues out;
+  if (c.old.empty()) return out;
+  if (c.erase) {
+    ByteWriter names;
+    for (const auto& [name, value] : c.old) names.string(name);
+    out.names(names.view());
+    for (const auto& [name, value] : c.old) out.value(encoded(value));
+    return out;
+  }
+  for (const auto& [name, value] : c.columns) {
+    const auto old = c.old.find(name);
+    old == c.old.end() ? out.same() : out.value(encoded(old->second));
+  }
+  return out;
+}
+
 void append_row_change(ByteWriter& out, const RowChange& c) {
+  const OldValues old = old_values(c);
   out.u8(c.erase ? kErase : kPut);
   append_shape(out, c);
   out.string(c.key);
-  out.u8(static_cast<uint8_t>((c.inserted ? kInserted : 0) | (c.context ? kOwnContext : 0) |
-                              (c.kept.empty() ? 0 : kKept) | (c.base.empty() ? 0 : kBase) |
-                              (c.floors.empty() ? 0 : kFloors) |
-                              (c.decider == Decider::kWriter ? 0 : kDecided)));
+  out.u8(static_cast<uint8_t>(
+      (c.inserted ? kInserted : 0) | (c.context ? kOwnContext : 0) | (c.kept.empty() ? 0 : kKept) |
+      (c.base.empty() ? 0 : kBase) | (c.floors.empty() ? 0 : kFloors) |
+      (c.decider == Decider::kWriter ? 0 : kDecided) | (old.view().empty() ? 0 : kOld)));
   for (const auto& [name, value] : c.columns) out.value(value);
   if (c.context) encode(out, *c.context);
   if (!c.kept.empty()) {
@@ -50,6 +75,7 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
     }
   }
   if (c.decider != Decider::kWriter) out.u8(static_cast<uint8_t>(c.decider));
+  out.raw(old.view());
 }
 
 bool read_floors(ByteReader& in, std::vector<Floor>& floors) {
@@ -70,6 +96,26 @@ bool read_decider(ByteReader& in, Decider& decider) {
   const uint8_t who = in.u8();
   decider = who == static_cast<uint8_t>(Decider::kHandler) ? Decider::kHandler : Decider::kOperator;
   return in.ok() && who != 0;
+}
+
+// True if the next value is as the new one; then it is read.
+bool is_same(ByteReader& in) {
+  const std::string_view rest = in.rest();
+  if (rest.empty() || static_cast<uint8_t>(rest[0]) != OldValues::kTagSame) return false;
+  in.u8();
+  return true;
+}
+
+bool read_old(ByteReader& in, std::span<const std::string_view> columns, RowChange& c) {
+  ByteReader erased(c.erase ? in.string() : std::string_view());
+  std::vector<std::string_view> names(columns.begin(), columns.end());
+  while (erased.ok() && erased.left() > 0) names.push_back(erased.string());
+  bool twice = false;
+  for (const auto name : names) {
+    if (!c.erase && is_same(in)) continue;
+    twice |= !c.old.emplace(name, in.value()).second;
+  }
+  return in.ok() && erased.ok() && !twice;
 }
 
 Result<Change> read_row_change(ByteReader& in, bool erase) {
@@ -107,6 +153,7 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
   bool whole = true;
   if (flags & kFloors) whole = read_floors(in, c.floors);
   if (flags & kDecided) whole = whole && read_decider(in, c.decider);
+  if (flags & kOld) whole = whole && read_old(in, names, c);
   if (!in.ok() || !shape.ok() || c.table.empty() || twice || (erase && !names.empty()) || !whole ||
       flags > kAllFlags) {
     return fail(Code::kInvalid, "a row change is malformed");
@@ -123,6 +170,22 @@ void skip_value(ByteReader& in) {
   }
   in.u8();
   in.string();
+}
+
+// Absent if they are malformed.
+std::optional<size_t> count_names(std::string_view names) {
+  ByteReader in(names);
+  size_t n = 0;
+  for (; in.left() > 0 && in.ok(); ++n) in.string();
+  return in.ok() ? std::optional(n) : std::nullopt;
+}
+
+bool skip_old(ByteReader& in, bool erase, size_t columns) {
+  const auto names = erase ? count_names(in.string()) : columns;
+  for (size_t i = 0; names && i < *names; ++i) {
+    if (erase || !is_same(in)) skip_value(in);
+  }
+  return names.has_value();
 }
 
 Result<Change> read_schema_change(ByteReader& in) {
@@ -159,8 +222,16 @@ void append_change(ByteWriter& changes, const PlainRowChange& change) {
   changes.u8(change.erase ? kErase : kPut);
   changes.string(change.shape);
   changes.string(change.key);
-  changes.u8(change.inserted ? kInserted : 0);
+  changes.u8(
+      static_cast<uint8_t>((change.inserted ? kInserted : 0) | (change.old.empty() ? 0 : kOld)));
   changes.raw(change.values);
+  changes.raw(change.old);
+}
+
+void OldValues::names(std::string_view names) {
+  ByteWriter out;
+  out.string(names);
+  bytes_ += out.view();
 }
 
 std::optional<PlainRowChange> next_plain_change(ByteReader& in) {
@@ -173,14 +244,17 @@ std::optional<PlainRowChange> next_plain_change(ByteReader& in) {
   const uint8_t flags = at.u8();
   c.inserted = flags & kInserted;
   ByteReader shape(c.shape);
-  if (kind > kErase || flags > kInserted || shape.string().empty()) return std::nullopt;
-  const std::string_view rest = at.rest();
-  while (shape.ok() && shape.left() > 0) {
-    shape.string();
-    skip_value(at);
-  }
-  if (!at.ok() || !shape.ok()) return std::nullopt;
-  c.values = rest.substr(0, rest.size() - at.left());
+  if (kind > kErase || (flags & ~(kInserted | kOld)) != 0 || shape.string().empty())
+    return std::nullopt;
+  const auto columns = count_names(shape.rest());
+  if (!columns) return std::nullopt;
+  const std::string_view values = at.rest();
+  for (size_t i = 0; i < *columns; ++i) skip_value(at);
+  const std::string_view old = at.rest();
+  if ((flags & kOld) != 0 && !skip_old(at, c.erase, *columns)) return std::nullopt;
+  if (!at.ok()) return std::nullopt;
+  c.values = values.substr(0, values.size() - old.size());
+  c.old = old.substr(0, old.size() - at.left());
   in = at;
   return c;
 }

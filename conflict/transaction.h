@@ -47,6 +47,9 @@ struct RowChange {
   std::vector<KeptSibling> kept;         // although the context covers them
   std::vector<Floor> floors = {};  // inserted over a deleted row: what its counters had counted
   Decider decider = Decider::kWriter;
+  // Where the rules say so, for readers of the change feed; no policy looks at them: of a put, what
+  // it replaced in the columns that it changed; of an erase, all columns but the key.
+  Row old = {};
 };
 
 // A schema change, as the schema leader ran it.
@@ -92,6 +95,25 @@ void seal_record(ByteWriter& out, const Transaction& head, size_t change_count,
                  std::string_view changes, const StreamState& before);
 std::string encode_record(const Transaction& t, const StreamState& before);
 
+// A row change's old values in bytes. Of a put: of the shape's columns in their order, one tag
+// where it is as the new one; of an erase: a `string` of the columns' names, each a `string`, and
+// values.
+class OldValues {
+ public:
+  void clear() { bytes_.clear(), any_ = false; }
+  void same() { bytes_.push_back(static_cast<char>(kTagSame)); }
+  void value(std::string_view encoded) { bytes_ += encoded, any_ = true; }
+  void names(std::string_view names);  // of an erase, first
+  // Empty if every column is as it was.
+  std::string_view view() const { return any_ ? std::string_view(bytes_) : std::string_view(); }
+
+  static constexpr uint8_t kTagSame = 5;  // no value's
+
+ private:
+  std::string bytes_;
+  bool any_ = false;
+};
+
 // A row change without a context of its own, kept siblings or base, as bytes: what a capture hook
 // has at hand, and what an adapter can bind without building values. The views point elsewhere.
 struct PlainRowChange {
@@ -100,6 +122,7 @@ struct PlainRowChange {
   std::string_view shape;  // the table and the columns' names in ascending order, each a `string`
   std::string_view key;
   std::string_view values;  // of the shape's columns, encoded, one after the other
+  std::string_view old;     // as OldValues writes them; empty: none
 };
 void append_change(ByteWriter& changes, const PlainRowChange& change);
 // Reads the next change if it is plain; otherwise leaves `in` where it was, for decode_change().

@@ -189,8 +189,8 @@ bool is_reserved(std::string_view table) {
 void refuse_rules(Fields& fields) {
   const std::string why = " means nothing for a table with `replicate: false`";
   for (const auto key : policy_keys()) fields.refuse(std::string(key), in_quotes(key) + why);
-  for (const std::string key :
-       {"granularity", "blind", "delete_update", "unique", "orphans", "columns", "groups"}) {
+  for (const std::string key : {"old_values", "granularity", "blind", "delete_update", "unique",
+                                "orphans", "columns", "groups"}) {
     fields.refuse(key, in_quotes(key) + why);
   }
   refuse_later_keys(fields);
@@ -207,6 +207,7 @@ TableRules read_table(const Entry& entry, const TableRules& inherited, TablePlac
   }
   rules.replicate = fields.flag("replicate").value_or(true);
   if (rules.replicate) {
+    rules.old_values = fields.flag("old_values").value_or(inherited.old_values);
     read_rules(fields, rules, reading);
     Parts(where, rules, places, reading).read(fields);
   } else {
@@ -214,6 +215,13 @@ TableRules read_table(const Entry& entry, const TableRules& inherited, TablePlac
   }
   fields.finish();
   return settled(std::move(rules));
+}
+
+bool read_changes(Fields& file, bool otherwise, Problems& problems) {
+  Fields fields = section(file, "changes", problems);
+  const auto old_values = fields.flag("old_values");
+  fields.finish();
+  return old_values.value_or(otherwise);
 }
 
 }  // namespace
@@ -225,8 +233,9 @@ ConflictsSection read_conflicts(Fields& file, std::span<const std::string> handl
   if (file.has("conflicts")) out.places.defaults = file.place("conflicts");
   Fields fields = section(file, "conflicts", problems);
   TableRules inherited;
+  inherited.old_values = read_changes(file, inherited.old_values, problems);
   read_rules(fields, inherited, reading);
-  for (const std::string key : {"replicate", "columns", "groups"}) {
+  for (const std::string key : {"replicate", "old_values", "columns", "groups"}) {
     fields.refuse(key, in_quotes(key) + " belongs to a table, below `tables`");
   }
   fields.finish();

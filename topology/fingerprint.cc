@@ -88,7 +88,7 @@ void add_group(Canonical& out, const ColumnGroup& group) {
 }
 
 void add_rules(Canonical& out, const TableRules& rules) {
-  out.add(rules.replicate);
+  out.add(rules.replicate).add(rules.old_values);
   add_policy(out, rules.policy);
   out.add(number(rules.granularity)).add(number(rules.blind)).add(number(rules.delete_update));
   out.add(number(rules.unique)).add(number(rules.orphans));
@@ -131,7 +131,7 @@ std::string topology_fingerprint(const Config& config) {
 
 std::string rules_fingerprint(const Config& config) {
   Canonical out;
-  out.add("entente rules 2");
+  out.add("entente rules 3");
   add_rules(out, config.rules.defaults);
   for (const auto& [table, rules] : config.rules.tables) {
     if (rules == config.rules.defaults) continue;  // says what would hold anyway

@@ -25,6 +25,8 @@ struct Limits {
   std::chrono::milliseconds stream_timeout{10'000};      // an idle SQL stream
   size_t streams = 4096;                                 // open SQL streams
   std::chrono::milliseconds schema_timeout{20'000};      // the schema leader's answer
+  size_t changes_feeds = 256;                            // open change feeds
+  std::chrono::milliseconds changes_heartbeat{10'000};   // silence on a change feed
 
   // The database.
   size_t group_transactions = 256;  // commit together at most
@@ -35,6 +37,8 @@ struct Limits {
   size_t transaction_bytes = 64 << 20;
   size_t conflict_log_rows = 1'000'000;
   std::chrono::milliseconds conflict_log_age{30ll * 24 * 3'600'000};
+  std::chrono::milliseconds changes_retention{3'600'000};  // a change that everybody has
+  size_t log_bytes = 1ull << 30;                           // past it those go at once
 
   // Links.
   size_t frame_bytes = 80 << 20;      // one frame, compressed or not

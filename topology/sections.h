@@ -37,8 +37,8 @@ struct HandlersSection {
 HandlersSection read_handlers(Fields& file, const std::filesystem::path& folder,
                               Problems& problems);
 
-// `conflicts` and `tables`; without the handlers, and the priorities, which stand with the
-// datacenters.
+// `conflicts`, `changes` and `tables`; without the handlers, and the priorities, which stand with
+// the datacenters.
 struct ConflictsSection {
   ConflictRules rules;
   RulePlaces places;

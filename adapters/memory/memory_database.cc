@@ -39,7 +39,7 @@ class MemoryDatabase final : public Database {
     for (const auto& transaction : group) out.results.push_back(run_one(transaction, wall_ms, run));
     if (run.count > 0) {
       const std::lock_guard held(disk_->lock);
-      out.chunk = log(std::move(run));
+      out.chunk = log(std::move(run), wall_ms);
     }
     return out;
   }
@@ -51,7 +51,7 @@ class MemoryDatabase final : public Database {
     const std::lock_guard held(disk_->lock);
     for (const auto& in : *incoming) apply_remote(in, wall_ms);
     std::vector<LogChunk> chunks;
-    for (auto& run : fresh) chunks.push_back(log(std::move(run)));
+    for (auto& run : fresh) chunks.push_back(log(std::move(run), wall_ms));
     return chunks;
   }
 
@@ -98,15 +98,19 @@ class MemoryDatabase final : public Database {
     return chain->second;
   }
 
-  Result<void> trim_log(const VersionVector& stable) override {
+  Result<void> trim_log(const VersionVector& stable, const LogRetention& keep) override {
     const std::lock_guard held(disk_->lock);
     while (!disk_->log.empty()) {
       const Run& run = disk_->log.front().run;
       if (!stable.covers(Dot{run.origin, run.last()})) break;
+      const bool full = disk_->log_bytes - run.records.size() >= keep.bytes;
+      if (disk_->logged_ms.front() >= keep.since_ms && !full) break;
       disk_->floors[run.origin] = run.last();
       auto& chains = disk_->chains[run.origin];
       chains.erase(chains.begin(), chains.lower_bound(run.last()));
+      disk_->log_bytes -= run.records.size();
       disk_->log.pop_front();
+      disk_->logged_ms.pop_front();
     }
     return {};
   }
@@ -170,7 +174,7 @@ class MemoryDatabase final : public Database {
     Run run;
     Transaction t{dot, clock.tick(options_.wall_ms), {}, 0, options_.dc, {}};
     append(t, run);
-    log(std::move(run));
+    log(std::move(run), options_.wall_ms);
   }
 
   Result<Committed> run_one(const ClientTransaction& transaction, uint64_t wall_ms, Run& run) {
@@ -232,7 +236,9 @@ class MemoryDatabase final : public Database {
     ranks_.declare(t.dot.origin, t.declares_dc);
   }
 
-  LogChunk log(Run run) {
+  LogChunk log(Run run, uint64_t wall_ms) {
+    disk_->log_bytes += run.records.size();
+    disk_->logged_ms.push_back(wall_ms);
     disk_->log.push_back({++disk_->log_head, std::move(run)});
     return disk_->log.back();
   }

@@ -45,7 +45,9 @@ struct MemoryDisk {
   Hlc hlc;
   uint64_t last_conflict = 0;
   VersionVector promised;
-  std::deque<LogChunk> log;  // positions ascend
+  std::deque<LogChunk> log;        // positions ascend
+  std::deque<uint64_t> logged_ms;  // when each of them was logged
+  uint64_t log_bytes = 0;          // their records
   LogPosition log_head = 0;
   std::map<Origin, uint64_t> floors;                   // the last seq that was trimmed
   std::map<Origin, std::map<uint64_t, Chain>> chains;  // of the records in the log, and the floors'

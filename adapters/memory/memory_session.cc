@@ -384,6 +384,9 @@ void MemorySession::merge(Touched& row, const Target& target, Seen seen,
   row.change.base.clear();
   row.change.floors.clear();
   add_bases(row.change, row.before, target.layout, visible(row.before, target.layout, ranks_));
+  if (options_.rules.of(target.table.name).old_values) {
+    add_old_values(row.change, target.layout, visible(row.before, target.layout, ranks_));
+  }
   row.now = local_only ? RowState{} : row.before;
   row.losses = entente::apply(row.now, target.layout, row.change, version_, applied_, ranks_);
   const bool made_and_erased = !columns && !was_there && row.before.registers.empty();

@@ -106,7 +106,7 @@ Result<void> Applier::apply_run(const Run& run, std::vector<LogChunk>& chunks) {
     advanced_.push_back(run.origin);
   }
   LogChunk chunk{++state_.log_head, std::move(*fresh)};
-  auto logged = storage_.append_log(chunk.position, (*stream)->id, chunk.run, chain_before);
+  auto logged = storage_.append_log(state_, (*stream)->id, chunk, chain_before, wall_ms_);
   if (!logged) return logged;
   chunks.push_back(std::move(chunk));
   return {};

@@ -237,13 +237,13 @@ Result<std::optional<LogChunk>> Committer::close() {
   if (group_.run.count > 0) {
     const Stream& self = state_.streams.at(state_.self);
     chunk = LogChunk{++state_.log_head, std::move(group_.run)};
-    auto done =
-        rows_.flush()
-            .and_then([&] {
-              return storage_.append_log(chunk->position, self.id, chunk->run, group_.chain_before);
-            })
-            .and_then([&] { return storage_.save_stream(self); })
-            .and_then([&] { return storage_.save(state_); });
+    auto done = rows_.flush()
+                    .and_then([&] {
+                      return storage_.append_log(state_, self.id, *chunk, group_.chain_before,
+                                                 group_.wall_ms);
+                    })
+                    .and_then([&] { return storage_.save_stream(self); })
+                    .and_then([&] { return storage_.save(state_); });
     if (!done) return tl::unexpected(done.error());
   }
   if (auto done = once(db_, commit_, "COMMIT"); !done) return tl::unexpected(done.error());
@@ -420,7 +420,25 @@ void Committer::append_plain(const Capture::Change& c, const std::vector<size_t>
     shape_ = shape.take();
     change.shape = shape_;
   }
+  old_.clear();
+  if (t.rules.old_values && c.before != Capture::kNone) note_old_values(c, *which);
+  change.old = old_.view();
   append_change(record.changes, change);
+}
+
+void Committer::note_old_values(const Capture::Change& c, const std::vector<size_t>& columns) {
+  const Table& t = *c.table;
+  if (c.after == Capture::kNone) {
+    ByteWriter names;
+    for (const size_t i : t.by_name) names.string(t.columns[i].name);
+    old_.names(names.view());
+    for (const size_t i : t.by_name) old_.value(capture_.value(c.before, i));
+    return;
+  }
+  for (const size_t i : columns) {
+    const auto before = capture_.value(c.before, i);
+    before == capture_.value(c.after, i) ? old_.same() : old_.value(before);
+  }
 }
 
 std::optional<Row> Committer::image(const Capture::Change& c, uint32_t at) const {
@@ -461,6 +479,7 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   }
   if (c.intent != nullptr && !c.plain) change.decider = c.intent->decider;
   add_bases(change, loaded->state, t.layout, image(c, c.before));
+  if (t.rules.old_values) add_old_values(change, t.layout, image(c, c.before));
   append_change(record.changes, Change(change));
   auto losses = apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);
   if (auto done = log_.add(world, t, key, std::move(losses), group_.wall_ms); !done) return done;

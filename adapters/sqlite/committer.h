@@ -75,6 +75,8 @@ class Committer {
   Result<void> settle(const Table& t, const Key& key, const Loaded& row);
   void append_plain(const Capture::Change& c, const std::vector<size_t>& columns, Record& record);
   void append_record(Record& record, const std::string& declares_dc);
+  // Into old_.
+  void note_old_values(const Capture::Change& c, const std::vector<size_t>& columns);
 
   Connection& db_;
   FileState& state_;
@@ -93,6 +95,7 @@ class Committer {
   Record record_;                         // kept for its memory
   std::vector<size_t> columns_, groups_;  // of the change at hand
   std::string shape_, values_;
+  OldValues old_;
   std::vector<const Table*> to_retry_;
   bool slow_only_ = false;
 };

@@ -136,10 +136,12 @@ Result<std::optional<Chain>> LogReader::chain_at(const Origin& origin, uint64_t 
   return chain;
 }
 
-Result<LogPosition> LogReader::stable_prefix(const VersionVector& stable) {
+Result<LogPosition> LogReader::prefix_to_trim(const VersionVector& stable,
+                                              const LogRetention& keep) {
   const std::scoped_lock lock(mutex_);
   auto q = plan(prefix_,
-                "SELECT l.position, o.incarnation, l.last FROM _entente_log AS l JOIN "
+                "SELECT l.position, o.incarnation, l.last, l.ms, (SELECT total FROM _entente_log "
+                "ORDER BY position DESC LIMIT 1) - l.total FROM _entente_log AS l JOIN "
                 "_entente_origins AS o ON o.id = l.origin ORDER BY l.position");
   if (!q) return tl::unexpected(q.error());
   Rows rows(**q);
@@ -148,7 +150,8 @@ Result<LogPosition> LogReader::stable_prefix(const VersionVector& stable) {
   for (; row && *row; row = rows.next()) {
     Dot last{{}, (*q)->natural(2)};
     if (!read_into((*q)->bytes(1), last.origin.id)) return damaged();
-    if (!stable.covers(last)) break;
+    const bool full = (*q)->natural(4) >= keep.bytes;
+    if (!stable.covers(last) || ((*q)->natural(3) >= keep.since_ms && !full)) break;
     prefix = (*q)->natural(0);
   }
   if (!row) return tl::unexpected(row.error());

@@ -19,8 +19,8 @@ class LogReader {
   Result<std::vector<LogChunk>> read(LogPosition position, size_t max_bytes);
   Result<LogPosition> position_before(const Origin& origin, uint64_t seq);
   Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin& origin, uint64_t seq);
-  // The last position of the prefix whose chunks `stable` covers.
-  Result<LogPosition> stable_prefix(const VersionVector& stable);
+  // The last position of the prefix whose chunks `stable` covers and that need not be kept.
+  Result<LogPosition> prefix_to_trim(const VersionVector& stable, const LogRetention& keep);
 
  private:
   struct Known {

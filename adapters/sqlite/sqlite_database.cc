@@ -56,7 +56,7 @@ class SqliteDatabase final : public Database {
                                                           uint64_t seq) override {
     return log_.chain_at(origin, seq);
   }
-  Result<void> trim_log(const VersionVector& stable) override;
+  Result<void> trim_log(const VersionVector& stable, const LogRetention& keep) override;
   Result<void> promise(const VersionVector& floor) override;
   Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;
   Result<size_t> judge_again(uint64_t wall_ms) override;
@@ -197,8 +197,8 @@ Result<std::vector<LogChunk>> SqliteDatabase::apply(std::span<const Run> runs, u
   return done;
 }
 
-Result<void> SqliteDatabase::trim_log(const VersionVector& stable) {
-  auto prefix = log_.stable_prefix(stable);
+Result<void> SqliteDatabase::trim_log(const VersionVector& stable, const LogRetention& keep) {
+  auto prefix = log_.prefix_to_trim(stable, keep);
   if (!prefix) return tl::unexpected(prefix.error());
   if (*prefix == 0) return {};
   return applier_.trim_log(*prefix);

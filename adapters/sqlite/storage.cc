@@ -25,7 +25,8 @@ CREATE TABLE _entente_tables (
   births BLOB NOT NULL);
 CREATE TABLE _entente_log (
   position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first INTEGER NOT NULL,
-  last INTEGER NOT NULL, before BLOB NOT NULL, records BLOB NOT NULL);
+  last INTEGER NOT NULL, ms INTEGER NOT NULL, total INTEGER NOT NULL, before BLOB NOT NULL,
+  records BLOB NOT NULL);
 CREATE INDEX _entente_log_by_dot ON _entente_log (origin, last);
 CREATE TABLE _entente_siblings (
   tbl INTEGER NOT NULL, key BLOB NOT NULL, registers BLOB NOT NULL,
@@ -194,6 +195,15 @@ Result<void> Storage::load_head(FileState& state) {
   state.log_head = q->natural(4);
   state.applied = std::move(*applied);
   state.promised = std::move(*promised);
+  return load_log_total(state);
+}
+
+Result<void> Storage::load_log_total(FileState& state) {
+  auto q = db_.prepare("SELECT total FROM _entente_log ORDER BY position DESC LIMIT 1");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  if (*row) state.log_total = q->natural(0);
   return {};
 }
 
@@ -451,12 +461,14 @@ Result<void> Storage::save_promised(const VersionVector& promised) {
   return q->run();
 }
 
-Result<void> Storage::append_log(LogPosition position, int64_t origin, const Run& run,
-                                 const std::array<uint8_t, 16>& chain_before) {
-  auto q = plan(append_, "INSERT INTO _entente_log VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+Result<void> Storage::append_log(FileState& state, int64_t origin, const LogChunk& chunk,
+                                 const std::array<uint8_t, 16>& chain_before, uint64_t wall_ms) {
+  const Run& run = chunk.run;
+  auto q = plan(append_, "INSERT INTO _entente_log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
   if (!q) return tl::unexpected(q.error());
-  (*q)->bind_all(position, origin, run.first, run.last(), Bytes{bytes_of(chain_before)},
-                 Bytes{run.records});
+  state.log_total += run.records.size();
+  (*q)->bind_all(chunk.position, origin, run.first, run.last(), wall_ms, state.log_total,
+                 Bytes{bytes_of(chain_before)}, Bytes{run.records});
   return (*q)->run();
 }
 

@@ -28,6 +28,8 @@ struct FileState {
   NewKeys keys;
   uint64_t epoch = 0;
   LogPosition log_head = 0;
+  uint64_t log_total = 0;  // bytes of the records in the log, and of the older ones trimmed since
+                           // it was empty
   std::map<Origin, Stream> streams;
   std::shared_ptr<const World> world;
   ExtrasByTable extras;
@@ -89,11 +91,12 @@ class Storage {
   Result<void> save_stream(const Stream& stream);
   Result<void> save(const FileState& state);
   Result<void> save_promised(const VersionVector& promised);
-  Result<void> append_log(LogPosition position, int64_t origin, const Run& run,
-                          const std::array<uint8_t, 16>& chain_before);
+  Result<void> append_log(FileState& state, int64_t origin, const LogChunk& chunk,
+                          const std::array<uint8_t, 16>& chain_before, uint64_t wall_ms);
 
  private:
   Result<void> load_head(FileState& state);
+  Result<void> load_log_total(FileState& state);
   Result<void> load_origins(FileState& state, World& world);
   Result<void> load_tables(World& world);
   Result<void> load_extras(FileState& state);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conflict/context.h"
+#include "gateway/server/changes_api.h"
 #include "gateway/server/conflicts_api.h"
 #include "gateway/server/hrana_api.h"
 #include "gateway/server/http_server.h"
@@ -43,11 +44,14 @@ struct ClientServer::Impl {
              [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); }},
         increments(site),
         sql(site, streams),
-        operations{site, metrics, [this] { return server.connections(); }, streams} {
+        changes(site),
+        operations{site, metrics, [this] { return server.connections(); }, streams,
+                   [this] { return changes.counts(); }} {
     add_rows_api(router, site);
     increments.add_to(router);
     add_transactions_api(router, site);
     add_conflicts_api(router, site);
+    changes.add_to(router);
     sql.add_to(router);
     add_operations_api(router, operations);
   }
@@ -75,6 +79,7 @@ struct ClientServer::Impl {
   IncrementsApi increments;
   HranaStream::Counts streams;
   HranaApi sql;
+  ChangesApi changes;
   std::set<Follower*> followers;
   Metrics metrics;
   const Operations operations;
@@ -170,10 +175,12 @@ Result<void> ClientServer::start() {
   service.tick = [&s] {
     s.sql.expire();
     for (auto* follower : s.followers) follower->sql.expire();
+    s.changes.tick();
   };
   service.stop = [&s] {
     s.sql.close_resting();
     for (auto* follower : s.followers) follower->sql.close_resting();
+    s.changes.stop();
   };
   return s.server.start(datacenter->clients, std::move(service));
 }

@@ -33,6 +33,8 @@ std::string_view reason(int status) {
       return "Method Not Allowed";
     case 409:
       return "Conflict";
+    case 410:
+      return "Gone";
     case 412:
       return "Precondition Failed";
     case 413:
@@ -66,8 +68,10 @@ const std::string& http_date() {
   return text = date;
 }
 
+enum class Framing { kLength, kChunks, kUntilClosed };
+
 void append_head(std::string& out, const Response& response, const HttpService& service,
-                 bool keep_alive) {
+                 Framing framing, bool keep_alive) {
   out += "HTTP/1.1 ";
   out += std::to_string(response.status);
   out += ' ';
@@ -77,8 +81,12 @@ void append_head(std::string& out, const Response& response, const HttpService& 
   if (response.status != 204) {
     out += "\r\nContent-Type: ";
     out += response.content_type;
-    out += "\r\nContent-Length: ";
-    out += std::to_string(response.body.size());
+    if (framing == Framing::kLength) {
+      out += "\r\nContent-Length: ";
+      out += std::to_string(response.body.size());
+    } else if (framing == Framing::kChunks) {
+      out += "\r\nTransfer-Encoding: chunked";
+    }
   }
   for (const auto& [name, value] : response.headers) {
     out += "\r\n";
@@ -109,6 +117,11 @@ HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, std::string 
   socket_.non_blocking(true, ignored);
 }
 
+bool HttpConnection::idle() const {
+  if (web_socket_) return !web_socket_->busy();
+  return stream_ ? stream_->waits_for_client() : idle_;
+}
+
 void HttpConnection::close() {
   if (web_socket_) return web_socket_->cut();
   boost::system::error_code ignored;
@@ -131,6 +144,7 @@ Task<void> HttpConnection::serve() {
     const bool client_stays = parser_.keep_alive();
     Request request = parser_.take();
     const bool head_only = request.method == Method::kHead;
+    const bool chunked = request.takes_chunks;
     auto offer = request.web_socket;
     Task<Response> handling = service_.handle(std::move(request));
     Response response = co_await handling;
@@ -140,6 +154,12 @@ Task<void> HttpConnection::serve() {
       co_return;
     }
     const bool keep_alive = client_stays && !stopping_;
+    if (response.stream && !head_only) {
+      Task<bool> streaming = stream_answer(std::move(response), chunked, keep_alive);
+      if (!co_await streaming) break;
+      parser_.reset();
+      continue;
+    }
     Task<bool> answering = answer(std::move(response), head_only, keep_alive);
     if (!co_await answering || !keep_alive) break;
     parser_.reset();
@@ -197,7 +217,8 @@ Task<bool> HttpConnection::send_continue() {
 Task<bool> HttpConnection::answer(Response response, bool head_only, bool keep_alive) {
   allow(limits_.write_timeout);
   out_.clear();
-  append_head(out_, response, service_, keep_alive);
+  const auto framing = response.stream ? Framing::kChunks : Framing::kLength;
+  append_head(out_, response, service_, framing, keep_alive);
   const bool has_body = !head_only && response.status != 204;
   const bool together = response.body.size() <= kCopiedBody;
   if (has_body && together) out_ += response.body;
@@ -208,6 +229,22 @@ Task<bool> HttpConnection::answer(Response response, bool head_only, bool keep_a
     error = co_await body;
   }
   co_return !error;
+}
+
+Task<bool> HttpConnection::stream_answer(Response response, bool chunked, bool keep_alive) {
+  out_.clear();
+  append_head(out_, response, service_, chunked ? Framing::kChunks : Framing::kUntilClosed,
+              keep_alive);
+  allow(limits_.write_timeout);
+  SocketWrite head(socket_, out_);
+  if (co_await head) co_return false;
+  stream_.emplace(socket_, deadline_, limits_.write_timeout, chunked);
+  Task<void> streaming = response.stream(*stream_);
+  co_await streaming;
+  Task<bool> ending = stream_->end();
+  const bool whole = co_await ending;
+  stream_.reset();
+  co_return whole&& keep_alive && !stopping_;
 }
 
 // A client that sent frames before it was answered has a connection that nobody can make sense of.

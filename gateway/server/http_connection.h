@@ -4,10 +4,12 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "gateway/server/http_message.h"
 #include "gateway/server/request_parser.h"
+#include "gateway/server/response_stream.h"
 #include "gateway/server/task.h"
 #include "gateway/server/web_socket.h"
 #include "topology/limits.h"
@@ -41,9 +43,9 @@ class HttpConnection {
   Task<void> serve();
 
   Clock::time_point deadline() const { return deadline_; }
-  // No byte of a request has come, or nothing is asked by WebSocket that is not answered: closing
-  // it breaks no promise.
-  bool idle() const { return web_socket_ ? !web_socket_->busy() : idle_; }
+  // No byte of a request has come, nothing is asked by WebSocket that is not answered, or the
+  // client does not take the answer that streams to it: closing it breaks no promise.
+  bool idle() const;
   void close();
 
  private:
@@ -52,6 +54,8 @@ class HttpConnection {
   Task<bool> read_more();
   Task<bool> send_continue();
   Task<bool> answer(Response response, bool head_only, bool keep_alive);
+  // False: the connection carries no further request.
+  Task<bool> stream_answer(Response response, bool chunked, bool keep_alive);
   // The connection's second life.
   Task<void> go_on(WebSocketOffer offer, Response response);
   // Lets a client that still sends read its refusal before the connection is reset.
@@ -69,6 +73,7 @@ class HttpConnection {
   Clock::time_point deadline_ = Clock::time_point::max();
   bool idle_ = true;
   std::unique_ptr<WebSocket> web_socket_;  // has the socket, once there is one
+  std::optional<ResponseStream> stream_;   // while one is written
 };
 
 }  // namespace entente

@@ -12,6 +12,7 @@
 
 namespace entente {
 
+class ResponseStream;
 class WebSocket;
 
 // kWebSocket: a GET that asks to go on in WebSocket.
@@ -44,7 +45,10 @@ struct Request {
   std::optional<std::string> if_match;
   std::optional<std::string> if_none_match;
   std::optional<std::string> idempotency_key;
-  std::optional<std::string> gateway;        // Entente-Gateway: see introduction.h
+  std::optional<std::string> gateway;  // Entente-Gateway: see introduction.h
+  std::optional<std::string> accept;
+  std::optional<std::string> last_event_id;  // Last-Event-ID: an event stream goes on after it
+  bool takes_chunks = true;                  // false: HTTP/1.0
   std::optional<WebSocketOffer> web_socket;  // kWebSocket
 };
 
@@ -56,6 +60,8 @@ struct Response {
   std::string session;  // the token of what the client has now seen; "": all applied here
   // 101: what happens on the connection from now on, instead of HTTP.
   std::function<Task<void>(WebSocket&)> upgrade;
+  // Writes the body, which nobody knows the length of yet, instead of `body`.
+  std::function<Task<void>(ResponseStream&)> stream;
 };
 
 }  // namespace entente

@@ -62,6 +62,11 @@ class JsonWriter {
     return key(name).string(text);
   }
   std::string take() { return std::move(out_); }
+  // Moves what there is of the document to the end of `out`; the rest goes on behind it.
+  void flush_to(std::string& out) {
+    out += out_;
+    out_.clear();
+  }
 
  private:
   JsonWriter& open(char bracket);

@@ -122,6 +122,12 @@ void add_rest(std::vector<MetricFamily>& out, const Metrics::Now& now) {
                         "Schema statements of clients here, sent to the schema leader")
                     .add(static_cast<double>(now.schema_forwarded))
                     .take());
+  out.push_back(gauge("entente_change_feeds", "Open change feeds")
+                    .add(static_cast<double>(now.feeds.open))
+                    .take());
+  out.push_back(counter("entente_change_feed_transactions_total", "Transactions sent to readers")
+                    .add(static_cast<double>(now.feeds.transactions))
+                    .take());
   out.push_back(gauge("entente_open_conflicts", "Conflicts nobody decided, counted up to 1000")
                     .add(static_cast<double>(now.open_conflicts))
                     .take());

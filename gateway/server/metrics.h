@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/server/changes_api.h"
 #include "gateway/server/peers.h"
 #include "gateway/server/store.h"
 
@@ -31,6 +32,7 @@ class Metrics {
     size_t connections = 0;
     size_t streams = 0;
     uint64_t schema_forwarded = 0;
+    ChangesApi::Counts feeds;
     size_t open_conflicts = 0;
   };
   std::string render(const Now& now);

@@ -259,6 +259,7 @@ Task<Response> get_metrics(const Operations& operations) {
   now.connections = operations.connections();
   now.streams = operations.streams.streams;
   now.schema_forwarded = operations.streams.forwarded;
+  now.feeds = operations.feeds();
   Response response = text_response(operations.metrics.render(now));
   response.content_type = "text/plain; version=0.0.4";
   co_return response;
@@ -278,6 +279,7 @@ Task<Response> get_root(const Site& site) {
   transactions  POST /v1/transactions
   SQL           POST /v2/pipeline (Hrana: any libSQL client)
   conflicts     GET /v1/conflicts
+  changes       GET /v1/changes
   operations    GET /v1/status /v1/topology /v1/links /metrics /livez /readyz
 )");
 }

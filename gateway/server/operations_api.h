@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 
+#include "gateway/server/changes_api.h"
 #include "gateway/server/hrana_stream.h"
 #include "gateway/server/metrics.h"
 #include "gateway/server/router.h"
@@ -17,6 +18,7 @@ struct Operations {
   Metrics& metrics;
   std::function<size_t()> connections;
   const HranaStream::Counts& streams;
+  std::function<ChangesApi::Counts()> feeds;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

@@ -127,7 +127,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   milliseconds ticker_pause{0};
   Instant last_event{0};
   Instant last_trim{0};
-  VersionVector trimmed, collected;
+  VersionVector collected;
   Links links;
   OnRequest on_request;
   bool stopping = false;
@@ -264,9 +264,9 @@ void Peers::Impl::tick() {
 
 void Peers::Impl::trim() {
   VersionVector stable = replica.stable();
-  if (stable == trimmed) return;
-  trimmed = stable;
-  store.trim_log(std::move(stable));
+  if (stable.empty()) return;
+  const auto age = static_cast<uint64_t>(config.limits.changes_retention.count());
+  store.trim_log(std::move(stable), {wall_ms() - age, config.limits.log_bytes});
 }
 
 void Peers::Impl::collect() {

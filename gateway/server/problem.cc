@@ -48,6 +48,8 @@ std::string_view title(int status) {
       return "This method is not for this resource";
     case 409:
       return "A constraint refused the write";
+    case 410:
+      return "No longer here";
     case 412:
       return "A precondition does not hold";
     case 413:

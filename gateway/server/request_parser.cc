@@ -194,6 +194,9 @@ Request RequestParser::take() {
   request.if_none_match = header(message, http::field::if_none_match);
   request.idempotency_key = header(message, "Idempotency-Key");
   request.gateway = header(message, "Entente-Gateway");
+  request.accept = header(message, http::field::accept);
+  request.last_event_id = header(message, "Last-Event-ID");
+  request.takes_chunks = message.version() >= 11;
   if (boost::beast::websocket::is_upgrade(message)) {
     request.method = Method::kWebSocket;
     request.web_socket = {header(message, http::field::sec_websocket_key).value_or(""),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <charconv>
+#include <ctime>
 
 #include "gateway/server/base64.h"
 
@@ -113,6 +114,13 @@ void write_value(JsonWriter& out, const Value& v, BigIntegers big) {
   }
 }
 
+void write_key_parts(JsonWriter& out, const Key& key, BigIntegers big) {
+  out.begin_array();
+  const auto parts = key_parts(key);
+  for (size_t i = 0; parts && i < parts->size(); ++i) write_value(out, (*parts)[i], big);
+  out.end_array();
+}
+
 void write_row(JsonWriter& out, const Row& row, BigIntegers big) {
   out.begin_object();
   for (const auto& [name, value] : row) {
@@ -143,6 +151,16 @@ void write_stamp(JsonWriter& out, const Committed& committed) {
 
 std::string to_string(Hlc hlc) {
   return std::to_string(hlc.unix_ms()) + "." + std::to_string(hlc.counter());
+}
+
+std::string iso_time(uint64_t unix_ms) {
+  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[64];
+  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  const std::string ms = std::to_string(1000 + unix_ms % 1000).substr(1);
+  return std::string(text, n) + "." + ms + "Z";
 }
 
 Result<Dot> parse_dot(std::string_view text) {

@@ -26,6 +26,8 @@ Result<std::optional<RowContext>> context_from_json(const Json& body);
 Result<Dot> dot_from_json(const Json& pick);
 
 void write_value(JsonWriter& out, const Value& v, BigIntegers big);
+// An array of the key's parts.
+void write_key_parts(JsonWriter& out, const Key& key, BigIntegers big);
 void write_row(JsonWriter& out, const Row& row, BigIntegers big);
 // The members "row" or "deleted", "dc", "hlc", "dot" of an open object.
 void write_version(JsonWriter& out, const RowVersion& version, BigIntegers big);
@@ -35,6 +37,8 @@ void write_stamp(JsonWriter& out, const Committed& committed);
 
 // `<Unix milliseconds>.<counter>`.
 std::string to_string(Hlc hlc);
+// ISO 8601, UTC, milliseconds.
+std::string iso_time(uint64_t unix_ms);
 // `<32 hex digits>:<seq>`, what to_string(Dot) makes.
 Result<Dot> parse_dot(std::string_view text);
 

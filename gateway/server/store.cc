@@ -43,6 +43,7 @@ struct PendingApply {
 
 struct PendingTrim {
   VersionVector stable;
+  LogRetention keep;
   Store::Clock::time_point since;
 };
 
@@ -86,8 +87,9 @@ struct Store::Impl {
   void commit(std::vector<PendingWrite> group);
   void answer(std::vector<PendingWrite>& group, CommittedGroup& outcome);
   void refuse(std::vector<PendingWrite>& group, const Error& error);
+  void logged(const LogChunk& chunk);
   void apply(PendingApply job);
-  void trim(const VersionVector& stable);
+  void trim(const PendingTrim& job);
   void promise(const PendingPromise& job);
   bool collect_is_next(bool idle) const;
   void collect(const VersionVector& stable);
@@ -102,7 +104,7 @@ struct Store::Impl {
   const std::function<void(Error)> on_fatal;
   const DatabaseState opened;
   AppliedVector applied;
-  std::vector<std::function<void(const LogChunk&)>> listeners;
+  std::vector<std::function<void(const LogChunk&)>> listeners, log_listeners;
 
   std::mutex write_mutex;
   std::condition_variable write_wake;
@@ -187,7 +189,7 @@ void Store::Impl::write_loop() {
       const PendingTrim job = std::move(*trims);
       trims.reset();
       lock.unlock();
-      trim(job.stable);
+      trim(job);
     } else if (collect_is_next(idle)) {
       const VersionVector stable = collects->stable;
       lock.unlock();
@@ -238,6 +240,7 @@ void Store::Impl::commit(std::vector<PendingWrite> group) {
     applied.advance(durable);
     disk_full = false;
     for (const auto& listener : listeners) listener(*outcome->chunk);
+    logged(*outcome->chunk);
   }
   answer(group, *outcome);
 }
@@ -256,6 +259,10 @@ void Store::Impl::refuse(std::vector<PendingWrite>& group, const Error& error) {
   for (auto& pending : group) pending.done(tl::unexpected(error));
 }
 
+void Store::Impl::logged(const LogChunk& chunk) {
+  for (const auto& listener : log_listeners) listener(chunk);
+}
+
 void Store::Impl::apply(PendingApply job) {
   if (broken) return job.done(tl::unexpected(*broken));
   auto chunks = database->apply(job.runs, wall_ms());
@@ -270,13 +277,14 @@ void Store::Impl::apply(PendingApply job) {
   }
   if (!chunks->empty()) disk_full = false;
   applied.advance(durable);
+  for (const auto& chunk : *chunks) logged(chunk);
   job.done(std::move(chunks));
 }
 
 // A log that could not be trimmed now is asked to be trimmed again soon.
-void Store::Impl::trim(const VersionVector& stable) {
+void Store::Impl::trim(const PendingTrim& job) {
   if (broken) return;
-  if (const auto done = database->trim_log(stable); !done) note(done.error());
+  if (const auto done = database->trim_log(job.stable, job.keep); !done) note(done.error());
 }
 
 void Store::Impl::promise(const PendingPromise& job) {
@@ -426,11 +434,15 @@ void Store::on_commit(std::function<void(const LogChunk&)> listener) {
   impl_->listeners.push_back(std::move(listener));
 }
 
-void Store::trim_log(VersionVector stable) {
+void Store::on_logged(std::function<void(const LogChunk&)> listener) {
+  impl_->log_listeners.push_back(std::move(listener));
+}
+
+void Store::trim_log(VersionVector stable, LogRetention keep) {
   auto& s = *impl_;
   const std::lock_guard lock(s.write_mutex);
   const auto since = s.trims ? s.trims->since : Clock::now();
-  s.trims = PendingTrim{std::move(stable), since};
+  s.trims = PendingTrim{std::move(stable), keep, since};
   s.write_wake.notify_one();
 }
 

@@ -17,8 +17,8 @@ namespace entente {
 //              commit); between two groups the writer applies what peers sent, so that neither
 //              starves the other.
 // Threads:     every method from any thread. Callbacks run on the writer thread (submit, apply,
-//              on_commit, when_applied) or a reading thread (read): they must be short and post to
-//              where the work belongs.
+//              on_commit, on_logged, when_applied) or a reading thread (read): they must be short
+//              and post to where the work belongs.
 // Durability:  a callback that reports success runs after the fsync.
 // Bounds:      submit() and read() return false, and never call back, when limits.queued_writes or
 //              limits.queued_reads wait already.
@@ -56,10 +56,12 @@ class Store {
   // For the replica: one apply at a time.
   void apply(std::vector<Run> runs, std::function<void(Result<std::vector<LogChunk>>)> done);
   void on_commit(std::function<void(const LogChunk&)> listener);  // before start()
+  // Told of everything that enters the log, in its order, commits and applies.
+  void on_logged(std::function<void(const LogChunk&)> listener);  // before start()
   // The database, for its log: read_log, position_before, chain_at from any thread.
   Database& database();
   // Asks the writer to trim when it is idle.
-  void trim_log(VersionVector stable);
+  void trim_log(VersionVector stable, LogRetention keep);
   // Database::promise, before the next group. One at a time.
   void promise(VersionVector floor, std::function<void(Result<void>)> done);
   // Asks the writer to collect all that `stable` covers: in slices of a few milliseconds, when it

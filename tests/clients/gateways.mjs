@@ -22,8 +22,19 @@ export const ways = ['http', 'ws'].flatMap((scheme) => [
   { scheme, home: 'virginia', away: 'tokyo' },
 ])
 
+// In the circle and the star, what one of the two writes reaches the other through Frankfurt.
+const topologies = {
+  'all-to-all': '{kind: all-to-all}',
+  circle: '{kind: circle, order: [tokyo, frankfurt, virginia]}',
+  star: '{kind: star, hub: frankfurt}',
+}
+
 // Tokyo is the schema leader. Schemas are made by the clients.
-export async function startGateways({ dcs = ['tokyo', 'virginia'], topology = '{kind: all-to-all}', extra = '' } = {}) {
+export async function startGateways({
+  dcs = ['tokyo', 'virginia', 'frankfurt'],
+  topology = topologies[process.env.ENTENTE_TOPOLOGY],
+  extra = '',
+} = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'entente-clients-'))
   const ports = {}
   let yaml = `cluster: clients\ntopology: ${topology}\ndatacenters:\n`

@@ -244,6 +244,7 @@ describe('serverless', () => {
   test('a connection outlives its idle stream', async () => {
     const impatient = await startGateways({
       dcs: ['tokyo'],
+      topology: '{kind: all-to-all}',
       extra: 'limits: {stream_timeout: 100ms}\n',
     })
     try {

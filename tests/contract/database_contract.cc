@@ -180,6 +180,42 @@ TEST_P(DatabaseContract, P2LoserOfAConcurrentWriteIsListedEverywhere) {
   }
 }
 
+// What the last transaction at `site` says of its only row.
+RowChange last_change(Site& site) {
+  const auto log = site.db->read_log(site.db->state().log_head - 1, 1);
+  ByteReader in(log->front().run.records);
+  StreamState before;
+  before.seq = log->front().run.first - 1;
+  const auto head = decode_head(log->front().run.origin, in.string(), before);
+  ByteReader changes(head->changes);
+  return std::get<RowChange>(*decode_change(changes));
+}
+
+TEST_P(DatabaseContract, WhereTheRulesSaySoChangesCarryWhatTheyReplaced) {
+  for (const auto granularity : {Granularity::kRow, Granularity::kColumn}) {
+    for (const auto policy : {PolicyKind::kLww, PolicyKind::kSiblings}) {
+      place_ = GetParam().make_place();
+      ConflictRules told = rules(policy, granularity);
+      told.defaults.old_values = true;
+      Site a = open(1, told), b = open(2, told);
+      define(a, account_table(), {&b});
+      put(a, "account", int64_t{1}, account("ada", 1));
+      EXPECT_TRUE(last_change(a).old.empty());
+      commit(a, write(request(Kind::kPatch, 1, {{"balance", int64_t{2}}})));
+      EXPECT_EQ(last_change(a).old, (Row{{"balance", int64_t{1}}}));
+      put(a, "account", int64_t{1}, account("eve", 2));
+      EXPECT_EQ(last_change(a).old, (Row{{"owner", std::string("ada")}}));
+      ship(a, b);
+      erase(b, "account", int64_t{1});
+      EXPECT_EQ(last_change(b).old, account("eve", 2));
+      put(b, "account", int64_t{1}, account("new", 3));
+      EXPECT_TRUE(last_change(b).old.empty());
+      settle({&a, &b});
+      EXPECT_EQ(table(a, "account"), table(b, "account"));
+    }
+  }
+}
+
 TEST_P(DatabaseContract, UpdatesOfDifferentColumnsBothStand) {
   Site a = open(1, rules(PolicyKind::kLww, Granularity::kColumn)), b = open(2, a.options.rules);
   define(a, account_table(), {&b});
@@ -533,7 +569,7 @@ TEST_P(DatabaseContract, TrimmedLogKeepsWhatIsNotStable) {
   for (int64_t i = 1; i <= 4; ++i) put(a, "account", i, account("x", i));
   VersionVector stable;
   stable.set(origin_of(1), 3);
-  ASSERT_TRUE(a.db->trim_log(stable));
+  ASSERT_TRUE(a.db->trim_log(stable, {}));
   const auto log = a.db->read_log(0, SIZE_MAX);
   ASSERT_TRUE(log);
   EXPECT_EQ(log->front().run.first, 4u);
@@ -547,6 +583,31 @@ TEST_P(DatabaseContract, TrimmedLogKeepsWhatIsNotStable) {
   reopen(a, 1);
   put(a, "account", int64_t{9}, account("y", 1));
   EXPECT_EQ(a.db->read_log(0, SIZE_MAX)->back().run.first, 7u);
+}
+
+TEST_P(DatabaseContract, WhatEverybodyHasIsKeptForSomeTimeButOnlySoMuchOfIt) {
+  Site a = open(1);
+  define(a, account_table(), {});
+  for (int64_t i = 1; i <= 6; ++i) put(a, "account", i, account("x", i));
+  const uint64_t now = a.now;  // one write a millisecond
+  VersionVector stable;
+  stable.set(origin_of(1), 7);
+  const auto first = [&] { return a.db->read_log(0, SIZE_MAX)->front().run.first; };
+  ASSERT_TRUE(a.db->trim_log(stable, {now - 4, UINT64_MAX}));
+  EXPECT_EQ(first(), 4u);
+  reopen(a, 1);
+  put(a, "account", int64_t{7}, account("x", 7));
+  ASSERT_TRUE(a.db->trim_log(stable, {now - 4, UINT64_MAX}));
+  EXPECT_EQ(first(), 4u);
+  const auto log = *a.db->read_log(0, SIZE_MAX);
+  const size_t last_two =
+      log[log.size() - 1].run.records.size() + log[log.size() - 2].run.records.size();
+  ASSERT_TRUE(a.db->trim_log(stable, {0, last_two + 1}));  // and one that does not fit
+  EXPECT_EQ(first(), 7u);
+  ASSERT_TRUE(a.db->trim_log(stable, {0, 0}));
+  EXPECT_EQ(first(), 8u);  // not stable
+  reopen(a, 1);
+  EXPECT_EQ(first(), 8u);
 }
 
 TEST_P(DatabaseContract, SnapshotDoesNotMove) {

@@ -128,7 +128,8 @@ TEST(Replication, ACutLinkResumesWithoutLossOrRepeat) {
 }
 
 TEST_P(ReplicationOver, TheLogIsTrimmedOnceEverybodyHasIt) {
-  const auto config = loopback_config({"a", "b"});
+  auto config = loopback_config({"a", "b"});
+  config.limits.changes_retention = 0ms;
   Site a(config, "a", folder()), b(config, "b", folder());
   start({&a, &b});
   const auto write = a.put(1, "x");

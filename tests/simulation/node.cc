@@ -431,7 +431,7 @@ void Node::trim_log() {
   const VersionVector stable = replica_->stable();
   if (stable.empty()) return;
   world_.coverage.met(Met::kLogTrimmed);
-  (void)database_->trim_log(stable);
+  (void)database_->trim_log(stable, {});
 }
 
 std::string Node::describe() const {

@@ -88,7 +88,7 @@ class Churn : public testing::Test {
     }
     for (auto& site : sites_) {
       const VersionVector stable = applied(*site);
-      ASSERT_TRUE(site->trim_log(stable));
+      ASSERT_TRUE(site->trim_log(stable, {}));
       for (bool over = false; !over;) {
         auto done = site->collect(stable, 16);
         ASSERT_TRUE(done) << done.error().text;

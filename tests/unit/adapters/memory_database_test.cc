@@ -289,7 +289,7 @@ TEST(MemoryDatabase, TrimmedLogSaysSo) {
   ASSERT_TRUE(n.write(put(1, "y")));
   VersionVector stable;
   stable.advance(origin(1), 3);
-  ASSERT_TRUE(n.db->trim_log(stable));
+  ASSERT_TRUE(n.db->trim_log(stable, {}));
   EXPECT_EQ(n.db->position_before(origin(1), 3).error().code, Code::kNotFound);
   EXPECT_EQ(n.db->read_log(*n.db->position_before(origin(1), 4), 1)->at(0).run.first, 4u);
   EXPECT_TRUE(n.db->chain_at(origin(1), 3)->has_value());

@@ -523,6 +523,7 @@ TEST(SqliteDatabase, ShortCutsEqualTheGeneralPath) {
         ConflictRules rules;
         rules.defaults.policy.kind = policy;
         rules.defaults.granularity = granularity;
+        rules.defaults.old_values = seed % 2 == 0;
         rules.priorities = {{"dc1", 1}, {"dc2", 2}};
         std::vector<std::unique_ptr<Site>> sites;
         for (const bool slow : {false, true}) {

@@ -196,6 +196,10 @@ class Random {
     if (one_in(4)) c.decider = one_in(2) ? Decider::kOperator : Decider::kHandler;
     for (size_t n = one_in(3) ? below(3) : 0; n > 0; --n)
       c.kept.push_back({text(), dot(3, wide())});
+    if (c.erase && one_in(2)) c.old = row();
+    for (const auto& [name, value] : c.columns) {
+      if (!c.inserted && one_in(2)) c.old.emplace(name, this->value());
+    }
     return c;
   }
 

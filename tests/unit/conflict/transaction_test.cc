@@ -69,8 +69,32 @@ TEST(Record, EveryFieldOfARowChangeRoundTrips) {
     EXPECT_EQ(r.inserted, c.inserted);
     EXPECT_TRUE(identical(r.columns, c.columns));
     EXPECT_TRUE(identical(r.base, c.base));
+    EXPECT_TRUE(identical(r.old, c.old));
     EXPECT_EQ(r.context, c.context);
     EXPECT_EQ(r.kept, c.kept);
+  }
+}
+
+TEST(Record, APlainChangeIsReadInItsPartsAndWrittenAgain) {
+  test::Random random(3);
+  for (int i = 0; i < 2000; ++i) {
+    RowChange c = random.row_change();
+    c.context.reset();
+    c.base.clear();
+    c.kept.clear();
+    c.floors.clear();
+    c.decider = Decider::kWriter;
+    ByteWriter out, again;
+    append_change(out, c);
+    out.u8(7);  // what follows is not its own
+    ByteReader in(out.view());
+    const auto plain = next_plain_change(in);
+    ASSERT_TRUE(plain);
+    EXPECT_EQ(in.left(), 1u);
+    EXPECT_EQ(plain->old.empty(), c.old.empty());
+    append_change(again, *plain);
+    again.u8(7);
+    EXPECT_EQ(again.view(), out.view());
   }
 }
 

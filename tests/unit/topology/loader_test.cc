@@ -296,8 +296,9 @@ TEST(Loader, ReadsEveryKey) {
       "  b: {peers: 'localhost:7002', clients: 'localhost:7003', priority: -2,\n"
       "      database: {kind: memory}}\n"
       "conflicts: {policy: priority, run: write, granularity: row, blind: sibling}\n"
+      "changes: {old_values: true}\n"
       "tables:\n"
-      "  carts: {policy: siblings, run: read, blind: require}\n"
+      "  carts: {policy: siblings, run: read, blind: require, old_values: false}\n"
       "  stock: {granularity: column, columns: {price: {policy: lww}}}\n"
       "  audit: {replicate: false}\n"
       "security: {insecure: true}\n"
@@ -320,6 +321,8 @@ TEST(Loader, ReadsEveryKey) {
   EXPECT_EQ(config.datacenters[1].database_kind, "memory");
   EXPECT_EQ(config.rules.priorities.at("a"), 30);
   EXPECT_EQ(config.rules.priorities.at("b"), -2);
+  EXPECT_TRUE(config.rules.defaults.old_values && config.rules.tables.at("stock").old_values);
+  EXPECT_FALSE(config.rules.tables.at("carts").old_values);
   EXPECT_TRUE(config.insecure);
   EXPECT_EQ(config.schema_path, "/etc/entente/sql/schema.sql");
   EXPECT_EQ(config.schema_leader, "b");

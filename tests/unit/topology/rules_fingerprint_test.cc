@@ -63,6 +63,7 @@ TEST(RulesFingerprint, DiffersWithEverythingThatMustAgree) {
       [](auto& r, auto&) { r.defaults.orphans = Orphans::kHide; },
       [](auto& r, auto&) { r.priorities["paris"] = 1; },
       [](auto& r, auto&) { r.tables["u"].replicate = false; },
+      [](auto& r, auto&) { r.defaults.old_values = !r.defaults.old_values; },
       [](auto&, auto& t) { t.policy.run = RunWhen::kRead; },
       [](auto&, auto& t) { t.columns["c"].merge = MergeKind::kUnion; },
       [](auto&, auto& t) { t.columns["c"].separator = "+"; },

@@ -221,7 +221,7 @@ Result<std::unique_ptr<Reader>> FakeDatabase::reader() {
   return std::make_unique<FakeReader>(*this);
 }
 
-Result<void> FakeDatabase::trim_log(const VersionVector&) {
+Result<void> FakeDatabase::trim_log(const VersionVector&, const LogRetention&) {
   const std::lock_guard lock(mutex_);
   ++trims_;
   changed_.notify_all();

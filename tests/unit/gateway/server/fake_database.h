@@ -34,7 +34,7 @@ class FakeDatabase : public Database {
   Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin&, uint64_t) override {
     return std::nullopt;
   }
-  Result<void> trim_log(const VersionVector&) override;
+  Result<void> trim_log(const VersionVector&, const LogRetention&) override;
   Result<void> promise(const VersionVector& floor) override;
   Result<size_t> judge_again(uint64_t wall_ms) override;
   Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;

@@ -23,10 +23,20 @@ Config one_datacenter() {
 Served::Served(const std::function<void(Limits&)>& adjust, FakeDatabase::Sql sql)
     : config_(one_datacenter()) {
   adjust(config_.limits);
-  graph_ = std::make_unique<Graph>(config_);
   auto database = std::make_unique<FakeDatabase>();
   if (sql) database->sql = std::move(sql);
   database_ = database.get();
+  serve(std::move(database));
+}
+
+Served::Served(std::unique_ptr<Database> database, const std::function<void(Limits&)>& adjust)
+    : config_(one_datacenter()) {
+  adjust(config_.limits);
+  serve(std::move(database));
+}
+
+void Served::serve(std::unique_ptr<Database> database) {
+  graph_ = std::make_unique<Graph>(config_);
   store_ = std::make_unique<Store>(std::move(database), config_.limits, nullptr);
   peers_ = std::make_unique<Peers>(config_, *graph_, "here", *store_);
   server_ = std::make_unique<ClientServer>(config_, *graph_, "here", *store_, *peers_);

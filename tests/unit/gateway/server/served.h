@@ -13,6 +13,8 @@ class Served {
   // `adjust` changes the limits.
   explicit Served(
       const std::function<void(Limits&)>& adjust = [](Limits&) {}, FakeDatabase::Sql sql = nullptr);
+  // Over another database; then there is no database().
+  Served(std::unique_ptr<Database> database, const std::function<void(Limits&)>& adjust);
   ~Served();
 
   uint16_t port() const { return server_->port(); }
@@ -21,6 +23,8 @@ class Served {
   FakeDatabase& database() { return *database_; }
 
  private:
+  void serve(std::unique_ptr<Database> database);
+
   Config config_;
   std::unique_ptr<Graph> graph_;
   FakeDatabase* database_ = nullptr;

@@ -189,7 +189,7 @@ TEST_F(StoreTest, CommitsAreHeardAndTrimsRunWhenIdle) {
   store_->on_commit([&](const LogChunk& chunk) { heard.push_back(chunk.run.last()); });
   ASSERT_TRUE(store_->start());
   EXPECT_TRUE(put(1).get());
-  store_->trim_log({});
+  store_->trim_log({}, {});
   store_->stop();
   EXPECT_EQ(heard, std::vector<uint64_t>{2});
   EXPECT_EQ(fake_->trims(), 1u);

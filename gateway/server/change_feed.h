@@ -1,0 +1,112 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gateway/server/log_head.h"
+#include "gateway/server/row_json.h"
+
+namespace entente {
+
+// What one reader of the change feed asked for.
+struct FeedOptions {
+  bool events = false;           // Server-Sent Events; otherwise JSON, one a line
+  std::set<std::string> tables;  // only their changes; empty: all
+  BigIntegers big = BigIntegers::kNumber;
+  uint64_t limit = UINT64_MAX;  // transactions
+  bool until_now = false;       // ends where the log ended when the feed began
+};
+
+// One reader's way through the local log: the transactions that it has not had, in the log's order,
+// which is causal, each as one line. CLIENTS.md says what is in it.
+//
+// Threads: one at a time; fill() reads the database.
+// Bounds:  keeps the part of one log chunk that was not sent yet; a line comes in pieces.
+// Errors:  kNotFound, "cursor_expired": the log was trimmed past what the reader has had.
+class ChangeFeed {
+ public:
+  // Finds the reader's place: `had` is what it has had, absent: all that is there now.
+  static Result<ChangeFeed> open(Database& database, const LogHead::At& head,
+                                 std::optional<VersionVector> had, FeedOptions options);
+
+  // Appends about `bytes` of what follows, up to `head`; none if there is none. It may be none,
+  // too, when there is more: position() has moved then. After an error there is nothing more.
+  Result<void> fill(Reader& reader, const LogHead::At& head, size_t bytes, std::string& out);
+
+  LogPosition position() const { return position_; }
+  bool between_lines() const { return !transaction_; }
+  // The reader has what it asked for.
+  bool over() const {
+    return between_lines() && (ended_ || sent_ >= options_.limit || reached_end());
+  }
+  uint64_t sent() const { return sent_; }  // transactions
+  const VersionVector& had() const { return had_; }
+  // The last line said so, too.
+  bool told() const { return told_; }
+  bool events() const { return options_.events; }
+
+  // Where the reader stands, while there is nothing else to say.
+  std::string heartbeat();
+  // Why the feed ends, a problem document, as its last line.
+  std::string farewell(std::string_view problem);
+
+ private:
+  // The transaction that is being written.
+  struct Transaction {
+    Transaction(Dot d, const RecordHead& head)
+        : dot(d),
+          hlc(head.hlc),
+          epoch(head.epoch),
+          changes(head.changes),
+          left(head.change_count) {}
+
+    Dot dot;
+    Hlc hlc;
+    uint64_t epoch;            // of the schema whose names it uses
+    std::string_view changes;  // those not written yet, of chunk_
+    size_t left;
+    bool begun = false;                // its line is
+    std::optional<JsonWriter> schema;  // the array, for the end of the line
+  };
+
+  ChangeFeed(Database& database, FeedOptions options, VersionVector had, LogPosition position)
+      : database_(&database),
+        options_(std::move(options)),
+        had_(std::move(had)),
+        position_(position) {}
+
+  bool reached_end() const { return position_ >= end_ && !chunk_; }
+  Result<void> next_chunk();
+  Result<void> next_transaction();
+  Result<void> write_change(Reader& reader, const LogHead::At& head, std::string& out);
+  Result<void> write_row_change(const RowChange& change, Reader& reader);
+  void note_schema_change(const SchemaChange& change);
+  void begin_line(const LogHead::At& head, std::string& out);
+  void end_transaction(std::string& out);
+  bool wants(std::string_view table) const;
+  Result<const std::vector<std::string>*> key_names(Reader& reader, const std::string& table);
+  // Around a line's JSON.
+  void begin(std::string_view event, std::string_view id, std::string& out) const;
+  void end(std::string& out) const { out += options_.events ? "\n\n" : "\n"; }
+
+  Database* database_;
+  FeedOptions options_;
+  VersionVector had_;
+  LogPosition position_;  // chunks at or before it are done, or are chunk_
+  LogPosition end_ = UINT64_MAX;
+  std::optional<Run> chunk_;  // from the next transaction on, but for its bytes:
+  size_t chunk_at_ = 0;       // those of the ones that are done
+  std::optional<Transaction> transaction_;
+  JsonWriter json_;
+  // Of this fill(): the key columns of a table, by what it was called under an epoch.
+  std::map<std::pair<std::string, uint64_t>, std::vector<std::string>> keys_;
+  uint64_t sent_ = 0;
+  bool told_ = false;
+  bool ended_ = false;
+  std::optional<Error> failure_;  // told once all before it is
+};
+
+}  // namespace entente
