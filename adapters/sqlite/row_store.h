@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <boost/container/flat_map.hpp>
 #include <optional>
 #include <string>
@@ -141,7 +142,7 @@ class RowStore {
 
   struct Plans {
     uint64_t of = 0;  // TableDef::changed
-    Stmt statements[static_cast<size_t>(Plan::kCount)];
+    std::array<Stmt, static_cast<size_t>(Plan::kCount)> statements;
   };
   Connection& db_;
   const Table* later_table_ = nullptr;
