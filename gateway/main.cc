@@ -3,6 +3,7 @@
 #include <iostream>
 #include <string_view>
 
+#include "gateway/commands/adopt.h"
 #include "gateway/commands/check.h"
 #include "gateway/commands/conflicts.h"
 #include "gateway/commands/handler_check.h"
@@ -25,6 +26,16 @@ void add_url_option(CLI::App* command, std::string& url) {
   command->add_option("url", url, "where it serves its clients")
       ->capture_default_str()
       ->type_name("URL");
+}
+
+void add_datacenter_options(CLI::App* command, entente::ServeOptions& options) {
+  command->add_option("--config", options.config, "the topology file")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--dc", options.dc, "which of its datacenters this is")
+      ->required()
+      ->type_name("NAME");
+  command->add_option("--data", options.data, "its folder [./data/<dc>]")->type_name("DIR");
 }
 
 // `entente conflicts list|show|resolve`.
@@ -146,13 +157,7 @@ int main(int argc, char** argv) {
 
   entente::ServeOptions serve;
   CLI::App* serve_command = app.add_subcommand("serve", "run one datacenter's gateway");
-  serve_command->add_option("--config", serve.config, "the topology file")
-      ->required()
-      ->type_name("FILE");
-  serve_command->add_option("--dc", serve.dc, "which of its datacenters this is")
-      ->required()
-      ->type_name("NAME");
-  serve_command->add_option("--data", serve.data, "its folder [./data/<dc>]")->type_name("DIR");
+  add_datacenter_options(serve_command, serve);
 
   std::filesystem::path file;
   std::string format_name = "table";
@@ -172,6 +177,15 @@ int main(int argc, char** argv) {
   add_url_option(sql_command, url);
   add_output_option(sql_command, format_name);
 
+  std::filesystem::path source;
+  CLI::App* adopt_command =
+      app.add_subcommand("adopt", "make a SQLite file the first state of a datacenter's database");
+  add_datacenter_options(adopt_command, serve);
+  adopt_command->add_option("file", source, "the application's database; it is only read")
+      ->required()
+      ->type_name("FILE");
+  add_output_option(adopt_command, format_name);
+
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
 
@@ -183,6 +197,7 @@ int main(int argc, char** argv) {
   const auto format =
       format_name == "json" ? entente::OutputFormat::kJson : entente::OutputFormat::kTable;
   if (*serve_command) return entente::serve(serve, std::cout, std::cerr);
+  if (*adopt_command) return entente::adopt(serve, source, format, std::cout, std::cerr);
   if (*check_command) {
     auto topology = entente::read_topology_file(file);
     entente::load_handlers(topology);

@@ -447,7 +447,9 @@ Result<void> SchemaChanger::try_apply(const SchemaChange& change, uint64_t now_m
         return redefine(*was, def, now_ms);
       });
     } else {
-      done = run_here(change.sql.front(), now_ms).and_then([&] {
+      const auto here = read_definition(db_, def.name);
+      const bool adopts = here && declared_alike(*here, def);
+      done = (adopts ? Result<void>() : run_here(change.sql.front(), now_ms)).and_then([&] {
         return storage_.add_table(state_, def).map([](const auto&) {});
       });
     }

@@ -36,6 +36,7 @@ class SqliteDatabase final : public Database {
   }
 
   Result<void> start();
+  void leave_tables() { leave_tables_ = true; }
   void take_slow_path_only() {
     committer_.take_slow_path_only();
     applier_.take_slow_path_only();
@@ -79,6 +80,7 @@ class SqliteDatabase final : public Database {
   Committer committer_;
   Applier applier_;
   Published published_;
+  bool leave_tables_ = false;
 };
 
 Result<void> SqliteDatabase::start() {
@@ -111,7 +113,7 @@ Result<void> SqliteDatabase::set_up() {
     auto made = storage.add_origin(state_, state_.self, options_.dc);
     if (!made) return made;
   }
-  if (auto done = adopt_tables(); !done) return done;
+  if (auto done = leave_tables_ ? Result<void>() : adopt_tables(); !done) return done;
   if (*known) return local_.exec("COMMIT");
   return committer_.declare(options_.wall_ms);
 }
@@ -269,6 +271,7 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
   auto database = std::make_unique<sqlite::SqliteDatabase>(
       path, options, std::move(*local), std::move(*apply), std::move(*log), std::move(*checkpoint));
   if (tuning.general_path_only) database->take_slow_path_only();
+  if (tuning.leave_tables) database->leave_tables();
   if (auto done = database->start(); !done) return tl::unexpected(done.error());
   return database;
 }

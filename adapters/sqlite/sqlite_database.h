@@ -12,6 +12,7 @@ namespace entente {
 // belongs to another datacenter.
 struct SqliteTuning {
   bool general_path_only = false;  // no short cuts for the usual case: for tests, which compare
+  bool leave_tables = false;  // tables that are there do not join: adopt_sqlite() takes them in
 };
 Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
                                               const DatabaseOptions& options,

@@ -14,7 +14,6 @@
 #include "gateway/commands/rules_check.h"
 #include "gateway/commands/topology_file.h"
 #include "gateway/server/gateway.h"
-#include "topology/problems.h"
 #include "topology/scalars.h"
 
 namespace entente {
@@ -72,16 +71,6 @@ int failed(const Error& error, std::ostream& err) {
   return kDegraded;
 }
 
-int unknown_datacenter(const ServeOptions& options, const Config& config, std::ostream& err) {
-  std::vector<std::string> names;
-  for (const auto& dc : config.datacenters) names.push_back(dc.name);
-  err << "entente: " << printable(options.dc) << " is not a datacenter of "
-      << printable(options.config.string()) << ": it has " << alternatives(names) << "\n";
-  const auto meant = nearest(options.dc, names);
-  if (!meant.empty()) err << "  did you mean `" << meant << "`?\n";
-  return kUsage;
-}
-
 std::string ready_line(const Datacenter& dc, const Gateway& gateway) {
   const Endpoint clients{dc.clients.host, gateway.client_port(), false};
   const Endpoint peers{dc.peers.host, gateway.peer_port(), false};
@@ -105,16 +94,16 @@ int run(const Config& config, const Datacenter& dc, const std::filesystem::path&
 
 }  // namespace
 
+std::filesystem::path data_folder(const ServeOptions& options) {
+  return options.data.empty() ? std::filesystem::path("data") / options.dc : options.data;
+}
+
 int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
   auto file = read_topology_file(options.config);
   load_handlers(file);
-  if (!file.loaded.config) {
-    err << render_problems(file, file.loaded.problems);
-    return kUsage;
-  }
+  const Datacenter* dc = find_datacenter(file, options.dc, err);
+  if (dc == nullptr) return kUsage;
   const Config& config = *file.loaded.config;
-  const Datacenter* dc = config.find(options.dc);
-  if (!dc) return unknown_datacenter(options, config, err);
   const auto found = check_rules(
       file, config.schema_leader == dc->name ? SchemaFile::kNeeded : SchemaFile::kIfPresent);
   err << render_warnings(file, found.warnings);
@@ -122,8 +111,7 @@ int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
     err << render_problems(file, found.problems);
     return kUsage;
   }
-  const auto data = options.data.empty() ? std::filesystem::path("data") / dc->name : options.data;
-  return run(config, *dc, data, out, err);
+  return run(config, *dc, data_folder(options), out, err);
 }
 
 }  // namespace entente

@@ -12,6 +12,8 @@ struct ServeOptions {
   std::filesystem::path data;  // empty: ./data/<dc>
 };
 
+std::filesystem::path data_folder(const ServeOptions& options);
+
 // `entente serve`: runs one datacenter's gateway until SIGINT or SIGTERM, then stops it in order; a
 // second signal ends the process at once. Answers the exit code. Call it before any thread is
 // started: it decides who receives these signals.

@@ -4,8 +4,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <ostream>
 
+#include "gateway/commands/output.h"
 #include "gateway/handlers/load_handlers.h"
+#include "topology/problems.h"
+#include "topology/scalars.h"
 #include "topology/yaml_reader.h"
 
 namespace entente {
@@ -70,6 +74,23 @@ std::string render_warnings(const TopologyFile& file, std::span<const Problem> w
     out += render(warning, file.name, file.text);
   }
   return out;
+}
+
+const Datacenter* find_datacenter(const TopologyFile& file, const std::string& dc,
+                                  std::ostream& err) {
+  if (!file.loaded.config) {
+    err << render_problems(file, file.loaded.problems);
+    return nullptr;
+  }
+  const Config& config = *file.loaded.config;
+  if (const Datacenter* found = config.find(dc)) return found;
+  std::vector<std::string> names;
+  for (const auto& one : config.datacenters) names.push_back(one.name);
+  err << "entente: " << printable(dc) << " is not a datacenter of " << printable(file.name)
+      << ": it has " << alternatives(names) << "\n";
+  const auto meant = nearest(dc, names);
+  if (!meant.empty()) err << "  did you mean `" << meant << "`?\n";
+  return nullptr;
 }
 
 }  // namespace entente

@@ -10,6 +10,7 @@
 
 #include "gateway/server/client_server.h"
 #include "gateway/server/data_folder.h"
+#include "gateway/server/database_options.h"
 #include "gateway/server/peers.h"
 #include "gateway/server/schema_file.h"
 #include "gateway/server/store.h"
@@ -68,9 +69,7 @@ struct Gateway::Impl {
 
   bool durable() const { return me().database_kind != "memory"; }
   const Datacenter& me() const { return *config.find(dc); }
-  fs::path database_path() const {
-    return me().database_path.empty() ? data / (dc + ".db") : fs::path(me().database_path);
-  }
+  fs::path database_path() const { return entente::database_path(me(), data); }
 
   const Config config;
   const std::string dc;
@@ -116,22 +115,7 @@ Result<std::unique_ptr<Database>> Gateway::Impl::open_database() {
   const bool new_database = !durable() || !fs::exists(database_path(), ec);
   auto origin = incarnation(new_database);
   if (!origin) return tl::unexpected(origin.error());
-  DatabaseOptions options;
-  options.dc = dc;
-  options.fresh_origin = *origin;
-  options.rules = config.rules;
-  options.rules_version = rules_fingerprint(config);
-  options.key_slot = me().key_slot;
-  options.schema_leader = config.schema_leader == dc;
-  options.schema_leader_name = config.schema_leader;
-  options.wall_ms = wall_ms();
-  options.conflict_log_rows = config.limits.conflict_log_rows;
-  options.conflict_log_ms = static_cast<uint64_t>(config.limits.conflict_log_age.count());
-  options.transaction_bytes = config.limits.transaction_bytes;
-  options.result_bytes = config.limits.result_bytes;
-  options.statement_ms = static_cast<uint64_t>(config.limits.statement_time.count());
-  options.sql_bytes = config.limits.sql_bytes;
-  return open(me(), database_path(), options);
+  return open(me(), database_path(), database_options(config, dc, *origin, wall_ms()));
 }
 
 Result<void> Gateway::Impl::check_marker(const Database& database) const {

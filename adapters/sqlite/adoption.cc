@@ -1,0 +1,326 @@
+#include "adapters/sqlite/adoption.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+
+#include "adapters/sqlite/catalog.h"
+#include "adapters/sqlite/sql_text.h"
+#include "adapters/sqlite/sqlite_database.h"
+#include "conflict/transaction.h"
+
+namespace entente {
+namespace sqlite {
+namespace {
+
+constexpr size_t kRecordBytes = 64 << 10;
+constexpr size_t kBatchBytes = 4 << 20;
+
+using Handle = std::unique_ptr<sqlite3, decltype(&sqlite3_close_v2)>;
+
+Result<Handle> open_file(const std::filesystem::path& path, int flags) {
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  Handle handle(db, &sqlite3_close_v2);
+  if (code == SQLITE_OK) return handle;
+  Error e = error_of(db, code);
+  e.text = "cannot open " + path.string() + ": " + e.text;
+  return tl::unexpected(std::move(e));
+}
+
+// Page by page: rows stay as and where they are.
+Result<void> copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  auto source = open_file(from, SQLITE_OPEN_READONLY);
+  if (!source) return tl::unexpected(source.error());
+  sqlite3_busy_timeout(source->get(), 5000);
+  auto copy = open_file(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  if (!copy) return tl::unexpected(copy.error());
+  sqlite3_backup* backup = sqlite3_backup_init(copy->get(), "main", source->get(), "main");
+  if (backup == nullptr) return failed(copy->get(), sqlite3_errcode(copy->get()));
+  sqlite3_backup_step(backup, -1);
+  const int code = sqlite3_backup_finish(backup);
+  if (code == SQLITE_OK) return {};
+  Error e = error_of(source->get(), code);
+  e.text = "cannot copy " + from.string() + ": " + e.text;
+  return tl::unexpected(std::move(e));
+}
+
+Result<std::string> one_text(Connection& db, std::string_view sql) {
+  auto q = db.prepare(sql);
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  return *row ? std::string(q->bytes(0)) : std::string();
+}
+
+Result<void> check_file(Connection& db, const std::filesystem::path& path) {
+  const auto sound = one_text(db, "PRAGMA integrity_check(1)");
+  if (!sound) return tl::unexpected(sound.error());
+  if (*sound != "ok") {
+    return fail(Code::kRefused, path.string() + " fails its integrity check: " + *sound, "corrupt");
+  }
+  const auto ours = one_text(db,
+                             "SELECT name FROM sqlite_master WHERE name LIKE '\\_entente\\_%' "
+                             "ESCAPE '\\'");
+  if (!ours) return tl::unexpected(ours.error());
+  if (ours->empty()) return {};
+  return fail(Code::kRefused,
+              path.string() + " is the database of a gateway already: adopt the application's own",
+              "adopted");
+}
+
+// What a file holds, as the changes that make it.
+class Content {
+ public:
+  using Sink = std::function<Result<void>(const Change& change)>;
+
+  Content(Connection& db, const ConflictRules& rules) : db_(db), rules_(rules) {}
+
+  // Finds the tables, and what is beside them.
+  Result<void> look(Adoption& adoption);
+  // First the schema, then the rows, table by table in the order of their keys.
+  Result<void> tell(const Sink& sink);
+  uint64_t epoch() const { return schema_.size(); }
+
+ private:
+  struct Known {
+    TableDef def;
+    Adoption::Table* report;
+  };
+  Result<void> tell_rows(const Known& table, const Sink& sink);
+
+  Connection& db_;
+  const ConflictRules& rules_;
+  std::vector<SchemaChange> schema_;
+  std::vector<Known> tables_;
+};
+
+Result<void> Content::look(Adoption& adoption) {
+  struct Object {
+    std::string type, name, table, sql;
+  };
+  std::vector<Object> objects;
+  {
+    auto q = db_.prepare(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT "
+        "LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type <> 'table', type = 'trigger', name");
+    if (!q) return tl::unexpected(q.error());
+    auto row = q->step();
+    for (; row && *row; row = q->step()) {
+      objects.push_back({std::string(q->bytes(0)), std::string(q->bytes(1)),
+                         std::string(q->bytes(2)), std::string(q->bytes(3))});
+    }
+    if (!row) return tl::unexpected(row.error());
+  }
+  adoption.tables.reserve(objects.size());
+  for (const auto& object : objects) {
+    const uint64_t epoch = schema_.size() + 1;
+    if (object.type != "table") {
+      const bool beside = std::any_of(tables_.begin(), tables_.end(), [&](const Known& t) {
+        return object.type == "view" || same_name(t.def.name, object.table);
+      });
+      if (beside) schema_.push_back({epoch, {object.sql}, {}, {}});
+      continue;
+    }
+    auto& report = adoption.tables.emplace_back(Adoption::Table{object.name, 0, {}});
+    auto def = read_definition(db_, object.name);
+    if (def) {
+      const auto unfit = misfits(*def, rules_.of(object.name));
+      if (!unfit.empty()) def = fail(Code::kRefused, unfit.front(), "policy_misfit");
+    }
+    if (!def) {
+      report.why_not = def.error().text;
+      continue;
+    }
+    const TableDef made = first_definition(std::move(*def), epoch);
+    schema_.push_back({epoch, {object.sql}, {made}, {}});
+    tables_.push_back({made, &report});
+  }
+  return {};
+}
+
+Result<void> Content::tell(const Sink& sink) {
+  for (const auto& change : schema_) {
+    if (auto done = sink(change); !done) return done;
+  }
+  for (const auto& table : tables_) {
+    table.report->rows = 0;
+    if (!rules_.of(table.def.name).replicate) continue;
+    if (auto done = tell_rows(table, sink); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Content::tell_rows(const Known& table, const Sink& sink) {
+  const TableDef& def = table.def;
+  std::string columns, order;
+  for (const auto& c : def.columns) {
+    columns += (columns.empty() ? "" : ", ") + quote_name(c.name);
+  }
+  for (const auto* c : def.key()) order += (order.empty() ? "" : ", ") + quote_name(c->name);
+  auto q =
+      db_.prepare("SELECT " + columns + " FROM " + quote_name(def.name) + " ORDER BY " + order);
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    std::vector<Value> parts(def.key().size());
+    RowChange change;
+    change.table = def.name;
+    change.inserted = true;
+    for (size_t i = 0; i < def.columns.size(); ++i) {
+      const ColumnDef& c = def.columns[i];
+      Value v = q->value(static_cast<int>(i));
+      if (c.key_part > 0) {
+        parts[c.key_part - 1u] = std::move(v);
+      } else {
+        change.columns.emplace(c.name, std::move(v));
+      }
+    }
+    auto key = canonical_key(def, parts);
+    if (!key) {
+      return fail(Code::kRefused,
+                  "table " + def.name + " has a row without a usable key (" + key.error().text +
+                      "): give it one",
+                  "no_key");
+    }
+    change.key = std::move(*key);
+    if (spelled_otherwise(parts, change.key)) {
+      const auto names = def.key();
+      for (size_t i = 0; i < parts.size(); ++i) change.columns.emplace(names[i]->name, parts[i]);
+    }
+    ++table.report->rows;
+    if (auto done = sink(change); !done) return done;
+  }
+  return row.map([](bool) {});
+}
+
+// Changes as records of one origin, applied in batches.
+class Records {
+ public:
+  Records(Database& database, const Origin& origin, std::string dc, uint64_t epoch)
+      : database_(database), run_{origin, 1, 0, {}}, dc_(std::move(dc)), epoch_(epoch) {}
+
+  Result<void> add(const Change& change) {
+    append_change(changes_, change);
+    ++count_;
+    return changes_.size() < kRecordBytes ? Result<void>() : seal();
+  }
+  Result<void> finish() {
+    return seal().and_then([&] { return apply(); });
+  }
+
+ private:
+  Result<void> seal() {
+    if (count_ == 0) return {};
+    const uint64_t seq = stream_.seq + 1;
+    Transaction head{{run_.origin, seq}, Hlc{seq}, {}, epoch_, seq == 1 ? dc_ : "", {}};
+    if (seq > 1) head.context.advance(run_.origin, seq - 1);
+    const std::string record = seal_record(head, count_, changes_.view(), stream_);
+    auto decoded = decode_head(run_.origin, record, stream_);
+    if (!decoded) return tl::unexpected(decoded.error());
+    stream_ = advance(stream_, *decoded, record);
+    ByteWriter framed;
+    framed.string(record);
+    run_.records += framed.view();
+    ++run_.count;
+    changes_.clear();
+    count_ = 0;
+    return run_.records.size() < kBatchBytes ? Result<void>() : apply();
+  }
+
+  Result<void> apply() {
+    if (run_.count == 0) return {};
+    auto done = database_.apply(std::span(&run_, 1), 0);
+    if (!done) return tl::unexpected(done.error());
+    run_ = Run{run_.origin, stream_.seq + 1, 0, {}};
+    return {};
+  }
+
+  Database& database_;
+  Run run_;
+  const std::string dc_;
+  const uint64_t epoch_;
+  StreamState stream_;
+  ByteWriter changes_;
+  size_t count_ = 0;
+};
+
+Result<Origin> digest(Content& content) {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       &XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  ByteWriter bytes;
+  auto told = content.tell([&](const Change& change) -> Result<void> {
+    bytes.clear();
+    append_change(bytes, change);
+    XXH3_128bits_update(state.get(), bytes.view().data(), bytes.size());
+    return {};
+  });
+  if (!told) return tl::unexpected(told.error());
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state.get()));
+  Origin origin;
+  std::copy(std::begin(canonical.digest), std::end(canonical.digest), origin.id.begin());
+  return origin;
+}
+
+// Takes the copy's content in, in place.
+Result<Adoption> take_in(const std::filesystem::path& copy, const DatabaseOptions& options) {
+  Adoption adoption;
+  auto db = Connection::open(copy, Connection::Kind::kRead);
+  if (!db) return tl::unexpected(db.error());
+  if (auto sound = check_file(*db, copy); !sound) return tl::unexpected(sound.error());
+  Content content(*db, options.rules);
+  if (auto done = content.look(adoption); !done) return tl::unexpected(done.error());
+  auto origin = digest(content);
+  if (!origin) return tl::unexpected(origin.error());
+  adoption.origin = *origin;
+  auto database = open_sqlite(copy, options, {.leave_tables = true});
+  if (!database) return tl::unexpected(database.error());
+  Records records(**database, *origin, options.schema_leader_name, content.epoch());
+  auto done = content.tell([&](const Change& change) { return records.add(change); }).and_then([&] {
+    return records.finish();
+  });
+  if (!done) return tl::unexpected(done.error());
+  return adoption;
+}
+
+void remove_copy(const std::filesystem::path& copy) {
+  std::error_code ec;
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    std::filesystem::remove(copy.string() + suffix, ec);
+  }
+}
+
+}  // namespace
+}  // namespace sqlite
+
+Result<Adoption> adopt_sqlite(const std::filesystem::path& source,
+                              const std::filesystem::path& destination,
+                              const DatabaseOptions& options) {
+  namespace fs = std::filesystem;
+  std::error_code ec;
+  if (fs::exists(destination, ec)) {
+    return fail(Code::kRefused,
+                destination.string() +
+                    " is there already: a file is adopted as a new database, move that one away",
+                "database_exists");
+  }
+  if (!fs::exists(source, ec)) {
+    return fail(Code::kNotFound, "there is no file " + source.string(), "no_file");
+  }
+  const fs::path copy = destination.string() + ".adopting";
+  sqlite::remove_copy(copy);
+  auto done =
+      sqlite::copy_file(source, copy).and_then([&] { return sqlite::take_in(copy, options); });
+  if (done) fs::rename(copy, destination, ec);
+  if (done && ec) {
+    done = fail(Code::kExhausted, "cannot make " + destination.string() + ": " + ec.message());
+  }
+  if (!done) sqlite::remove_copy(copy);
+  return done;
+}
+
+}  // namespace entente
