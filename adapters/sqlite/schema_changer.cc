@@ -109,8 +109,7 @@ Result<void> SchemaChanger::run(const std::string& sql, bool enforce, SchemaWork
   const auto statement = *schema_statement_of(words_of(sql));
   const Table* t =
       statement.object == Object::kTable ? state_.world->find(statement.name) : nullptr;
-  const auto version = storage_.schema_version();
-  if (!version) return tl::unexpected(version.error());
+  const uint64_t epoch = state_.epoch;
   Result<void> done;
   if (statement.verb == Verb::kCreate && statement.object == Object::kTable) {
     done = create_table(sql, work);
@@ -121,10 +120,7 @@ Result<void> SchemaChanger::run(const std::string& sql, bool enforce, SchemaWork
   } else {
     done = run_other(statement, sql, work);
   }
-  if (!done) return done;
-  const auto version_now = storage_.schema_version();
-  if (!version_now) return tl::unexpected(version_now.error());
-  if (*version == *version_now) return {};  // IF NOT EXISTS, and it does
+  if (!done || state_.epoch == epoch) return done;
   return storage_.refresh_schema(state_);
 }
 
@@ -225,7 +221,7 @@ Result<void> SchemaChanger::run_other(const SchemaStatement& statement, const st
   if (auto done = sql_.run_schema(text); !done) return done;
   const auto version_now = storage_.schema_version();
   if (!version_now) return tl::unexpected(version_now.error());
-  if (*version == *version_now) return {};
+  if (*version == *version_now) return {};  // IF NOT EXISTS, and it does
   auto table = table_of(statement.name);
   if (!table) return tl::unexpected(table.error());
   work.steps.push_back({{++state_.epoch, {text}, {}, {}}, std::move(*table)});
@@ -272,7 +268,6 @@ Result<void> SchemaChanger::take_place(const Table& fresh, std::shared_ptr<const
     return step.table == made || (!dropped.empty() && dropped.front() == old->def.name);
   });
   std::replace(work.left_out.begin(), work.left_out.end(), fresh.id, old->id);
-  work.made_anew.push_back(old->id);
   if (auto done = storage_.drop_table(state_, fresh); !done) return done;
   if (auto done = redefine(*old, *fit, now_ms); !done) return done;
   auto texts = texts_of(name);
@@ -330,9 +325,7 @@ Result<void> SchemaChanger::finish(const SchemaWork& work, Capture& capture) {
   }
   for (const auto& t : work.aside) {
     if (auto done = drop_aside(*t); !done) return done;
-    const bool lives =
-        std::find(work.made_anew.begin(), work.made_anew.end(), t->id) != work.made_anew.end();
-    if (lives) continue;
+    if (state_.world->by_id(t->id) != nullptr) continue;  // made anew
     if (auto done = storage_.drop_table(state_, *t); !done) return done;
   }
   return {};

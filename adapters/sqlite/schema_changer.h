@@ -21,12 +21,11 @@ struct SchemaWork {
   std::vector<Step> steps;
   // Tables by id that it made, or made anew: what it wrote there is told at the end.
   std::vector<int64_t> left_out;
-  // Tables that it dropped, as they were. In the file they have other names until the end.
-  std::vector<std::shared_ptr<const Table>> aside;
-  // Of those, the ones that it made anew: CREATE new; INSERT … SELECT; DROP old; ALTER new RENAME
-  // TO old. That is how SQLite's users change what ALTER cannot, and it means the same table: rows
+  // Tables that it dropped, as they were. In the file they have other names until the end. One that
+  // the world still has was made anew: CREATE new; INSERT … SELECT; DROP old; ALTER new RENAME TO
+  // old. That is how SQLite's users change what ALTER cannot, and it means the same table: rows
   // keep their versions, and what other datacenters wrote meanwhile keeps its place.
-  std::vector<int64_t> made_anew;
+  std::vector<std::shared_ptr<const Table>> aside;
 };
 
 // Changes the schema of the file on one connection, and keeps what the gateway knows of its tables

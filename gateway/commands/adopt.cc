@@ -1,7 +1,6 @@
 #include "gateway/commands/adopt.h"
 
 #include <algorithm>
-#include <chrono>
 #include <ostream>
 
 #include "adapters/sqlite/adoption.h"
@@ -9,14 +8,10 @@
 #include "gateway/commands/topology_file.h"
 #include "gateway/server/data_folder.h"
 #include "gateway/server/database_options.h"
+#include "gateway/server/wall_clock.h"
 
 namespace entente {
 namespace {
-
-uint64_t wall_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
 
 // The marker comes first, as for every new database.
 Result<Adoption> run(const Config& config, const Datacenter& dc, const std::filesystem::path& data,

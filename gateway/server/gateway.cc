@@ -14,6 +14,7 @@
 #include "gateway/server/peers.h"
 #include "gateway/server/schema_file.h"
 #include "gateway/server/store.h"
+#include "gateway/server/wall_clock.h"
 #include "topology/graph.h"
 
 namespace entente {
@@ -25,12 +26,6 @@ constexpr const char* kJoinAgain =
     ": this database was restored or copied, and would write a second history under its old name; "
     "start this datacenter with a new, empty data folder, and it gets everything from its "
     "neighbours";
-
-uint64_t wall_ms() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-}
 
 // Asks the Store and waits: start() has nothing else to do.
 Result<bool> has_tables(Store& store) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gateway/replica/handshake.h"
+#include "gateway/server/wall_clock.h"
 
 namespace entente {
 namespace {
@@ -14,11 +15,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{25};
 constexpr std::chrono::seconds kReportEvery{1};
-
-uint64_t wall_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<milliseconds>(now).count());
-}
 
 // Our clock as pings carry it.
 uint64_t as_ticks(Links::Clock::time_point t) {

@@ -14,6 +14,7 @@
 #include "gateway/replica/handshake.h"
 #include "gateway/server/hot_log.h"
 #include "gateway/server/links.h"
+#include "gateway/server/wall_clock.h"
 
 namespace entente {
 namespace {
@@ -31,11 +32,6 @@ constexpr milliseconds kTrimEvery{1'000};
 constexpr milliseconds kStopTime{3'000};
 
 Instant now() { return std::chrono::duration_cast<Instant>(Clock::now().time_since_epoch()); }
-
-uint64_t wall_ms() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<milliseconds>(since).count());
-}
 
 Replica::Options options_of(const Config& config, const Graph& graph, const std::string& dc) {
   Replica::Options options;

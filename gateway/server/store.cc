@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "gateway/server/applied_vector.h"
+#include "gateway/server/wall_clock.h"
 
 namespace entente {
 namespace {
@@ -57,11 +58,6 @@ struct PendingCollect {
   Store::Clock::time_point since;
   bool again = false;  // `stable` grew in the middle of a round: there must be another
 };
-
-uint64_t wall_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
 
 VersionVector vector_of(const DatabaseState& state) {
   VersionVector vv;
