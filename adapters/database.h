@@ -33,6 +33,8 @@ struct Statement {
   bool alone = false;
   // Of a schema statement: whether dropping a table acts on those that refer to it.
   bool enforce_foreign_keys = true;
+  // Of a reader: kBusy, "not_brief", sooner than the caller, whom many wait for, would mind.
+  bool briefly = false;
 };
 
 struct StatementResult {
@@ -282,6 +284,9 @@ class Database {
   // Forgets log chunks that `stable` covers whole, oldest first, up to the first that it does not
   // or that is kept.
   virtual Result<void> trim_log(const VersionVector& stable, const LogRetention& keep) = 0;
+
+  // How often another process was found to have written to the database. From any thread.
+  virtual uint64_t foreign_writes() const { return 0; }
 
   // Promises, durably, to refuse client contexts that do not cover `floor`: kPrecondition,
   // "context_expired". Never goes back. A write that saw nothing (`blind: sibling`) counts as

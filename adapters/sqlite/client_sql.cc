@@ -11,6 +11,10 @@ tl::unexpected<Error> bad_arguments(std::string why) {
   return fail(Code::kInvalid, std::move(why), "ARGS_INVALID");
 }
 
+tl::unexpected<Error> not_brief() {
+  return fail(Code::kBusy, "the statement takes longer than its caller can wait", "not_brief");
+}
+
 size_t size_of(const Value& v) {
   if (const auto* text = std::get_if<std::string>(&v)) return text->size() + 16;
   if (const auto* blob = std::get_if<Blob>(&v)) return blob->bytes.size() + 16;
@@ -107,6 +111,7 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
   compiled.stmt = std::move(*stmt);
   compiled.reads_only = sqlite3_stmt_readonly(compiled.stmt.get()) != 0;
   compiled.written = guard_.written();
+  compiled.brief = !guard_.calls_functions();
   return compiled;
 }
 
@@ -181,15 +186,21 @@ Result<void> ClientSql::bind_unnamed(Stmt& stmt, const Statement& statement,
 Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statement& statement) {
   Stmt& stmt = compiled.stmt;
   StatementResult result;
+  if (statement.briefly && !compiled.brief) return not_brief();
   if (auto bound = bind(stmt, statement); !bound) return tl::unexpected(bound.error());
   if (statement.want_rows) describe_columns(stmt.get(), result.columns);
   const int64_t changes_before = sqlite3_total_changes64(db_.get());
   Result<void> done;
   {
-    const Guarded guarded(guard_, mode_);
+    if (statement.briefly) sqlite3_stmt_status(stmt.get(), SQLITE_STMTSTATUS_VM_STEP, 1);  // ticks
+    const Guarded guarded(guard_, mode_, statement.briefly);
     done = collect(stmt, statement.want_rows, result);
   }
   sqlite3_reset(stmt.get());
+  if (statement.briefly && !done && done.error().code == Code::kTimeout) {
+    compiled.brief = false;
+    return not_brief();
+  }
   if (!done) return tl::unexpected(done.error());
   if (!compiled.reads_only) {
     // What the statement itself changed; the total counts cascades and triggers too.

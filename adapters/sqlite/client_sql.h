@@ -21,6 +21,7 @@ struct ClientStatement {
   Stmt stmt;  // absent unless kind is kOther
   bool reads_only = false;
   bool may_fail_halfway = false;     // says FAIL somewhere
+  bool brief = true;                 // as far as is known; see Statement::briefly
   std::vector<std::string> written;  // tables
 };
 

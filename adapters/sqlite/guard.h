@@ -30,11 +30,15 @@ class Guard {
 
   // `statement_ms`: 0 for no limit.
   void install(Connection& db, size_t sql_bytes, uint64_t statement_ms);
-  void raise(Mode mode);
+  // `briefly`: stops what it guards at the first tick, after some thousand steps of SQLite's
+  // machine at most.
+  void raise(Mode mode, bool briefly = false);
   void lower() { mode_ = Mode::kDown; }
 
   // Tables that the statements compiled since raise() write.
   const std::vector<std::string>& written() const { return written_; }
+  // Whether they call functions whose cost depends on what they are given.
+  bool calls_functions() const { return calls_functions_; }
   // Why the last statement was refused; "" if it was not by us.
   const std::string& refusal() const { return refusal_; }
 
@@ -49,6 +53,8 @@ class Guard {
 
   using Clock = std::chrono::steady_clock;
   Mode mode_ = Mode::kDown;
+  bool briefly_ = false;
+  bool calls_functions_ = false;
   std::chrono::milliseconds statement_time_{};
   Clock::time_point deadline_;
   std::vector<std::string> written_;
@@ -58,7 +64,9 @@ class Guard {
 // Raises a guard for a scope.
 class Guarded {
  public:
-  Guarded(Guard& guard, Guard::Mode mode) : guard_(guard) { guard_.raise(mode); }
+  Guarded(Guard& guard, Guard::Mode mode, bool briefly = false) : guard_(guard) {
+    guard_.raise(mode, briefly);
+  }
   ~Guarded() { guard_.lower(); }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;

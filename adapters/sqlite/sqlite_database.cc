@@ -1,10 +1,12 @@
 #include "adapters/sqlite/sqlite_database.h"
 
+#include <atomic>
 #include <mutex>
 
 #include "adapters/sqlite/applier.h"
 #include "adapters/sqlite/checkpointer.h"
 #include "adapters/sqlite/committer.h"
+#include "adapters/sqlite/foreign_writes.h"
 #include "adapters/sqlite/log_reader.h"
 #include "adapters/sqlite/sqlite_reader.h"
 
@@ -30,7 +32,8 @@ class SqliteDatabase final : public Database {
         log_(std::move(log)),
         checkpointer_(std::move(checkpoint)),
         committer_(local_, local_guard_, state_, options_),
-        applier_(apply_, apply_guard_, state_, options_) {
+        applier_(apply_, apply_guard_, state_, options_),
+        others_(local_, apply_) {
     local_guard_.install(local_, options_.sql_bytes, options_.statement_ms);
     apply_guard_.install(apply_, options_.sql_bytes, 0);
   }
@@ -61,6 +64,7 @@ class SqliteDatabase final : public Database {
   Result<void> promise(const VersionVector& floor) override;
   Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;
   Result<size_t> judge_again(uint64_t wall_ms) override;
+  uint64_t foreign_writes() const override { return foreign_writes_; }
 
  private:
   Result<void> set_up();
@@ -69,6 +73,8 @@ class SqliteDatabase final : public Database {
   Result<void> follow_rules();
   Result<void> reload();
   void publish();
+  // After each commit of one of our two connections.
+  void look_for_others(const Connection& committed);
 
   std::filesystem::path path_;
   DatabaseOptions options_;
@@ -79,6 +85,8 @@ class SqliteDatabase final : public Database {
   FileState state_;
   Committer committer_;
   Applier applier_;
+  ForeignWrites others_;
+  std::atomic<uint64_t> foreign_writes_{0};
   Published published_;
   bool leave_tables_ = false;
 };
@@ -95,7 +103,8 @@ Result<void> SqliteDatabase::start() {
   checkpointer_.watch(apply_);
   publish();
   if (auto done = check_owner(); !done) return done;
-  return follow_rules();
+  if (auto done = follow_rules(); !done) return done;
+  return others_.begin();
 }
 
 // Makes a new database the gateway's, or reads what it left.
@@ -164,6 +173,11 @@ void SqliteDatabase::publish() {
   published_.world = state_.world;
 }
 
+// That it cannot look now is no error of what was committed: it looks again soon.
+void SqliteDatabase::look_for_others(const Connection& committed) {
+  if (others_.after(committed).value_or(false)) ++foreign_writes_;
+}
+
 DatabaseState SqliteDatabase::state() const {
   const std::scoped_lock lock(published_.mutex);
   return published_.state;
@@ -173,6 +187,7 @@ Result<CommittedGroup> SqliteDatabase::commit(std::span<const ClientTransaction>
                                               uint64_t wall_ms) {
   const uint64_t epoch = state_.epoch;
   auto done = committer_.commit(group, wall_ms);
+  look_for_others(local_);
   if (!done || committer_.lost_group()) {
     if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
   }
@@ -181,6 +196,7 @@ Result<CommittedGroup> SqliteDatabase::commit(std::span<const ClientTransaction>
   publish();
   if (!committer_.to_retry().empty()) {
     auto retried = applier_.retry_quarantined(committer_.to_retry(), wall_ms);
+    look_for_others(apply_);
     if (!retried) {
       if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
     }
@@ -190,6 +206,7 @@ Result<CommittedGroup> SqliteDatabase::commit(std::span<const ClientTransaction>
 
 Result<std::vector<LogChunk>> SqliteDatabase::apply(std::span<const Run> runs, uint64_t wall_ms) {
   auto done = applier_.apply(runs, wall_ms);
+  look_for_others(apply_);
   if (!done) {
     if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
     return done;
@@ -202,15 +219,18 @@ Result<std::vector<LogChunk>> SqliteDatabase::apply(std::span<const Run> runs, u
 Result<void> SqliteDatabase::trim_log(const VersionVector& stable, const LogRetention& keep) {
   auto prefix = log_.prefix_to_trim(stable, keep);
   if (!prefix) return tl::unexpected(prefix.error());
-  if (*prefix == 0) return {};
-  return applier_.trim_log(*prefix);
+  auto done = *prefix == 0 ? Result<void>() : applier_.trim_log(*prefix);
+  look_for_others(apply_);
+  return done;
 }
 
 // One statement outside a transaction is a transaction.
 Result<void> SqliteDatabase::promise(const VersionVector& floor) {
   VersionVector promised = state_.promised;
   promised.join(floor);
-  if (auto done = committer_.storage().save_promised(promised); !done) return done;
+  auto done = committer_.storage().save_promised(promised);
+  look_for_others(local_);
+  if (!done) return done;
   state_.promised = std::move(promised);
   publish();
   return {};
@@ -218,6 +238,7 @@ Result<void> SqliteDatabase::promise(const VersionVector& floor) {
 
 Result<Collected> SqliteDatabase::collect(const VersionVector& stable, size_t rows_max) {
   auto done = applier_.collect(stable, rows_max);
+  look_for_others(apply_);
   if (!done) {
     if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
   }
@@ -226,6 +247,7 @@ Result<Collected> SqliteDatabase::collect(const VersionVector& stable, size_t ro
 
 Result<size_t> SqliteDatabase::judge_again(uint64_t wall_ms) {
   auto done = applier_.judge_again(wall_ms);
+  look_for_others(apply_);
   if (!done) {
     if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
   }

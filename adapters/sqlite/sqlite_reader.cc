@@ -47,30 +47,39 @@ SqliteReader::SqliteReader(Connection db, const DatabaseOptions& options, Worlds
 
 Result<void> SqliteReader::begin() {
   rows_.tidy();
-  auto q = rows_.plan("BEGIN");
-  if (!q) return tl::unexpected(q.error());
-  if (auto done = (*q)->run(); !done) return done;
-  open_ = true;
-  auto applied = read_applied();  // a snapshot is taken by the first read
-  if (!applied) return tl::unexpected(applied.error());
-  return {};
+  if (!applied_row_) {
+    auto prepared = db_.prepare("SELECT applied FROM _entente_state");
+    if (!prepared) return tl::unexpected(prepared.error());
+    applied_row_ = std::move(*prepared);
+  }
+  const auto row = applied_row_.step();
+  auto done = row ? note_applied() : tl::unexpected(row.error());
+  open_ = done.has_value();
+  if (!open_) applied_row_.reset();
+  return done;
 }
 
 void SqliteReader::end() {
   open_ = false;
-  db_.rollback();
+  applied_row_.reset();
 }
 
-Result<VersionVector> SqliteReader::applied() { return read_applied(); }
+// Most reads find what the last one found.
+Result<void> SqliteReader::note_applied() {
+  const auto bytes = applied_row_.bytes(0);
+  if (!bytes.empty() && bytes == applied_bytes_) return {};
+  ByteReader in(bytes);
+  auto applied = decode_version_vector(in);
+  if (!applied) return tl::unexpected(applied.error());
+  applied_ = std::move(*applied);
+  applied_bytes_ = bytes;
+  return {};
+}
 
-Result<VersionVector> SqliteReader::read_applied() {
-  auto q = rows_.plan("SELECT applied FROM _entente_state");
-  if (!q) return tl::unexpected(q.error());
-  Rows rows(**q);
-  auto row = rows.next();
-  if (!row) return tl::unexpected(row.error());
-  ByteReader in((*q)->bytes(0));
-  return decode_version_vector(in);
+Result<VersionVector> SqliteReader::applied() {
+  const Snapshot snapshot(*this, open_);
+  if (!snapshot.begun()) return tl::unexpected(snapshot.begun().error());
+  return applied_;
 }
 
 Result<StatementResult> SqliteReader::execute(const Statement& statement) {
@@ -101,10 +110,8 @@ Result<RowRead> SqliteReader::row(std::string_view table, std::span<const Value>
   if (t == nullptr) return unknown_table(table);
   auto canonical = canonical_key(t->def, spelled_parts(*t, {key.begin(), key.end()}));
   if (!canonical) return tl::unexpected(canonical.error());
-  auto applied = read_applied();
-  if (!applied) return tl::unexpected(applied.error());
   auto out = read_row(rows_, *world, *t, *canonical, all_siblings);
-  if (out) out->context.seen = std::move(*applied);
+  if (out) out->context.seen = applied_;
   return out;
 }
 

@@ -31,7 +31,8 @@ class SqliteReader final : public Reader {
   Result<std::optional<TableDef>> find_table(std::string_view table) override;
 
  private:
-  Result<VersionVector> read_applied();
+  // Brings applied_ to what the open snapshot contains.
+  Result<void> note_applied();
 
   DatabaseOptions options_;
   Worlds worlds_;
@@ -41,7 +42,10 @@ class SqliteReader final : public Reader {
   ClientSql sql_;
   ConflictFunctions functions_;
   IdFunction ids_;
+  Stmt applied_row_;  // a query that is not at its end holds the snapshot
   bool open_ = false;
+  std::string applied_bytes_;
+  VersionVector applied_;
 };
 
 }  // namespace entente::sqlite

@@ -35,10 +35,12 @@ Response preflight() {
 struct ClientServer::Impl {
   Impl(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers)
       : server(config.limits),
+        short_reads(store, server.executor()),
         site{config,
              graph,
              std::move(dc),
              store,
+             short_reads,
              server.loop(),
              server.executor(),
              [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); }},
@@ -75,6 +77,7 @@ struct ClientServer::Impl {
   void append_headers(const Response& response, std::string& out) const;
 
   HttpServer server;
+  ShortReads short_reads;
   const Site site;
   IncrementsApi increments;
   HranaStream::Counts streams;

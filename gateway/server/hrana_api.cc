@@ -45,8 +45,9 @@ Result<std::string> random_baton() {
 void write_answer(JsonWriter& out, const std::string& type, const HranaAnswer& answer) {
   out.begin_object();
   if (answer) {
-    const std::string members = answer->empty() ? "" : "," + *answer;
-    out.member("type", "ok").key("response").raw("{\"type\":\"" + type + "\"" + members + "}");
+    out.member("type", "ok").key("response").begin_object().member("type", type);
+    if (!answer->empty()) out.raw(*answer);
+    out.end_object();
   } else {
     out.member("type", "error").key("error");
     write_hrana_error(out, answer.error());
@@ -176,7 +177,10 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
   response.session = stream.session();
   const auto baton = closed ? HranaAnswer("null") : rest(std::move(conversation));
   if (!baton) co_return json_error(503, baton.error());
-  response.body = "{\"baton\":" + *baton + ",\"base_url\":null,\"results\":" + results.take() + "}";
+  const std::string list = results.take();
+  response.body.reserve(list.size() + 64);
+  ((response.body += "{\"baton\":") += *baton) += ",\"base_url\":null,\"results\":";
+  (response.body += list) += "}";
   co_return response;
 }
 

@@ -61,10 +61,13 @@ std::string index_of(const Site& site, const HranaStream& stream) {
 }
 
 Task<HranaAnswer> run_execute(const Site& site, HranaStream& stream, Statement statement) {
-  Task<Result<StatementResult>> running = stream.execute(std::move(statement));
-  const auto outcome = co_await running;
-  if (!outcome) co_return tl::unexpected(outcome.error());
-  auto result = hrana_result(*outcome, index_of(site, stream));
+  auto outcome = stream.execute_at_once(statement);
+  if (!outcome) {
+    Task<Result<StatementResult>> running = stream.execute(std::move(statement));
+    outcome = co_await running;
+  }
+  if (!*outcome) co_return tl::unexpected(outcome->error());
+  auto result = hrana_result(**outcome, index_of(site, stream));
   if (!result) co_return tl::unexpected(result.error());
   co_return "\"result\":" + *result;
 }
@@ -127,9 +130,11 @@ Result<HranaJob> read_hrana_job(const std::string& type, const Json& request, Sq
 }
 
 Task<HranaAnswer> run_hrana_job(const Site& site, HranaStream& stream, HranaJob job) {
-  Task<Result<void>> waiting = catch_up(site, stream, job);
-  const auto caught_up = co_await waiting;
-  if (!caught_up) co_return tl::unexpected(caught_up.error());
+  if (job.seen) {
+    Task<Result<void>> waiting = catch_up(site, stream, job);
+    const auto caught_up = co_await waiting;
+    if (!caught_up) co_return tl::unexpected(caught_up.error());
+  }
   if (auto* execute = std::get_if<HranaJob::Execute>(&job.what)) {
     Task<HranaAnswer> running = run_execute(site, stream, std::move(execute->statement));
     co_return co_await running;

@@ -286,6 +286,26 @@ void HranaStream::close() {
 
 // ---- Statements on their own -------------------------------------------------------------------
 
+std::optional<Result<StatementResult>> HranaStream::execute_at_once(Statement& statement) {
+  if (!autocommit() || !awaited_.empty() || !selects(statement.sql)) return std::nullopt;
+  struct {
+    Statement& statement;
+    Outcome outcome;
+    Result<VersionVector> applied;
+  } work{statement, tl::unexpected(too_busy()), {}};
+  statement.briefly = true;
+  const bool ran = site_.short_reads.read([&work](Reader& reader) {
+    work.applied = reader.applied();
+    if (work.applied) work.outcome = reader.execute(work.statement);
+  });
+  statement.briefly = false;
+  const bool elsewhere = !work.outcome && (work.outcome.error().code == Code::kBusy ||
+                                           work.outcome.error().code == Code::kRefused);
+  if (!ran || elsewhere) return std::nullopt;
+  if (work.outcome) seen_.join(*work.applied);
+  return std::move(work.outcome);
+}
+
 Task<Result<StatementResult>> HranaStream::read(const Statement& statement) {
   Outcome outcome = tl::unexpected(too_busy());
   Result<VersionVector> applied;
@@ -436,7 +456,10 @@ Task<StepResults> HranaStream::one_by_one(const std::vector<BatchStep>& steps) {
   for (size_t i = 0; i < steps.size(); ++i) {
     const auto& condition = steps[i].condition;
     if (condition && !holds(*condition, results, autocommit())) continue;
-    Task<Outcome> running = execute(steps[i].statement);
+    Statement statement = steps[i].statement;
+    results[i] = execute_at_once(statement);
+    if (results[i]) continue;
+    Task<Outcome> running = execute(std::move(statement));
     results[i] = co_await running;
   }
   co_return results;

@@ -45,6 +45,9 @@ class HranaStream {
   HranaStream& operator=(const HranaStream&) = delete;
 
   Task<Result<StatementResult>> execute(Statement statement);
+  // The outcome of a statement that only reads, and little; otherwise nothing, and nothing was
+  // done.
+  std::optional<Result<StatementResult>> execute_at_once(Statement& statement);
   Task<StepResults> batch(std::vector<BatchStep> steps);
   // Stops at the first statement that fails.
   Task<Result<void>> sequence(std::string sql);

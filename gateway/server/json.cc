@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -94,6 +95,7 @@ Result<Json> walk_array(sj::array array, int depth) {
 
 Result<Json> walk_object(sj::object object, int depth) {
   Json::Object out;
+  out.reserve(4);
   for (auto field : object) {
     std::string_view key;
     sj::value child;
@@ -186,11 +188,19 @@ void append_escaped(std::string& out, char c) {
   out.push_back(kHex[c & 15]);
 }
 
-bool needs_escape(char c) { return static_cast<uint8_t>(c) < 0x20 || c == '"' || c == '\\'; }
+constexpr bool needs_escape(char c) {
+  return static_cast<uint8_t>(c) < 0x20 || c == '"' || c == '\\';
+}
+
+constexpr auto kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t c = 0; c < 0x80; ++c) plain[c] = !needs_escape(static_cast<char>(c));
+  return plain;
+}();
 
 bool is_plain_ascii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return needs_escape(c) || static_cast<uint8_t>(c) >= 0x80; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return kPlain[static_cast<uint8_t>(c)]; });
 }
 
 std::string with_replacements(std::string_view text) {
@@ -237,45 +247,66 @@ Result<Json> parse_json(std::string& text) {
   return json;
 }
 
+char* JsonWriter::grow(size_t n) {
+  constexpr size_t kUsual = 512;
+  if (out_.size() - end_ <= n) out_.resize(std::max({kUsual, 2 * out_.size(), end_ + n + 1}));
+  if (comma_) out_[end_++] = ',';
+  return out_.data() + end_;
+}
+
+JsonWriter& JsonWriter::grown(const char* end) {
+  end_ = static_cast<size_t>(end - out_.data());
+  comma_ = true;
+  return *this;
+}
+
 JsonWriter& JsonWriter::open(char bracket) {
-  comma();
-  out_.push_back(bracket);
+  char* at = grow(1);
+  *at = bracket;
+  grown(at + 1);
   comma_ = false;
   return *this;
 }
 
 JsonWriter& JsonWriter::close(char bracket) {
-  out_.push_back(bracket);
-  comma_ = true;
-  return *this;
+  comma_ = false;
+  char* at = grow(1);
+  *at = bracket;
+  return grown(at + 1);
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
   string(name);
-  out_.push_back(':');
+  comma_ = false;
+  char* at = grow(1);
+  *at = ':';
+  grown(at + 1);
   comma_ = false;
   return *this;
 }
 
 JsonWriter& JsonWriter::string(std::string_view text) {
-  if (is_plain_ascii(text)) {
-    comma();
-    ((out_ += '"') += text) += '"';
-    return *this;
-  }
+  if (!is_plain_ascii(text)) return escaped(text);
+  char* at = grow(text.size() + 2);
+  *at++ = '"';
+  at = std::copy(text.begin(), text.end(), at);
+  *at++ = '"';
+  return grown(at);
+}
+
+JsonWriter& JsonWriter::escaped(std::string_view text) {
   if (!is_utf8(text)) return string(with_replacements(text));
-  comma();
-  out_.push_back('"');
+  std::string out = "\"";
   size_t plain = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     if (!needs_escape(text[i])) continue;
-    out_.append(text, plain, i - plain);
-    append_escaped(out_, text[i]);
+    out.append(text, plain, i - plain);
+    append_escaped(out, text[i]);
     plain = i + 1;
   }
-  out_.append(text, plain);
-  out_.push_back('"');
-  return *this;
+  out.append(text, plain);
+  out.push_back('"');
+  return raw(out);
 }
 
 JsonWriter& JsonWriter::integer(int64_t v) {
@@ -296,14 +327,14 @@ JsonWriter& JsonWriter::real(double v) {
   const auto end = std::to_chars(digits, digits + sizeof digits - 2, v).ptr;
   std::string_view text(digits, static_cast<size_t>(end - digits));
   raw(text);
-  if (text.find_first_of(".e") == std::string_view::npos) out_ += ".0";
-  return *this;
+  if (text.find_first_of(".e") != std::string_view::npos) return *this;
+  comma_ = false;
+  return raw(".0");
 }
 
 JsonWriter& JsonWriter::raw(std::string_view json) {
-  comma();
-  out_ += json;
-  return *this;
+  char* at = grow(json.size());
+  return grown(std::copy(json.begin(), json.end(), at));
 }
 
 }  // namespace entente

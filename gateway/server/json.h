@@ -61,22 +61,26 @@ class JsonWriter {
   JsonWriter& member(std::string_view name, std::string_view text) {
     return key(name).string(text);
   }
-  std::string take() { return std::move(out_); }
+  std::string take() {
+    out_.resize(std::exchange(end_, 0));
+    return std::exchange(out_, {});
+  }
   // Moves what there is of the document to the end of `out`; the rest goes on behind it.
   void flush_to(std::string& out) {
-    out += out_;
-    out_.clear();
+    out.append(out_, 0, end_);
+    end_ = 0;
   }
 
  private:
   JsonWriter& open(char bracket);
   JsonWriter& close(char bracket);
-  void comma() {
-    if (comma_) out_.push_back(',');
-    comma_ = true;
-  }
+  JsonWriter& escaped(std::string_view text);
+  // Where the next `n` bytes go, after a comma if one is due; grown() takes them in.
+  char* grow(size_t n);
+  JsonWriter& grown(const char* end);
 
-  std::string out_;
+  std::string out_;     // the document, and room for more
+  size_t end_ = 0;      // of the document
   bool comma_ = false;  // the next value follows another
 };
 

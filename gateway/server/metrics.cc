@@ -71,6 +71,10 @@ void add_store(std::vector<MetricFamily>& out, const Store::Counters& c) {
                     .add(number(c.queued_writes), {{"queue", "write"}})
                     .add(number(c.queued_reads), {{"queue", "read"}})
                     .take());
+  out.push_back(counter("entente_foreign_writes_total",
+                        "Times that another process was found to have written to the database")
+                    .add(number(c.foreign_writes))
+                    .take());
   out.push_back(
       gauge("entente_disk_full", "1 while writes fail for want of space").add(c.disk_full).take());
 }

@@ -83,14 +83,19 @@ struct Verdict {
   std::string sentence;
 };
 
-Verdict judge_health(const Site& site, const PeersView& view, bool disk_full) {
-  if (disk_full) return {false, "The disk is full: writes are refused, reads go on."};
+Verdict judge_health(const Site& site, const PeersView& view, const Store::Counters& counters) {
+  if (counters.disk_full) return {false, "The disk is full: writes are refused, reads go on."};
   std::string down;
   for (const auto& link : view.links) {
     if (link.state != "up") down += (down.empty() ? "" : ", ") + link.peer;
   }
   if (!down.empty()) {
     return {false, site.dc + " serves its clients; it has no link to " + down + "."};
+  }
+  if (counters.foreign_writes > 0) {
+    return {false, site.dc +
+                       " serves its clients; another process has written to its database, and what "
+                       "it changed is not replicated."};
   }
   return {true, site.dc + " serves its clients and is linked with all its neighbours."};
 }
@@ -112,15 +117,17 @@ Task<Response> get_status(const Operations& operations) {
   const Site& site = operations.site;
   CallbackCall<PeersView> call(site.loop, site.view);
   const auto view = co_await call;
-  const bool disk_full = site.store.counters().disk_full;
-  const auto verdict = judge_health(site, view, disk_full);
+  const auto counters = site.store.counters();
+  const auto verdict = judge_health(site, view, counters);
   const auto up = std::chrono::steady_clock::now() - operations.started;
   JsonWriter out;
   out.begin_object().member("verdict", verdict.sentence).key("healthy").boolean(verdict.healthy);
   out.member("cluster", site.config.cluster).member("dc", site.dc).member("version", kVersion);
   out.member("incarnation", to_hex(site.store.opened().self));
   out.key("uptime_seconds").real(std::floor(std::chrono::duration<double>(up).count()));
-  out.key("disk_full").boolean(disk_full).key("datacenters").begin_array();
+  out.key("disk_full").boolean(counters.disk_full);
+  out.key("foreign_writes").unsigned_integer(counters.foreign_writes);
+  out.key("datacenters").begin_array();
   for (const auto& datacenter : site.config.datacenters) {
     write_standing(out, site, view, datacenter.name);
   }

@@ -18,9 +18,9 @@ struct ReadAnswer {
   VersionVector applied;
 };
 
+// In the reader's snapshot.
 Result<ReadAnswer> read_row(Reader& reader, const RowName& name, bool all) {
-  Snapshot snapshot(reader);
-  auto applied = snapshot.applied();
+  auto applied = reader.applied();
   if (!applied) return tl::unexpected(applied.error());
   auto row = reader.row(name.table, name.key, all);
   if (!row) return tl::unexpected(row.error());
@@ -72,6 +72,12 @@ Response render(const ReadAnswer& answer, const RowName& name, bool all, BigInte
 Task<Result<ReadAnswer>> read_once(const Site& site, const RowName& name, bool all) {
   Result<ReadAnswer> answer = tl::unexpected(too_busy());
   std::function<void(Reader&)> job = [&](Reader& r) { answer = read_row(r, name, all); };
+  if (site.short_reads.read(job)) co_return answer;
+  job = [&](Reader& r) {
+    Snapshot snapshot(r);
+    const auto begun = snapshot.applied();
+    answer = begun ? read_row(r, name, all) : tl::unexpected(begun.error());
+  };
   ReadCall call(site.store, site.loop, std::move(job));
   co_await call;
   co_return answer;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gateway/server/peers.h"
+#include "gateway/server/short_reads.h"
 #include "gateway/server/store.h"
 #include "gateway/server/task.h"
 #include "topology/config.h"
@@ -18,6 +19,7 @@ struct Site {
   const Graph& graph;
   const std::string dc;
   Store& store;
+  ShortReads& short_reads;
   Loop& loop;
   boost::asio::any_io_executor executor;                     // the loop's, for sockets
   std::function<void(std::function<void(PeersView)>)> view;  // Peers::view

@@ -163,6 +163,8 @@ SqlControl control_of(std::string_view sql) {
   return on ? SqlControl::kForeignKeysOn : SqlControl::kForeignKeysOff;
 }
 
+bool selects(std::string_view sql) { return starts_with_one_of(sql, {"SELECT", "VALUES", "WITH"}); }
+
 bool may_only_read(std::string_view sql) {
   return starts_with_one_of(sql, {"SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"});
 }

@@ -22,6 +22,8 @@ enum class SqlControl {
 // One statement that is nothing but transaction control.
 SqlControl control_of(std::string_view sql);
 
+// Its first word is one that queries start with (some statements that write do, too).
+bool selects(std::string_view sql);
 // Its first word is one that statements which only read start with (some that write do, too).
 bool may_only_read(std::string_view sql);
 

@@ -92,6 +92,8 @@ struct Store::Impl {
   void judge_again();
   // Remembers what an error means for the writes to come.
   void note(const Error& error);
+  // Says that another process wrote to the database, if one did.
+  void note_others();
 
   void read_loop(Reader& reader);
 
@@ -118,6 +120,7 @@ struct Store::Impl {
   size_t expected = 0;            // writer only: whom it answered last, and who waited then
   Clock::duration last_commit{};  // writer only: how long it took
   std::optional<Error> broken;    // writer only: the database said kCorrupt
+  uint64_t others_said = 0;       // writer only
   std::thread writer;
 
   std::mutex read_mutex;
@@ -127,7 +130,7 @@ struct Store::Impl {
   std::vector<std::unique_ptr<Reader>> readers;
   std::vector<std::thread> reading;
 
-  std::atomic<uint64_t> groups{0}, committed{0}, failed{0}, transactions_applied{0},
+  std::atomic<uint64_t> changes{0}, groups{0}, committed{0}, failed{0}, transactions_applied{0},
       collected_rows{0}, handlers_failed{0};
   std::atomic<bool> disk_full{false};
 };
@@ -209,6 +212,7 @@ void Store::Impl::write_loop() {
     } else {
       return;  // stopping, and nothing is left
     }
+    note_others();
     lock.lock();
   }
 }
@@ -233,6 +237,7 @@ void Store::Impl::commit(std::vector<PendingWrite> group) {
   if (outcome->chunk) {
     VersionVector durable;
     durable.advance(outcome->chunk->run.origin, outcome->chunk->run.last());
+    ++changes;
     applied.advance(durable);
     disk_full = false;
     for (const auto& listener : listeners) listener(*outcome->chunk);
@@ -272,6 +277,7 @@ void Store::Impl::apply(PendingApply job) {
     transactions_applied += chunk.run.count;
   }
   if (!chunks->empty()) disk_full = false;
+  ++changes;
   applied.advance(durable);
   for (const auto& chunk : *chunks) logged(chunk);
   job.done(std::move(chunks));
@@ -327,6 +333,15 @@ void Store::Impl::note(const Error& error) {
   if (error.code != Code::kCorrupt || broken) return;
   broken = error;
   if (on_fatal) on_fatal(error);
+}
+
+void Store::Impl::note_others() {
+  const uint64_t found = database->foreign_writes();
+  if (std::exchange(others_said, found) == found) return;
+  spdlog::warn(
+      "foreign_write times={} reason=\"another process wrote to the database of this gateway: what "
+      "it changed is not replicated\"",
+      found);
 }
 
 // ---- The readers -------------------------------------------------------------------------------
@@ -388,6 +403,7 @@ void Store::stop() {
 
 const DatabaseState& Store::opened() const { return impl_->opened; }
 VersionVector Store::applied() const { return impl_->applied.get(); }
+uint64_t Store::changes() const { return impl_->changes; }
 Database& Store::database() { return *impl_->database; }
 
 bool Store::submit(ClientTransaction work, bool alone, Committer done) {
@@ -486,6 +502,7 @@ Store::Counters Store::counters() const {
   c.collected_rows = s.collected_rows;
   c.handlers_failed = s.handlers_failed;
   c.disk_full = s.disk_full;
+  c.foreign_writes = s.database->foreign_writes();
   {
     const std::lock_guard lock(s.write_mutex);
     c.queued_writes = s.writes.size();

@@ -42,6 +42,9 @@ class Store {
   const DatabaseState& opened() const;
   // What is durable now.
   VersionVector applied() const;
+  // Grows with every change, before anybody is told of it: who has seen the same number twice has
+  // missed nothing in between that a client could know of.
+  uint64_t changes() const;
 
   // `alone`: an interactive transaction, which waits for its client while it runs: it gets a group
   // of its own, so that nobody's reply waits for its end.
@@ -74,7 +77,8 @@ class Store {
   struct Counters {
     uint64_t groups = 0, committed = 0, failed = 0, applied = 0, queued_writes = 0,
              queued_reads = 0, collected_rows = 0, handlers_failed = 0;
-    bool disk_full = false;  // the last write failed for want of space
+    uint64_t foreign_writes = 0;  // times that another process was found to have written
+    bool disk_full = false;       // the last write failed for want of space
   };
   Counters counters() const;
 

@@ -4,12 +4,14 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "adapters/sqlite/sqlite_database.h"
@@ -185,6 +187,62 @@ void print_bytes(const std::filesystem::path& path, size_t rows) {
   sqlite3_close(db);
 }
 
+// SELECTs by key on one connection, each from a snapshot of its own, from one call to the next.
+class Reading {
+ public:
+  Reading(Database& db, int64_t rows)
+      : reader_(must(db.reader())), thread_([this, rows] { read(rows); }) {}
+  ~Reading() {
+    stop_ = true;
+    thread_.join();
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+  // A second since the last call.
+  double rate() {
+    const size_t done = done_, n = done - std::exchange(counted_, done);
+    const auto now = Clock::now();
+    const std::chrono::duration<double> took = now - std::exchange(since_, now);
+    return static_cast<double>(n) / took.count();
+  }
+
+ private:
+  void read(int64_t rows) {
+    Statement select;
+    select.sql = "SELECT * FROM item WHERE id = ?1";
+    for (int64_t i = 0; !stop_; ++i) {
+      select.args = {nth_id(i, rows)};
+      if (auto begun = reader_->begin(); !begun) die(begun.error().text);
+      if (must(reader_->execute(select)).rows.size() != 1) die("a row is missing");
+      reader_->end();
+      ++done_;
+    }
+  }
+
+  std::unique_ptr<entente::Reader> reader_;
+  std::atomic<size_t> done_{0};
+  std::atomic<bool> stop_{false};
+  size_t counted_ = 0;
+  Clock::time_point since_ = Clock::now();
+  std::thread thread_;
+};
+
+void reads_while_applying(Engine& b, const std::vector<LogChunk>& log, int64_t rows) {
+  constexpr std::chrono::milliseconds kIdle{300};
+  Reading reading(*b.db, rows);
+  std::this_thread::sleep_for(kIdle);
+  reading.rate();
+  std::this_thread::sleep_for(kIdle);
+  const double before = reading.rate();
+  b.apply_all(log);
+  const double during = reading.rate();
+  std::this_thread::sleep_for(kIdle);
+  const double idle = (before + reading.rate()) / 2;
+  std::printf("%-34s %8.0f reads/s alone, %8.0f while changes are applied, ratio %.2f\n",
+              "reads by key", idle, during, during / idle);
+}
+
 size_t bytes_of(const std::vector<LogChunk>& log) {
   size_t bytes = 0;
   for (const auto& chunk : log) bytes += chunk.run.records.size();
@@ -195,9 +253,10 @@ void run(const std::filesystem::path& folder, entente::Granularity granularity, 
          int64_t rows) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
-  std::vector<Statement> inserts, updates;
+  std::vector<Statement> inserts, updates, more_updates;
   for (int64_t i = 1; i <= rows; ++i) inserts.push_back(insert_of(i));
   for (int64_t i = 1; i <= rows; ++i) updates.push_back(update_of(i, rows));
+  for (int64_t i = 1; i <= rows; ++i) more_updates.push_back(update_of(i + rows, rows));
   Raw raw(folder / "raw.db");
   Engine a(folder / "a.db", "a", 1, granularity, old_values);
   Engine b(folder / "b.db", "b", 2, granularity, old_values);
@@ -219,8 +278,11 @@ void run(const std::filesystem::path& folder, entente::Granularity granularity, 
   const Seconds update_apply = b.apply_all(a.log);
   line("commit, updates of one column", updates.size(), raw_update, update);
   line("apply, the same", updates.size(), raw_update, update_apply);
+  const size_t known = a.log.size();
+  a.run_groups(more_updates);
+  reads_while_applying(b, {a.log.begin() + static_cast<ptrdiff_t>(known), a.log.end()}, rows);
   std::printf("    %-28s %7.1f bytes, not compressed\n", "record of an update",
-              static_cast<double>(bytes_of(a.log)) / static_cast<double>(updates.size()));
+              static_cast<double>(bytes_of(a.log)) / static_cast<double>(2 * updates.size()));
 }
 
 }  // namespace

@@ -587,5 +587,126 @@ TEST(SqliteDatabase, ShortCutsEqualTheGeneralPath) {
   }
 }
 
+Statement brief(std::string sql) {
+  Statement s;
+  s.sql = std::move(sql);
+  s.briefly = true;
+  return s;
+}
+
+TEST(SqliteDatabase, BriefReadsAnswerOrSayAtOnceThatTheyAreNot) {
+  Folder folder;
+  Site a(folder / "a.db", 1);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
+  a.must("INSERT INTO t VALUES (1, 'one'), (2, 'two')");
+  for (int i = 0; i < 1000; ++i) {
+    const auto row = a.reader->execute(brief("SELECT v FROM t WHERE id = 2"));
+    ASSERT_TRUE(row) << i << ": " << row.error().text;
+    ASSERT_EQ(row->rows, (std::vector<std::vector<Value>>{{std::string("two")}}));
+  }
+  EXPECT_TRUE(a.reader->execute(brief("SELECT count(*), max(id) FROM t")));
+  for (const auto* sql :
+       {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+        "SELECT max(i) FROM n",
+        "SELECT length(randomblob(1))", "SELECT id FROM t WHERE v LIKE 'o%'"}) {
+    for (int i = 0; i < 3; ++i) {
+      const auto refused = a.reader->execute(brief(sql));
+      ASSERT_FALSE(refused) << sql;
+      EXPECT_EQ(refused.error().tag, "not_brief") << sql;
+    }
+    EXPECT_EQ(a.query(sql).size(), 1u) << sql;
+  }
+  EXPECT_EQ(a.reader->execute(brief("DELETE FROM t")).error().code, Code::kRefused);
+  EXPECT_EQ(a.reader->execute(brief("SELECT nothing FROM t")).error().code, Code::kSql);
+}
+
+TEST(SqliteDatabase, SnapshotIsHeldFromBeginToEndAcrossCommits) {
+  Folder folder;
+  Site a(folder / "a.db", 1);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+  a.must("INSERT INTO t VALUES (1)");
+  ASSERT_TRUE(a.reader->begin());
+  const auto before = a.reader->applied();
+  ASSERT_TRUE(before);
+  a.must("INSERT INTO t VALUES (2)");
+  EXPECT_EQ(a.count("t"), 1);
+  EXPECT_FALSE(a.reader->execute(brief("SELECT nothing FROM t")));
+  EXPECT_EQ(a.count("t"), 1);
+  EXPECT_EQ(a.reader->applied().value(), *before);
+  a.reader->end();
+  EXPECT_EQ(a.count("t"), 2);
+  const auto after = a.reader->applied();
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->at(origin_of(1)), before->at(origin_of(1)) + 1);
+}
+
+// Somebody else's connection to the file.
+class OtherProcess {
+ public:
+  explicit OtherProcess(const std::filesystem::path& path) { sqlite3_open(path.c_str(), &db_); }
+  ~OtherProcess() { sqlite3_close(db_); }
+  OtherProcess(const OtherProcess&) = delete;
+  OtherProcess& operator=(const OtherProcess&) = delete;
+  void must(const char* sql) {
+    ASSERT_EQ(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db_);
+  }
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+void do_everything(Site& a, Site& b) {
+  a.must("INSERT INTO t (v) VALUES ('a')");
+  b.must("INSERT INTO t (v) VALUES ('b')");
+  settle(a, b);
+  const auto applied = a.reader->applied();
+  ASSERT_TRUE(applied && a.db->promise(*applied));
+  ASSERT_TRUE(a.db->collect(*applied, 10) && a.db->judge_again(a.now));
+  ASSERT_TRUE(a.db->trim_log(*applied, {UINT64_MAX, 0}));
+  EXPECT_TRUE(a.run("DELETE FROM t WHERE v = 'a'") && !a.run("INSERT INTO t VALUES ('x', 'y')"));
+}
+
+TEST(SqliteDatabase, WhatTheGatewayWritesItselfIsNotForeign) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
+  ship(a, b);
+  OtherProcess reader(a.path);
+  for (int i = 0; i < 5; ++i) {
+    do_everything(a, b);
+    reader.must("SELECT * FROM t");
+  }
+  EXPECT_EQ(a.db->foreign_writes(), 0u);
+  a.open();
+  do_everything(a, b);
+  EXPECT_EQ(a.db->foreign_writes(), 0u);
+}
+
+TEST(SqliteDatabase, WriteOfAnotherProcessIsNoticed) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
+  ship(a, b);
+  OtherProcess other(a.path);
+  uint64_t expected = 0;
+  const auto noticed = [&] { EXPECT_EQ(a.db->foreign_writes(), ++expected); };
+  other.must("INSERT INTO t VALUES (1, 'x')");
+  a.must("INSERT INTO t (v) VALUES ('a')");
+  noticed();
+  other.must("INSERT INTO t VALUES (2, 'x')");
+  b.must("INSERT INTO t (v) VALUES ('b')");
+  ship(b, a);
+  noticed();
+  other.must("UPDATE t SET v = 'y' WHERE id = 1");
+  ASSERT_TRUE(a.db->judge_again(a.now));
+  noticed();
+  other.must("DELETE FROM t WHERE id = 1");
+  a.must("INSERT INTO t (v) VALUES ('a')");
+  noticed();
+  a.must("INSERT INTO t (v) VALUES ('a')");
+  ship(b, a);
+  EXPECT_EQ(a.db->foreign_writes(), expected);
+}
+
 }  // namespace
 }  // namespace entente
