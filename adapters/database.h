@@ -315,6 +315,7 @@ struct DatabaseOptions {
   size_t transaction_bytes = 64ull << 20;             // one transaction's record
   size_t result_bytes = 64ull << 20;                  // one statement's result
   uint64_t statement_ms = 10'000;                     // one statement's run time
+  size_t statement_memory = 256ull << 20;             // what one may take while it runs
   size_t sql_bytes = 1ull << 20;                      // one statement's text
 };
 

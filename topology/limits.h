@@ -34,6 +34,7 @@ struct Limits {
   size_t sql_bytes = 1 << 20;
   size_t result_bytes = 64 << 20;
   std::chrono::milliseconds statement_time{10'000};
+  size_t statement_memory = 256 << 20;
   size_t transaction_bytes = 64 << 20;
   size_t conflict_log_rows = 1'000'000;
   std::chrono::milliseconds conflict_log_age{30ll * 24 * 3'600'000};

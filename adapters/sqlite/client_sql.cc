@@ -136,6 +136,13 @@ Error ClientSql::error(int code) {
     return Error{Code::kRefused, guard_.refusal(), "SQLITE_AUTH"};
   }
   Error e = error_of(db_.get(), code);
+  if (e.code == Code::kTimeout && guard_.out_of_memory()) {
+    return Error{Code::kTooLarge,
+                 "the statement took more memory than " +
+                     std::to_string(options_.statement_memory) +
+                     " bytes (statement_memory) and was stopped",
+                 "SQLITE_NOMEM"};
+  }
   if (e.code == Code::kTimeout) {
     e.text = "the statement ran longer than " + std::to_string(options_.statement_ms) +
              " ms (statement_time) and was stopped";

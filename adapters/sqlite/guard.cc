@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "adapters/sqlite/memory_meter.h"
 #include "adapters/sqlite/sql_text.h"
 
 namespace entente::sqlite {
@@ -23,9 +24,11 @@ bool listed(const std::array<std::string_view, N>& list, std::string_view name) 
 
 bool is_reserved(std::string_view table) { return lower(table).starts_with("_entente_"); }
 
-void Guard::install(Connection& db, size_t sql_bytes, uint64_t statement_ms) {
+void Guard::install(Connection& db, size_t sql_bytes, uint64_t statement_ms,
+                    size_t statement_memory) {
   constexpr uint64_t kForEver = 365ull * 24 * 3'600'000;
   statement_time_ = std::chrono::milliseconds(statement_ms > 0 ? statement_ms : kForEver);
+  statement_memory_ = statement_memory > 0 ? static_cast<int64_t>(statement_memory) : INT64_MAX;
   sqlite3_limit(db.get(), SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(sql_bytes) + 65'536);
   sqlite3_limit(db.get(), SQLITE_LIMIT_LENGTH, 512 << 20);
   sqlite3_limit(db.get(), SQLITE_LIMIT_COLUMN, 2000);
@@ -43,14 +46,18 @@ void Guard::raise(Mode mode, bool briefly) {
   mode_ = mode;
   briefly_ = briefly;
   calls_functions_ = false;
+  out_of_memory_ = false;
+  memory_at_first_ = memory_in_use();
   written_.clear();
   refusal_.clear();
   deadline_ = Clock::now() + statement_time_;
 }
 
 int Guard::tick(void* self) {
-  const auto* guard = static_cast<Guard*>(self);
+  auto* guard = static_cast<Guard*>(self);
   if (guard->mode_ == Mode::kDown) return 0;
+  guard->out_of_memory_ = memory_in_use() - guard->memory_at_first_ > guard->statement_memory_;
+  if (guard->out_of_memory_) return 1;
   return guard->briefly_ || Clock::now() > guard->deadline_ ? 1 : 0;
 }
 

@@ -10,9 +10,9 @@
 
 namespace entente::sqlite {
 
-// What a client's SQL may do on a connection: an authorizer (default deny), SQLite's limits, and a
-// deadline. Our own SQL on the same connection passes freely: the guard stands up only between
-// raise() and lower().
+// What a client's SQL may do on a connection: an authorizer (default deny), SQLite's limits, a
+// deadline and a bound for the memory that it takes. Our own SQL on the same connection passes
+// freely: the guard stands up only between raise() and lower().
 //
 // Threads: the connection's. Ownership: must outlive the connection's statements, and not move.
 class Guard {
@@ -28,8 +28,8 @@ class Guard {
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
-  // `statement_ms`: 0 for no limit.
-  void install(Connection& db, size_t sql_bytes, uint64_t statement_ms);
+  // `statement_ms`: 0 for no limit, of memory neither.
+  void install(Connection& db, size_t sql_bytes, uint64_t statement_ms, size_t statement_memory);
   // `briefly`: stops what it guards at the first tick, after some thousand steps of SQLite's
   // machine at most.
   void raise(Mode mode, bool briefly = false);
@@ -39,6 +39,8 @@ class Guard {
   const std::vector<std::string>& written() const { return written_; }
   // Whether they call functions whose cost depends on what they are given.
   bool calls_functions() const { return calls_functions_; }
+  // Whether the last statement was stopped because it took too much memory.
+  bool out_of_memory() const { return out_of_memory_; }
   // Why the last statement was refused; "" if it was not by us.
   const std::string& refusal() const { return refusal_; }
 
@@ -55,7 +57,10 @@ class Guard {
   Mode mode_ = Mode::kDown;
   bool briefly_ = false;
   bool calls_functions_ = false;
+  bool out_of_memory_ = false;
   std::chrono::milliseconds statement_time_{};
+  int64_t statement_memory_ = 0;
+  int64_t memory_at_first_ = 0;
   Clock::time_point deadline_;
   std::vector<std::string> written_;
   std::string refusal_;

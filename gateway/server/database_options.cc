@@ -24,6 +24,7 @@ DatabaseOptions database_options(const Config& config, const std::string& dc, co
   options.conflict_log_ms = static_cast<uint64_t>(config.limits.conflict_log_age.count());
   options.transaction_bytes = config.limits.transaction_bytes;
   options.result_bytes = config.limits.result_bytes;
+  options.statement_memory = config.limits.statement_memory;
   options.statement_ms = static_cast<uint64_t>(config.limits.statement_time.count());
   options.sql_bytes = config.limits.sql_bytes;
   return options;

@@ -640,6 +640,26 @@ TEST(SqliteDatabase, SnapshotIsHeldFromBeginToEndAcrossCommits) {
   EXPECT_EQ(after->at(origin_of(1)), before->at(origin_of(1)) + 1);
 }
 
+TEST(SqliteDatabase, StatementThatTakesTooMuchMemoryIsStopped) {
+  Folder folder;
+  Site a(folder / "a.db", 1);
+  a.options.statement_memory = 96u << 20;
+  a.open();
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, n)");
+  const std::string rows =
+      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 5000) ";
+  const std::string greedy = rows + "SELECT count(DISTINCT randomblob(50000)) FROM c";
+  Statement select;
+  select.sql = greedy;
+  const auto refused = a.reader->execute(select);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().tag, "SQLITE_NOMEM") << refused.error().text;
+  EXPECT_EQ(a.tag("INSERT INTO t (n) " + greedy), "SQLITE_NOMEM");
+  EXPECT_EQ(a.query(rows + "SELECT count(DISTINCT randomblob(500)) FROM c").size(), 1u);
+  a.must("INSERT INTO t (n) " + rows + "SELECT count(DISTINCT randomblob(500)) FROM c");
+  EXPECT_EQ(a.query("SELECT n FROM t"), (std::vector<std::vector<Value>>{{int64_t{5000}}}));
+}
+
 // Somebody else's connection to the file.
 class OtherProcess {
  public:
