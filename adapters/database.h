@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -287,6 +288,12 @@ class Database {
 
   // How often another process was found to have written to the database. From any thread.
   virtual uint64_t foreign_writes() const { return 0; }
+
+  // Copies the whole database to a file, as it is at one moment, while it goes on. From any thread;
+  // it takes its time. Durable when it returns; after an error there is no file.
+  virtual Result<void> snapshot(const std::filesystem::path& to) {
+    return fail(Code::kRefused, "this database cannot be copied to " + to.string());
+  }
 
   // Promises, durably, to refuse client contexts that do not cover `floor`: kPrecondition,
   // "context_expired". Never goes back. A write that saw nothing (`blind: sibling`) counts as

@@ -9,7 +9,7 @@
 namespace entente {
 namespace {
 
-std::string quoted(std::string_view text, char quote) {
+std::string quoted_text(std::string_view text, char quote) {
   std::string out(1, quote);
   for (const char c : text) {
     if (c == quote) out.push_back(quote);
@@ -18,7 +18,7 @@ std::string quoted(std::string_view text, char quote) {
   return out + quote;
 }
 
-std::string name_of(std::string_view name) { return quoted(name, '"'); }
+std::string name_of(std::string_view name) { return quoted_text(name, '"'); }
 
 struct Literal {
   std::string operator()(Null) const { return "NULL"; }
@@ -29,7 +29,7 @@ struct Literal {
         std::to_chars(text.data(), text.data() + text.size(), d, std::chars_format::scientific);
     return {text.data(), end.ptr};
   }
-  std::string operator()(const std::string& text) const { return quoted(text, '\''); }
+  std::string operator()(const std::string& text) const { return quoted_text(text, '\''); }
   std::string operator()(const Blob& blob) const { return "x'" + to_hex(blob.bytes) + "'"; }
 };
 

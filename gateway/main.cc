@@ -10,6 +10,7 @@
 #include "gateway/commands/line_editor.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/serve.h"
+#include "gateway/commands/snapshot.h"
 #include "gateway/commands/sql_shell.h"
 #include "gateway/commands/status.h"
 #include "gateway/handlers/handler_host.h"
@@ -186,6 +187,26 @@ int main(int argc, char** argv) {
       ->type_name("FILE");
   add_output_option(adopt_command, format_name);
 
+  CLI::App* snapshot_command =
+      app.add_subcommand("snapshot", "copy a datacenter's database, also while it is served");
+  add_datacenter_options(snapshot_command, serve);
+  snapshot_command->add_option("file", source, "where to; it must not be there")
+      ->required()
+      ->type_name("FILE");
+  add_output_option(snapshot_command, format_name);
+
+  bool alone = false;
+  CLI::App* restore_command =
+      app.add_subcommand("restore", "make such a copy the database of a datacenter without one");
+  add_datacenter_options(restore_command, serve);
+  restore_command->add_option("file", source, "the copy; it is only read")
+      ->required()
+      ->type_name("FILE");
+  restore_command->add_flag("--alone", alone,
+                            "serve at once: every other datacenter is lost, or their writes since "
+                            "the copy do not matter");
+  add_output_option(restore_command, format_name);
+
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
 
@@ -198,6 +219,10 @@ int main(int argc, char** argv) {
       format_name == "json" ? entente::OutputFormat::kJson : entente::OutputFormat::kTable;
   if (*serve_command) return entente::serve(serve, std::cout, std::cerr);
   if (*adopt_command) return entente::adopt(serve, source, format, std::cout, std::cerr);
+  if (*snapshot_command) return entente::snapshot(serve, source, format, std::cout, std::cerr);
+  if (*restore_command) {
+    return entente::restore(serve, source, alone, format, std::cout, std::cerr);
+  }
   if (*check_command) {
     auto topology = entente::read_topology_file(file);
     entente::load_handlers(topology);

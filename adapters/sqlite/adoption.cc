@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "adapters/sqlite/catalog.h"
+#include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/sql_text.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "conflict/transaction.h"
@@ -18,35 +19,6 @@ namespace {
 constexpr size_t kRecordBytes = 64 << 10;
 constexpr size_t kBatchBytes = 4 << 20;
 
-using Handle = std::unique_ptr<sqlite3, decltype(&sqlite3_close_v2)>;
-
-Result<Handle> open_file(const std::filesystem::path& path, int flags) {
-  sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
-  Handle handle(db, &sqlite3_close_v2);
-  if (code == SQLITE_OK) return handle;
-  Error e = error_of(db, code);
-  e.text = "cannot open " + path.string() + ": " + e.text;
-  return tl::unexpected(std::move(e));
-}
-
-// Page by page: rows stay as and where they are.
-Result<void> copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  auto source = open_file(from, SQLITE_OPEN_READONLY);
-  if (!source) return tl::unexpected(source.error());
-  sqlite3_busy_timeout(source->get(), 5000);
-  auto copy = open_file(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  if (!copy) return tl::unexpected(copy.error());
-  sqlite3_backup* backup = sqlite3_backup_init(copy->get(), "main", source->get(), "main");
-  if (backup == nullptr) return failed(copy->get(), sqlite3_errcode(copy->get()));
-  sqlite3_backup_step(backup, -1);
-  const int code = sqlite3_backup_finish(backup);
-  if (code == SQLITE_OK) return {};
-  Error e = error_of(source->get(), code);
-  e.text = "cannot copy " + from.string() + ": " + e.text;
-  return tl::unexpected(std::move(e));
-}
-
 Result<std::string> one_text(Connection& db, std::string_view sql) {
   auto q = db.prepare(sql);
   if (!q) return tl::unexpected(q.error());
@@ -56,11 +28,7 @@ Result<std::string> one_text(Connection& db, std::string_view sql) {
 }
 
 Result<void> check_file(Connection& db, const std::filesystem::path& path) {
-  const auto sound = one_text(db, "PRAGMA integrity_check(1)");
-  if (!sound) return tl::unexpected(sound.error());
-  if (*sound != "ok") {
-    return fail(Code::kRefused, path.string() + " fails its integrity check: " + *sound, "corrupt");
-  }
+  if (auto sound = check_integrity(path); !sound) return sound;
   const auto ours = one_text(db,
                              "SELECT name FROM sqlite_master WHERE name LIKE '\\_entente\\_%' "
                              "ESCAPE '\\'");
@@ -287,13 +255,6 @@ Result<Adoption> take_in(const std::filesystem::path& copy, const DatabaseOption
   return adoption;
 }
 
-void remove_copy(const std::filesystem::path& copy) {
-  std::error_code ec;
-  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
-    std::filesystem::remove(copy.string() + suffix, ec);
-  }
-}
-
 }  // namespace
 }  // namespace sqlite
 
@@ -312,14 +273,13 @@ Result<Adoption> adopt_sqlite(const std::filesystem::path& source,
     return fail(Code::kNotFound, "there is no file " + source.string(), "no_file");
   }
   const fs::path copy = destination.string() + ".adopting";
-  sqlite::remove_copy(copy);
   auto done =
-      sqlite::copy_file(source, copy).and_then([&] { return sqlite::take_in(copy, options); });
+      sqlite::copy_database(source, copy).and_then([&] { return sqlite::take_in(copy, options); });
   if (done) fs::rename(copy, destination, ec);
   if (done && ec) {
     done = fail(Code::kExhausted, "cannot make " + destination.string() + ": " + ec.message());
   }
-  if (!done) sqlite::remove_copy(copy);
+  if (!done) sqlite::remove_database(copy);
   return done;
 }
 

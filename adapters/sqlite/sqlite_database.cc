@@ -6,6 +6,7 @@
 #include "adapters/sqlite/applier.h"
 #include "adapters/sqlite/checkpointer.h"
 #include "adapters/sqlite/committer.h"
+#include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/foreign_writes.h"
 #include "adapters/sqlite/log_reader.h"
 #include "adapters/sqlite/sqlite_reader.h"
@@ -41,6 +42,7 @@ class SqliteDatabase final : public Database {
 
   Result<void> start();
   void leave_tables() { leave_tables_ = true; }
+  void begin_new_life() { new_life_ = true; }
   void take_slow_path_only() {
     committer_.take_slow_path_only();
     applier_.take_slow_path_only();
@@ -66,6 +68,9 @@ class SqliteDatabase final : public Database {
   Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;
   Result<size_t> judge_again(uint64_t wall_ms) override;
   uint64_t foreign_writes() const override { return foreign_writes_; }
+  Result<void> snapshot(const std::filesystem::path& to) override {
+    return copy_database(path_, to);
+  }
 
  private:
   Result<void> set_up();
@@ -90,6 +95,7 @@ class SqliteDatabase final : public Database {
   std::atomic<uint64_t> foreign_writes_{0};
   Published published_;
   bool leave_tables_ = false;
+  bool new_life_ = false;
 };
 
 Result<void> SqliteDatabase::start() {
@@ -119,12 +125,16 @@ Result<void> SqliteDatabase::set_up() {
     if (auto done = storage.create(options_.fresh_origin); !done) return done;
   }
   if (auto done = reload(); !done) return done;
-  if (!*known) {
+  const bool new_life = !*known || new_life_;
+  if (*known && new_life_) {
+    if (auto done = storage.change_self(state_, options_.fresh_origin); !done) return done;
+  }
+  if (new_life) {
     auto made = storage.add_origin(state_, state_.self, options_.dc);
     if (!made) return made;
   }
   if (auto done = leave_tables_ ? Result<void>() : adopt_tables(); !done) return done;
-  if (*known) return local_.exec("COMMIT");
+  if (!new_life) return local_.exec("COMMIT");
   return committer_.declare(options_.wall_ms);
 }
 
@@ -295,6 +305,7 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
       path, options, std::move(*local), std::move(*apply), std::move(*log), std::move(*checkpoint));
   if (tuning.general_path_only) database->take_slow_path_only();
   if (tuning.leave_tables) database->leave_tables();
+  if (tuning.new_life) database->begin_new_life();
   if (auto done = database->start(); !done) return tl::unexpected(done.error());
   return database;
 }

@@ -153,6 +153,15 @@ Result<void> Storage::create(const Origin& self) {
   return q->run();
 }
 
+Result<void> Storage::change_self(FileState& state, const Origin& self) {
+  auto q = db_.prepare("UPDATE _entente_state SET self = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Bytes{bytes_of(self.id)});
+  if (auto done = q->run(); !done) return done;
+  state.self = self;
+  return {};
+}
+
 Result<FileState> Storage::load() {
   FileState state;
   auto world = std::make_shared<World>();

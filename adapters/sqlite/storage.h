@@ -69,6 +69,8 @@ class Storage {
   Result<void> create(const Origin& self);
   Result<FileState> load();
 
+  // From now on this is another incarnation's database. Registering it is the next thing to do.
+  Result<void> change_self(FileState& state, const Origin& self);
   // Registers an origin under its next local id, in the file, `state` and the world.
   Result<void> add_origin(FileState& state, const Origin& origin, const std::string& dc);
   // Registers a table that exists in the file, and makes its version table.

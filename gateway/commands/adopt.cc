@@ -5,6 +5,7 @@
 
 #include "adapters/sqlite/adoption.h"
 #include "conflict/hex.h"
+#include "gateway/commands/new_life.h"
 #include "gateway/commands/topology_file.h"
 #include "gateway/server/data_folder.h"
 #include "gateway/server/database_options.h"
@@ -16,11 +17,7 @@ namespace {
 // The marker comes first, as for every new database.
 Result<Adoption> run(const Config& config, const Datacenter& dc, const std::filesystem::path& data,
                      const std::filesystem::path& source) {
-  if (dc.database_kind != "sqlite") {
-    return fail(Code::kRefused,
-                "the database of " + dc.name + " is no SQLite file: it is " + dc.database_kind,
-                "database_kind");
-  }
+  if (auto fits = needs_sqlite(dc); !fits) return tl::unexpected(fits.error());
   auto folder = DataFolder::open(data);
   if (!folder) return tl::unexpected(folder.error());
   const auto destination = database_path(dc, data);

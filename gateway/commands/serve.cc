@@ -10,6 +10,7 @@
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
+#include "gateway/commands/joining.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/rules_check.h"
 #include "gateway/commands/topology_file.h"
@@ -30,6 +31,12 @@ class Signals {
     sigaddset(&set_, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+  }
+
+  // Whether one came before watch().
+  bool pending() const {
+    constexpr timespec kNow{0, 0};
+    return sigtimedwait(&set_, nullptr, &kNow) > 0;
   }
 
   void watch(Gateway& gateway) {
@@ -81,6 +88,9 @@ std::string ready_line(const Datacenter& dc, const Gateway& gateway) {
 int run(const Config& config, const Datacenter& dc, const std::filesystem::path& data,
         std::ostream& out, std::ostream& err) {
   Signals signals;
+  if (const auto joined = join(config, dc, data, [&] { return signals.pending(); }); !joined) {
+    return failed(joined.error(), err);
+  }
   Gateway gateway(config, dc.name, data, open_database);
   if (const auto started = gateway.start(); !started) return failed(started.error(), err);
   out << ready_line(dc, gateway) << std::endl;

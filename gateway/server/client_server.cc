@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "conflict/context.h"
@@ -15,6 +17,7 @@
 #include "gateway/server/problem.h"
 #include "gateway/server/rows_api.h"
 #include "gateway/server/session.h"
+#include "gateway/server/snapshot_api.h"
 #include "gateway/server/transactions_api.h"
 
 namespace entente {
@@ -33,8 +36,10 @@ Response preflight() {
 }  // namespace
 
 struct ClientServer::Impl {
-  Impl(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers)
-      : server(config.limits),
+  Impl(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers,
+       Options o)
+      : options(std::move(o)),
+        server(config.limits),
         short_reads(store, server.executor()),
         site{config,
              graph,
@@ -47,8 +52,14 @@ struct ClientServer::Impl {
         increments(site),
         sql(site, streams),
         changes(site),
-        operations{site, metrics, [this] { return server.connections(); }, streams,
-                   [this] { return changes.counts(); }} {
+        snapshots(site, options.copies),
+        catching_up(options.catching_up),
+        operations{site,
+                   metrics,
+                   [this] { return server.connections(); },
+                   streams,
+                   [this] { return changes.counts(); },
+                   [this] { return catching_up.load(); }} {
     add_rows_api(router, site);
     increments.add_to(router);
     add_transactions_api(router, site);
@@ -65,6 +76,8 @@ struct ClientServer::Impl {
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
+    Task<Response> lead(RoutedRequest routed);
+
     Impl& server;
     HranaApi sql;
     Router router;
@@ -73,9 +86,11 @@ struct ClientServer::Impl {
   std::shared_ptr<const HttpService> serve_follower();
   Task<Response> answer_follower(const Follower& follower, Request request);
   Task<Response> handle(const Router& by, Request request);
+  void look_whether_caught_up();
   Task<Response> dispatch(const RouteHandler& handler, RoutedRequest routed);
   void append_headers(const Response& response, std::string& out) const;
 
+  const Options options;
   HttpServer server;
   ShortReads short_reads;
   const Site site;
@@ -83,6 +98,8 @@ struct ClientServer::Impl {
   HranaStream::Counts streams;
   HranaApi sql;
   ChangesApi changes;
+  SnapshotApi snapshots;
+  std::atomic<bool> catching_up;
   std::set<Follower*> followers;
   Metrics metrics;
   const Operations operations;
@@ -94,13 +111,31 @@ Task<Response> ClientServer::Impl::handle(const Router& by, Request request) {
   if (request.method == Method::kOptions) co_return preflight();
   auto match = by.find(request.method, request.path);
   Response response = std::move(match.refusal);
-  if (match.handler != nullptr) {
+  if (catching_up && match.family != "operations") {
+    response = problem(503, "catching_up",
+                       site.dc + " has a copy of its database and catches up before it serves");
+  } else if (match.handler != nullptr) {
     RoutedRequest routed{std::move(request), std::move(match.parts)};
     Task<Response> dispatching = dispatch(*match.handler, std::move(routed));
     response = co_await dispatching;
   }
   metrics.observe(match.family, response.status, std::chrono::steady_clock::now() - began);
   co_return response;
+}
+
+// It has all that a neighbour has told us of: what that one knows as collected, this one does not
+// hold any more.
+void ClientServer::Impl::look_whether_caught_up() {
+  if (!catching_up) return;
+  site.view([this](const PeersView& view) {
+    const bool level = std::any_of(view.links.begin(), view.links.end(), [&](const LinkView& link) {
+      return link.state == "up" && !link.traffic.applied.empty() &&
+             view.applied.covers(link.traffic.applied);
+    });
+    if (!level || !catching_up.exchange(false)) return;
+    spdlog::info("caught_up dc={}", site.dc);
+    if (options.caught_up) options.caught_up();
+  });
 }
 
 // A handler that throws (memory ran out, a library surprised us) fails its request alone.
@@ -131,7 +166,9 @@ void ClientServer::Impl::append_headers(const Response& response, std::string& o
 
 ClientServer::Impl::Follower::Follower(Impl& s) : server(s), sql(s.site, s.streams) {
   router.add(Method::kPost, "/v3/pipeline", "schema",
-             [this](RoutedRequest r) { return sql.pipeline(std::move(r)); });
+             [this](RoutedRequest r) { return lead(std::move(r)); });
+  router.add(Method::kPost, "/v1/snapshot", "snapshot",
+             [this](RoutedRequest r) { return server.snapshots.answer(std::move(r)); });
   server.followers.insert(this);
 }
 
@@ -147,22 +184,34 @@ std::shared_ptr<const HttpService> ClientServer::Impl::serve_follower() {
   return std::make_shared<const HttpService>(std::move(service));
 }
 
-// Only a gateway may ask, and only the schema leader answers: nothing is sent on twice.
-Task<Response> ClientServer::Impl::answer_follower(const Follower& follower, Request request) {
-  const auto known = check_introduction(site, request.gateway);
-  if (!known) co_return problem(403, "not_this_cluster", known.error().text);
+// Only the schema leader answers: nothing is sent on twice.
+Task<Response> ClientServer::Impl::Follower::lead(RoutedRequest routed) {
+  const Site& site = server.site;
   if (site.config.schema_leader != site.dc) {
     co_return problem(403, "schema_leader",
                       site.dc + " is not the schema leader: its topology file names " +
                           site.config.schema_leader);
   }
+  Task<Response> running = sql.pipeline(std::move(routed));
+  co_return co_await running;
+}
+
+// Only a gateway may ask.
+Task<Response> ClientServer::Impl::answer_follower(const Follower& follower, Request request) {
+  const auto known = check_introduction(site, request.gateway);
+  if (!known) co_return problem(403, "not_this_cluster", known.error().text);
   Task<Response> handling = handle(follower.router, std::move(request));
   co_return co_await handling;
 }
 
 ClientServer::ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store,
+                           Peers& peers, Options options)
+    : impl_(
+          std::make_unique<Impl>(config, graph, std::move(dc), store, peers, std::move(options))) {}
+
+ClientServer::ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store,
                            Peers& peers)
-    : impl_(std::make_unique<Impl>(config, graph, std::move(dc), store, peers)) {}
+    : ClientServer(config, graph, std::move(dc), store, peers, Options()) {}
 
 ClientServer::~ClientServer() { stop(); }
 
@@ -179,6 +228,8 @@ Result<void> ClientServer::start() {
     s.sql.expire();
     for (auto* follower : s.followers) follower->sql.expire();
     s.changes.tick();
+    s.snapshots.tick();
+    s.look_whether_caught_up();
   };
   service.stop = [&s] {
     s.sql.close_resting();

@@ -2,6 +2,8 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,6 +21,16 @@ namespace entente {
 //           Store's bounded queues or is answered 503 busy.
 class ClientServer {
  public:
+  struct Options {
+    // Where a copy of the database is kept while another gateway fetches it; without, none is made.
+    std::filesystem::path copies = {};
+    // The database is a copy that must catch up with a neighbour before it serves: until then
+    // applications are answered 503 catching_up. `caught_up` is called once, on any thread.
+    bool catching_up = false;
+    std::function<void()> caught_up = {};
+  };
+  ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers,
+               Options options);
   ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store,
                Peers& peers);
   ~ClientServer();  // stop()
@@ -27,7 +39,7 @@ class ClientServer {
 
   Result<void> start();
   // A connection on which another gateway asks by HTTP, and what was read from it: what its clients
-  // do to the schema runs here, if this is the leader. From any thread.
+  // do to the schema runs here, if this is the leader; or it fetches the database. From any thread.
   void serve_gateway(boost::asio::ip::tcp::socket socket, std::string received);
   // Stops accepting, lets requests in flight finish for up to 10 s, then closes.
   void stop();

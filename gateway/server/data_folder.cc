@@ -129,6 +129,22 @@ Result<void> DataFolder::write_marker(const Origin& incarnation) const {
   return sync_folder(path_);
 }
 
+bool DataFolder::catching_up() const {
+  std::error_code ec;
+  return fs::exists(path_ / "catching_up", ec);
+}
+
+Result<void> DataFolder::set_catching_up(bool on) const {
+  const fs::path path = path_ / "catching_up";
+  if (on) {
+    const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    if (fd.get() < 0) return system_error("cannot open", path);
+  } else if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return system_error("cannot remove", path);
+  }
+  return sync_folder(path_);
+}
+
 Result<Origin> random_origin() {
   Origin origin;
   if (::getrandom(origin.id.data(), origin.id.size(), 0) !=

@@ -13,7 +13,8 @@ namespace entente {
 // incarnation marker, which says whose life the database beside it is. A database without its
 // marker was restored or copied, and must not write under its old name.
 //
-// Files: `lock`, with the pid of who holds it; `incarnation`, 32 hex digits and a newline.
+// Files: `lock`, with the pid of who holds it; `incarnation`, 32 hex digits and a newline;
+// `catching_up`, empty, while the database is a copy that has yet to catch up with the others.
 class DataFolder {
  public:
   // Creates the folder if need be. kBusy if another gateway has it.
@@ -26,6 +27,10 @@ class DataFolder {
   Result<std::optional<Origin>> marker() const;
   // Durable, and whole or not at all, when it returns.
   Result<void> write_marker(const Origin& incarnation) const;
+
+  bool catching_up() const;
+  // Durable when it returns.
+  Result<void> set_catching_up(bool on) const;
 
  private:
   DataFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

@@ -60,6 +60,7 @@ struct Gateway::Impl {
   Result<std::unique_ptr<Database>> open_database();
   Result<void> check_marker(const Database& database) const;
   Result<void> apply_schema();
+  ClientServer::Options client_options();
   void fatal(Error error);
 
   bool durable() const { return me().database_kind != "memory"; }
@@ -91,7 +92,9 @@ Result<Origin> Gateway::Impl::incarnation(bool new_database) {
   if (new_database) {
     auto fresh = random_origin();
     if (fresh && durable()) {
-      if (auto ok = folder->write_marker(*fresh); !ok) return tl::unexpected(ok.error());
+      auto ok =
+          folder->write_marker(*fresh).and_then([&] { return folder->set_catching_up(false); });
+      if (!ok) return tl::unexpected(ok.error());
     }
     return fresh;
   }
@@ -152,7 +155,7 @@ Result<void> Gateway::Impl::start() {
   store = std::make_unique<Store>(std::move(*database), config.limits,
                                   [this](Error error) { fatal(std::move(error)); });
   peers = std::make_unique<Peers>(config, *graph, dc, *store);
-  clients = std::make_unique<ClientServer>(config, *graph, dc, *store, *peers);
+  clients = std::make_unique<ClientServer>(config, *graph, dc, *store, *peers, client_options());
   peers->on_request([this](boost::asio::ip::tcp::socket socket, std::string received) {
     clients->serve_gateway(std::move(socket), std::move(received));
   });
@@ -164,6 +167,18 @@ Result<void> Gateway::Impl::start() {
         spdlog::info("gateway_started dc={} clients={} peers={} incarnation={}", dc,
                      clients->port(), peers->port(), to_hex(store->opened().self));
       });
+}
+
+ClientServer::Options Gateway::Impl::client_options() {
+  ClientServer::Options options;
+  if (durable()) options.copies = data;
+  options.catching_up = durable() && folder->catching_up() && !graph->neighbours(dc).empty();
+  options.caught_up = [this] {
+    if (const auto done = folder->set_catching_up(false); !done) {
+      spdlog::warn("catching_up_mark_stays dc={} reason=\"{}\"", dc, done.error().text);
+    }
+  };
+  return options;
 }
 
 void Gateway::Impl::fatal(Error error) {

@@ -6,18 +6,18 @@
 namespace entente {
 namespace {
 
-Hello hello_of(const Site& site) {
+Hello hello_of(const Config& config, const std::string& dc) {
   Hello hello;
-  hello.cluster = site.config.cluster;
-  hello.dc = site.dc;
-  hello.topology = topology_fingerprint(site.config);
+  hello.cluster = config.cluster;
+  hello.dc = dc;
+  hello.topology = topology_fingerprint(config);
   return hello;
 }
 
 }  // namespace
 
-std::string introduction_of(const Site& site) {
-  const Hello mine = hello_of(site);
+std::string introduction_of(const Config& config, const std::string& dc) {
+  const Hello mine = hello_of(config, dc);
   JsonWriter out;
   out.begin_object().key("protocol").unsigned_integer(mine.protocol);
   out.member("cluster", mine.cluster).member("dc", mine.dc).member("topology", mine.topology);
@@ -35,7 +35,7 @@ Result<void> check_introduction(const Site& site, const std::optional<std::strin
   theirs.cluster = text_of(*json, "cluster");
   theirs.dc = text_of(*json, "dc");
   theirs.topology = text_of(*json, "topology");
-  return check_asker(hello_of(site), theirs, site.graph);
+  return check_asker(hello_of(site.config, site.dc), theirs, site.graph);
 }
 
 }  // namespace entente

@@ -128,7 +128,7 @@ Task<Result<Json>> LeaderStream::ask(std::string request, bool may_commit) {
 
 Task<Result<HttpAnswer>> LeaderStream::send(std::string body) {
   HttpQuestion question{"/v3/pipeline", std::move(body), {}};
-  question.headers.emplace_back("Entente-Gateway", introduction_of(site_));
+  question.headers.emplace_back("Entente-Gateway", introduction_of(site_.config, site_.dc));
   const auto seen = baton_ ? "" : session_token(site_.store.applied());
   if (!seen.empty()) question.headers.emplace_back("Entente-Session", seen);
   const auto& limits = site_.config.limits;

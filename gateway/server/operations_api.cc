@@ -83,7 +83,14 @@ struct Verdict {
   std::string sentence;
 };
 
-Verdict judge_health(const Site& site, const PeersView& view, const Store::Counters& counters) {
+Verdict judge_health(const Site& site, const PeersView& view, const Store::Counters& counters,
+                     bool catching_up) {
+  if (catching_up) {
+    uint64_t behind = 0;
+    for (const auto& origin : view.origins) behind += origin.known - origin.applied;
+    return {false, site.dc + " has a copy of its database and catches up before it serves: " +
+                       std::to_string(behind) + " transactions are known of and not here yet."};
+  }
   if (counters.disk_full) return {false, "The disk is full: writes are refused, reads go on."};
   std::string down;
   for (const auto& link : view.links) {
@@ -118,7 +125,7 @@ Task<Response> get_status(const Operations& operations) {
   CallbackCall<PeersView> call(site.loop, site.view);
   const auto view = co_await call;
   const auto counters = site.store.counters();
-  const auto verdict = judge_health(site, view, counters);
+  const auto verdict = judge_health(site, view, counters, operations.catching_up());
   const auto up = std::chrono::steady_clock::now() - operations.started;
   JsonWriter out;
   out.begin_object().member("verdict", verdict.sentence).key("healthy").boolean(verdict.healthy);
@@ -275,8 +282,13 @@ Task<Response> get_metrics(const Operations& operations) {
 Task<Response> get_livez() { co_return text_response("ok\n"); }
 
 // A gateway that can answer has its database open and its links started: partitioned or with a full
-// disk it still serves.
-Task<Response> get_readyz() { co_return text_response("ready\n"); }
+// disk it still serves. Not so one that got a copy of its database and is not level yet.
+Task<Response> get_readyz(const Operations& operations) {
+  if (!operations.catching_up()) co_return text_response("ready\n");
+  Response response = text_response("catching up\n");
+  response.status = 503;
+  co_return response;
+}
 
 Task<Response> get_root(const Site& site) {
   co_return text_response("Entente, datacenter " + site.dc + " of cluster " + site.config.cluster +
@@ -301,7 +313,7 @@ void add_operations_api(Router& router, const Operations& operations) {
   // POST, too: a request with a body that costs nothing but HTTP, to measure the others against.
   router.add(Method::kPost, "/livez", "operations", [](RoutedRequest) { return get_livez(); });
   add("/livez", [](RoutedRequest) { return get_livez(); });
-  add("/readyz", [](RoutedRequest) { return get_readyz(); });
+  add("/readyz", [&operations](RoutedRequest) { return get_readyz(operations); });
   add("/health", [](RoutedRequest) { return get_livez(); });
   add("/metrics", [&operations](RoutedRequest) { return get_metrics(operations); });
   add("/v1/status", [&operations](RoutedRequest) { return get_status(operations); });

@@ -19,6 +19,7 @@ struct Operations {
   std::function<size_t()> connections;
   const HranaStream::Counts& streams;
   std::function<ChangesApi::Counts()> feeds;
+  std::function<bool()> catching_up;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "gateway/server/router.h"
+#include "gateway/server/site.h"
+
+namespace entente {
+
+// POST /v1/snapshot, for other gateways: the whole database of this one, a piece an answer, for who
+// has none yet.
+//
+// A request is `{"id": …, "from": …}`: which copy, and from which byte on; without an id, or one
+// that is not there any more, a copy is made, and the answer begins with its first byte. An answer
+// is a line of JSON, `{"id", "bytes", "from", "checksum"}` (of the piece, XXH3-64; "bytes"
+// of the whole), and the piece. 404 `empty`: nothing was ever written here; 503 `busy`: the copy is
+// being made, ask again soon.
+//
+// Threads: the network thread; a copy is made on one of its own.
+// Bounds:  one copy at a time, shared by all who ask; it goes when nobody asked for a while.
+class SnapshotApi {
+ public:
+  // Copies live in `folder`; what an earlier process left there goes.
+  SnapshotApi(const Site& site, std::filesystem::path folder);
+  ~SnapshotApi();
+  SnapshotApi(const SnapshotApi&) = delete;
+  SnapshotApi& operator=(const SnapshotApi&) = delete;
+
+  Task<Response> answer(RoutedRequest routed);
+  // Call it every now and then.
+  void tick();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Copy {
+    std::string id;
+    std::filesystem::path path;
+    uint64_t bytes = 0;
+    Clock::time_point used;
+  };
+  Task<Result<void>> make();
+  Result<std::string> piece(const Copy& copy, uint64_t from) const;
+  void forget();
+
+  const Site& site_;
+  const std::filesystem::path folder_;
+  std::optional<Copy> copy_;
+  bool making_ = false;
+  std::thread maker_;
+};
+
+}  // namespace entente

@@ -1,0 +1,168 @@
+#include "gateway/server/snapshot_download.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <boost/asio/io_context.hpp>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include "gateway/server/http_caller.h"
+#include "gateway/server/introduction.h"
+#include "gateway/server/json.h"
+
+namespace entente {
+namespace {
+
+constexpr size_t kAnswerBytes = 16 << 20;
+constexpr HttpCaller::Patience kPatience{std::chrono::seconds(2), std::chrono::minutes(10)};
+constexpr int kAttempts = 10;  // in a row, without a byte
+constexpr std::chrono::milliseconds kPause{100};
+
+struct Piece {
+  std::string id;
+  uint64_t bytes = 0, from = 0;
+  std::string_view content;
+};
+
+Result<Piece> read_piece(const std::string& body) {
+  const auto damaged = [] {
+    return fail(Code::kNotReached, "a piece of the snapshot arrived damaged", "damaged");
+  };
+  const size_t line = body.find('\n');
+  if (line == std::string::npos) return damaged();
+  std::string text = body.substr(0, line);
+  const auto head = parse_json(text);
+  const Json* bytes = head ? head->find("bytes") : nullptr;
+  const Json* from = head ? head->find("from") : nullptr;
+  if (bytes == nullptr || bytes->integer() == nullptr || from == nullptr ||
+      from->integer() == nullptr) {
+    return damaged();
+  }
+  Piece piece{text_of(*head, "id"), static_cast<uint64_t>(*bytes->integer()),
+              static_cast<uint64_t>(*from->integer()), std::string_view(body).substr(line + 1)};
+  const auto sum = XXH3_64bits(piece.content.data(), piece.content.size());
+  if (text_of(*head, "checksum") != std::to_string(sum)) return damaged();
+  return piece;
+}
+
+// The file that the pieces go to.
+class Target {
+ public:
+  explicit Target(const std::filesystem::path& path)
+      : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {}
+  ~Target() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+
+  Result<void> put(std::string_view bytes, uint64_t at) const {
+    while (fd_ >= 0 && !bytes.empty()) {
+      const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return failed();
+      bytes.remove_prefix(static_cast<size_t>(n));
+      at += static_cast<uint64_t>(n);
+    }
+    return fd_ >= 0 ? Result<void>() : failed();
+  }
+  Result<void> finish(uint64_t bytes) const {
+    const bool done = ::ftruncate(fd_, static_cast<off_t>(bytes)) == 0 && ::fsync(fd_) == 0;
+    return done ? Result<void>() : failed();
+  }
+
+ private:
+  tl::unexpected<Error> failed() const {
+    return fail(Code::kExhausted, "cannot write " + path_.string() + ": " + std::strerror(errno));
+  }
+
+  const std::filesystem::path path_;
+  const int fd_;
+};
+
+// One question at a time, over a connection that is opened again after an error.
+class Asker {
+ public:
+  Asker(const Config& config, const std::string& dc, const Datacenter& from)
+      : introduction_(introduction_of(config, dc)), from_(from) {}
+
+  Result<HttpAnswer> ask(const std::string& id, uint64_t position) {
+    if (!caller_) caller_.emplace(io_.get_executor(), from_.peers, kAnswerBytes);
+    JsonWriter body;
+    body.begin_object().member("id", id).key("from").unsigned_integer(position).end_object();
+    std::optional<Result<HttpAnswer>> answer;
+    caller_->ask({"/v1/snapshot", body.take(), {{"Entente-Gateway", introduction_}}}, kPatience,
+                 [&](Result<HttpAnswer> a) { answer = std::move(a); });
+    io_.restart();
+    while (!answer && io_.run_one() > 0) continue;
+    if (!answer) answer = fail(Code::kNotReached, "the connection was lost");
+    if (*answer) return std::move(*answer);
+    caller_.reset();
+    return fail(Code::kNotReached, answer->error().text);
+  }
+
+ private:
+  const std::string introduction_;
+  const Datacenter& from_;
+  boost::asio::io_context io_;
+  std::optional<HttpCaller> caller_;
+};
+
+Error refusal(const Datacenter& from, const HttpAnswer& answer) {
+  std::string body = answer.body;
+  const auto json = parse_json(body);
+  const std::string why = json ? text_of(*json, "detail") : "";
+  return {answer.status == 404   ? Code::kNotFound
+          : answer.status == 503 ? Code::kBusy
+                                 : Code::kRefused,
+          "datacenter " + from.name + " gives no snapshot: " +
+              (why.empty() ? "HTTP status " + std::to_string(answer.status) : why),
+          json ? text_of(*json, "code") : ""};
+}
+
+}  // namespace
+
+Result<void> download_snapshot(const Config& config, const std::string& dc, const Datacenter& from,
+                               const std::filesystem::path& to, const DownloadProgress& progress) {
+  const Target target(to);
+  Asker asker(config, dc, from);
+  std::string id;
+  uint64_t have = 0, total = 0;
+  for (int attempts = 0; attempts < kAttempts;) {
+    if (!progress(have, total)) return fail(Code::kTimeout, "stopped");
+    const auto answer = asker.ask(id, have);
+    const bool reached = answer && answer->status == 200;
+    if (answer && !reached && answer->status != 503) {
+      return tl::unexpected(refusal(from, *answer));
+    }
+    const auto piece = reached  ? read_piece(answer->body)
+                       : answer ? tl::unexpected(refusal(from, *answer))
+                                : tl::unexpected(answer.error());
+    if (!piece) {
+      // Who was never reached is not waited for: another may be there.
+      if (have == 0 && !answer) return tl::unexpected(answer.error());
+      attempts += answer && !reached ? 0 : 1;  // it is busy making the copy
+      if (attempts == kAttempts) return tl::unexpected(piece.error());
+      std::this_thread::sleep_for(kPause * (attempts + 1));
+      continue;
+    }
+    attempts = 0;
+    if (piece->id != id) have = 0;
+    if (piece->from != have || (piece->content.empty() && have < piece->bytes)) {
+      return fail(Code::kRefused, "datacenter " + from.name + " sent another piece than asked for");
+    }
+    id = piece->id;
+    total = piece->bytes;
+    if (auto done = target.put(piece->content, have); !done) return done;
+    have += piece->content.size();
+    if (have >= total) break;
+  }
+  progress(have, total);
+  return target.finish(total);
+}
+
+}  // namespace entente

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "conflict/result.h"
+#include "topology/config.h"
+
+namespace entente {
+
+// How far a download is; false stops it.
+using DownloadProgress = std::function<bool(uint64_t bytes, uint64_t of)>;
+
+// Fetches another datacenter's whole database (snapshot_api.h) into a file, on the calling thread.
+// A cut connection is opened anew, and it goes on where it was.
+// Errors: kNotReached (the other is not there, or stays away for too long), kNotFound (nothing was
+//         ever written there), kTimeout (stopped), and what the other says.
+Result<void> download_snapshot(const Config& config, const std::string& dc, const Datacenter& from,
+                               const std::filesystem::path& to, const DownloadProgress& progress);
+
+}  // namespace entente
