@@ -525,7 +525,8 @@ void Replica::choose_upstreams() {
 }
 
 // The neighbour the topology names. While it is away, or has had nothing new for a while although
-// somebody else has, the neighbour that claims most; then the first again as soon as it is level.
+// somebody else has, the neighbour that claims most; then the first again as soon as it claims as
+// much as that one.
 std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const auto first = preferred(origin);
   const Link* wanted = first ? up_link(*first) : nullptr;
@@ -534,15 +535,16 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
     return link != nullptr && link->peer_applied.at(origin) > stream.received.seq;
   };
   std::string other = options_.reroute ? best_other(origin, stream) : std::string();
-  const bool waits_for_us = !stream.held.empty() || !in_flight_.empty();
+  const bool waits_for_us = !stream.held.empty() || stream.scheduled.seq != stream.applied.seq;
   if (other.empty() || waits_for_us) stream.progress = now_;
   if (current != nullptr && !ahead(current) && now_ - stream.progress >= options_.failover_after) {
     return other;
   }
   if (wanted != nullptr) {
-    const bool level =
-        ahead(wanted) || (other.empty() && wanted->peer_applied.at(origin) == stream.received.seq);
-    return current == nullptr || level ? *first : stream.upstream;
+    // Both claims are as old. What was received since is newer than either while writes go on.
+    const bool level = current == nullptr || ahead(wanted) ||
+                       wanted->peer_applied.at(origin) >= current->peer_applied.at(origin);
+    return level ? *first : stream.upstream;
   }
   if (current != nullptr) return stream.upstream;
   const auto known = first ? links_.find(*first) : links_.end();

@@ -317,6 +317,23 @@ TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstStaysAwayAndReturnsToIt) {
   EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{a.origin(), 0}}));
 }
 
+// What was received is always newer than what anybody had the time to claim.
+TEST_F(ReplicaTest, ReturnsToTheFirstWhileChangesKeepComing) {
+  start({"a", "b", "me"});
+  Author a("a");
+  connect("b", vector_at(a, 2));
+  later(Instant{3500});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  for (int i = 0; i < 5; ++i) receive("b", a.next());
+  connect("a", vector_at(a, 1));  // it lost its link, and is behind
+  later(Instant{20});
+  EXPECT_TRUE(sent<Subscribe>(replica_->take(), "a").empty());
+  hear("a", "a", vector_at(a, 2), {});
+  const auto ready = replica_->take();
+  EXPECT_EQ(sent<Unsubscribe>(ready, "b"), (std::vector<Unsubscribe>{{a.origin()}}));
+  EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{a.origin(), 5}}));
+}
+
 TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstIsThereButHasNothing) {
   start({"a", "b", "me"});
   Author a("a");
@@ -329,6 +346,26 @@ TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstIsThereButHasNothing) {
   later(Instant{100});
   later(Instant{3100});
   EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+}
+
+// A busy gateway always has something of somebody under way.
+TEST_F(ReplicaTest, AsksAnotherNeighbourThoughOthersChangesAreBeingApplied) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  const Run under_way = b.next();
+  a.next();
+  VersionVector both = a.seen();
+  both.join(b.seen());
+  connect("a", {});
+  connect("b", both);
+  receive("b", under_way);
+  auto ready = replica_->take();
+  ASSERT_TRUE(ready.apply);  // and is never answered
+  EXPECT_EQ(sent<Subscribe>(ready, "a").size(), 1u);
+  later(Instant{100});
+  later(Instant{3100});
+  ready = replica_->take();
+  EXPECT_EQ(sent<Subscribe>(ready, "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
 }
 
 TEST_F(ReplicaTest, NeverAsksAnotherNeighbourWithoutReroute) {
