@@ -22,6 +22,21 @@ std::map<std::string, size_t> distances(const Neighbours& neighbours, const std:
   return out;
 }
 
+void insert_sorted(std::vector<std::string>& list, const std::string& name) {
+  const auto at = std::lower_bound(list.begin(), list.end(), name);
+  if (at == list.end() || *at != name) list.insert(at, name);
+}
+
+const std::vector<std::string>& list_of(const Neighbours& lists, std::string_view dc) {
+  static const std::vector<std::string> kNone;
+  const auto found = lists.find(dc);
+  return found == lists.end() ? kNone : found->second;
+}
+
+bool contains(const std::vector<std::string>& sorted, std::string_view name) {
+  return std::binary_search(sorted.begin(), sorted.end(), name);
+}
+
 // True if everybody who remains still reaches everybody else.
 bool connected(const Neighbours& neighbours) {
   return neighbours.empty() ||
@@ -30,7 +45,7 @@ bool connected(const Neighbours& neighbours) {
 
 }  // namespace
 
-Graph::Graph(const Config& config) : reroute_(config.topology.reroute) {
+Graph::Graph(const Config& config) : spec_(config.topology) {
   for (const auto& dc : config.datacenters) {
     names_.push_back(dc.name);
     neighbours_[dc.name];
@@ -50,12 +65,45 @@ Graph::Graph(const Config& config) : reroute_(config.topology.reroute) {
       build_links(config.topology);
       break;
   }
+  add_spares();
 }
 
 const std::vector<std::string>& Graph::neighbours(std::string_view dc) const {
-  static const std::vector<std::string> kNone;
-  const auto found = neighbours_.find(dc);
-  return found == neighbours_.end() ? kNone : found->second;
+  return list_of(neighbours_, dc);
+}
+
+const std::vector<std::string>& Graph::spares(std::string_view dc) const {
+  return list_of(spares_, dc);
+}
+
+bool Graph::may_link(std::string_view a, std::string_view b) const {
+  return contains(neighbours(a), b) || contains(spares(a), b);
+}
+
+std::set<std::string> Graph::needed_spares(const std::string& me, const Gone& gone) const {
+  const auto& mine = spares(me);
+  std::set<std::string> needed;
+  if (mine.empty()) return needed;
+  if (spec_.kind == TopologyKind::kCircle) {
+    add_needed(me, 1, gone, needed);
+    add_needed(me, spec_.order.size() - 1, gone, needed);
+  } else if (std::all_of(neighbours(me).begin(), neighbours(me).end(), gone)) {
+    needed.insert(mine.begin(), mine.end());  // only hubs are linked with spokes: no hub is left
+  }
+  return needed;
+}
+
+// Round the circle from `me`, `step` places at a time, past those who are gone.
+void Graph::add_needed(const std::string& me, size_t step, const Gone& gone,
+                       std::set<std::string>& needed) const {
+  const auto& order = spec_.order;
+  const auto start = static_cast<size_t>(std::find(order.begin(), order.end(), me) - order.begin());
+  size_t at = (start + step) % order.size();
+  while (gone(order[at])) {
+    at = (at + step) % order.size();
+    if (contains(neighbours(me), order[at])) return;
+    needed.insert(order[at]);
+  }
 }
 
 std::optional<std::string> Graph::upstream(std::string_view me, std::string_view origin) const {
@@ -67,14 +115,9 @@ std::optional<std::string> Graph::upstream(std::string_view me, std::string_view
 }
 
 void Graph::link(const std::string& a, const std::string& b) {
-  const auto add = [this](const std::string& from, const std::string& to) {
-    auto& list = neighbours_[from];
-    const auto at = std::lower_bound(list.begin(), list.end(), to);
-    if (at == list.end() || *at != to) list.insert(at, to);
-  };
   if (a == b) return;
-  add(a, b);
-  add(b, a);
+  insert_sorted(neighbours_[a], b);
+  insert_sorted(neighbours_[b], a);
 }
 
 void Graph::prefer(const std::string& me, const std::string& origin, const std::string& neighbour) {
@@ -128,6 +171,24 @@ void Graph::build_links(const TopologySpec& spec) {
   }
 }
 
+void Graph::add_spares() {
+  const bool heals = spec_.kind == TopologyKind::kCircle || spec_.kind == TopologyKind::kStar;
+  if (!spec_.reroute || !heals) return;
+  for (const auto& me : names_) {
+    for (const auto& other : names_) {
+      if (me != other && !contains(neighbours(me), other)) insert_sorted(spares_[me], other);
+    }
+  }
+}
+
+Graph::Neighbours Graph::all_possible_links() const {
+  Neighbours all = neighbours_;
+  for (const auto& [dc, list] : spares_) {
+    for (const auto& other : list) insert_sorted(all.at(dc), other);
+  }
+  return all;
+}
+
 Graph::Way Graph::way(std::string_view me, std::string_view origin) const {
   Way out{std::string(me)};
   while (const auto next = upstream(out.back(), origin)) out.push_back(*next);
@@ -136,8 +197,8 @@ Graph::Way Graph::way(std::string_view me, std::string_view origin) const {
 }
 
 bool Graph::connected_without(std::string_view dc) const {
-  if (reroute_) {
-    auto rest = neighbours_;
+  if (spec_.reroute) {
+    auto rest = all_possible_links();
     rest.erase(std::string(dc));
     for (auto& [name, list] : rest) std::erase(list, dc);
     return connected(rest);
@@ -153,8 +214,8 @@ bool Graph::connected_without(std::string_view dc) const {
 }
 
 bool Graph::connected_without(std::string_view a, std::string_view b) const {
-  if (reroute_) {
-    auto rest = neighbours_;
+  if (spec_.reroute) {
+    auto rest = all_possible_links();
     std::erase(rest.at(std::string(a)), b);
     std::erase(rest.at(std::string(b)), a);
     return connected(rest);

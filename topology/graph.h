@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,6 +22,10 @@ namespace entente {
 //   star              the hub; at the hub, the origin itself
 //   all-to-all        the origin itself
 //   links             the neighbour on a shortest path (a tie: the smaller name)
+// Spare links are not in the file: they are opened only while neighbours are gone.
+//   circle            with the nearest who is there, each way round
+//   star              hub and backup gone: with everybody
+//   all-to-all, links none: everybody is linked; the file names the only ways there are
 // Invariant: following upstreams from any datacenter towards any origin ends at that origin, so
 // that steady state crosses each link once per change and never loops.
 class Graph {
@@ -30,7 +35,15 @@ class Graph {
   const std::vector<std::string>& datacenters() const { return names_; }
   // Sorted. Star: the hub's backup is linked with everybody too.
   const std::vector<std::string>& neighbours(std::string_view dc) const;
-  // Of two neighbours, the one that opens the connection: the smaller name.
+  // With whom a spare link may be opened. Sorted; none of the neighbours; empty without `reroute`.
+  const std::vector<std::string>& spares(std::string_view dc) const;
+  bool may_link(std::string_view a, std::string_view b) const;
+  // The spare links that `me` needs now. `gone` tells of a neighbour, and of a spare that was
+  // needed, that there has been no link with it for too long.
+  using Gone = std::function<bool(const std::string& dc)>;
+  std::set<std::string> needed_spares(const std::string& me, const Gone& gone) const;
+  // Of two neighbours, the one that opens the connection: the smaller name. (A spare link is opened
+  // by whoever needs it.)
   static bool dials(std::string_view me, std::string_view other) { return me < other; }
   // The neighbour from which `me` takes changes of `origin`; absent if they are the same.
   std::optional<std::string> upstream(std::string_view me, std::string_view origin) const;
@@ -40,6 +53,7 @@ class Graph {
   std::vector<std::pair<std::string, std::string>> bridges() const;
 
  private:
+  using Neighbours = std::map<std::string, std::vector<std::string>, std::less<>>;
   using Way = std::vector<std::string>;  // from the origin to the reader, both included
 
   void link(const std::string& a, const std::string& b);
@@ -48,13 +62,18 @@ class Graph {
   void build_star(const TopologySpec& spec);
   void build_all_to_all();
   void build_links(const TopologySpec& spec);
+  void add_spares();
+  void add_needed(const std::string& me, size_t step, const Gone& gone,
+                  std::set<std::string>& needed) const;
+  Neighbours all_possible_links() const;
   Way way(std::string_view me, std::string_view origin) const;
   bool connected_without(std::string_view dc) const;
   bool connected_without(std::string_view a, std::string_view b) const;
 
   std::vector<std::string> names_;
-  bool reroute_ = true;
-  std::map<std::string, std::vector<std::string>, std::less<>> neighbours_;
+  TopologySpec spec_;
+  Neighbours neighbours_;
+  Neighbours spares_;
   std::map<std::string, std::map<std::string, std::string, std::less<>>, std::less<>> upstreams_;
 };
 

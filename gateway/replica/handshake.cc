@@ -53,8 +53,7 @@ Result<void> check_datacenter(const Hello& mine, const Hello& theirs, const Grap
 }
 
 Result<void> check_neighbour(const Hello& mine, const Hello& theirs, const Graph& graph) {
-  const auto& near = graph.neighbours(mine.dc);
-  if (std::find(near.begin(), near.end(), theirs.dc) == near.end()) {
+  if (!graph.may_link(mine.dc, theirs.dc)) {
     return mismatch("the topology has no link between " + mine.dc + " and " + theirs.dc);
   }
   return {};

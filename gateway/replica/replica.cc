@@ -22,7 +22,8 @@ Replica::Replica(Options options, State state)
     Stream& stream = streams_[origin];
     stream.applied = stream.scheduled = stream.received = std::move(stream_state);
   }
-  for (const auto& peer : options_.graph->neighbours(options_.dc)) {
+  for (const auto& peer : options_.graph->datacenters()) {
+    if (!options_.graph->may_link(options_.dc, peer)) continue;
     Link& link = links_[peer];
     link.counters.peer = peer;
     link.cursor = log_head_;
@@ -652,6 +653,14 @@ std::vector<Replica::LinkStatus> Replica::links() const {
     out.push_back(std::move(s));
   }
   return out;
+}
+
+bool Replica::in_use(std::string_view peer) const {
+  const auto it = links_.find(peer);
+  if (it == links_.end() || !it->second.up) return false;
+  return !it->second.sent.empty() ||
+         std::any_of(streams_.begin(), streams_.end(),
+                     [&](const auto& entry) { return entry.second.upstream == peer; });
 }
 
 // ---- Small things ------------------------------------------------------------------------------

@@ -178,6 +178,8 @@ class Replica {
   std::vector<LinkStatus> links() const;
   const std::map<std::string, MemberVector, std::less<>>& members() const { return members_; }
   size_t held_bytes() const { return held_bytes_; }
+  // Either side takes changes from the other over this link.
+  bool in_use(std::string_view peer) const;
 
  private:
   // A transaction that was received and waits for its turn.
@@ -278,7 +280,7 @@ class Replica {
   VersionVector applied_;
   std::map<Origin, Stream> streams_;
   std::map<Origin, std::string> labels_;
-  std::map<std::string, Link, std::less<>> links_;  // one per neighbour
+  std::map<std::string, Link, std::less<>> links_;  // one per neighbour and spare
   std::map<std::string, MemberVector, std::less<>> members_;
   OwnPromise own_promise_;
   MemberPromises promises_;  // the others'

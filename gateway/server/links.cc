@@ -14,6 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{25};
+constexpr milliseconds kSecondDialler{100};  // of the two ends of a spare link, the larger name
+constexpr milliseconds kHealEvery{20};
 constexpr std::chrono::seconds kReportEvery{1};
 
 // Our clock as pings carry it.
@@ -30,10 +32,15 @@ Links::Links(boost::asio::io_context& io, const Config& config, const Graph& gra
       graph_(graph),
       dc_(std::move(dc)),
       events_(std::move(events)),
-      heartbeat_(io) {
-  for (const auto& name : graph_.neighbours(dc_)) {
+      heartbeat_(io),
+      healing_(io) {
+  for (const auto& name : graph_.datacenters()) {
+    if (!graph_.may_link(dc_, name)) continue;
     auto& n = neighbours_.try_emplace(name, io_, *config_.find(name)).first->second;
+    const auto& near = graph_.neighbours(dc_);
+    n.missed_since = Clock::now();
     n.view.peer = name;
+    n.view.spare = std::find(near.begin(), near.end(), name) == near.end();
     n.view.state = "connecting";
     n.view.reason = Graph::dials(dc_, name) ? "not reached yet" : "it has not connected yet";
     n.view.since_ms = wall_ms();
@@ -50,9 +57,10 @@ Result<void> Links::start() {
   listener_ = std::move(*listener);
   port_ = listener_->port();
   for (auto& [name, n] : neighbours_) {
-    if (Graph::dials(dc_, name)) dial_neighbour(n);
+    if (Graph::dials(dc_, name) && !n.view.spare) dial_neighbour(n);
   }
   beat();
+  if (!graph_.spares(dc_).empty()) heal();
   return {};
 }
 
@@ -60,20 +68,28 @@ void Links::stop() {
   stopped_ = true;
   if (listener_) listener_->stop();
   heartbeat_.cancel();
+  healing_.cancel();
   for (auto& [name, n] : neighbours_) n.redial.cancel();
   for (auto& [link, c] : std::exchange(conversations_, {})) c.link->close("");
 }
 
 // ---- Connecting --------------------------------------------------------------------------------
 
-void Links::dial_neighbour(Neighbour& n) { converse(dial(io_, n.place.peers, config_.limits), &n); }
+void Links::dial_neighbour(Neighbour& n) {
+  n.dialling = true;
+  converse(dial(io_, n.place.peers, config_.limits), &n);
+}
 
 void Links::dial_again(Neighbour& n) {
+  n.dialling = true;
   n.pause = std::clamp(n.pause * 2, kFirstPause, config_.limits.reconnect_max);
   std::uniform_int_distribution<int64_t> jitter(n.pause.count() / 2, n.pause.count());
   n.redial.expires_after(milliseconds(jitter(random_)));
   n.redial.async_wait([this, &n](boost::system::error_code ec) {
-    if (!ec && !stopped_) dial_neighbour(n);
+    if (ec || stopped_) return;
+    n.dialling = false;
+    const bool linked_by_them = n.view.spare && n.link;
+    if (n.needed() && !linked_by_them) dial_neighbour(n);
   });
 }
 
@@ -108,11 +124,17 @@ void Links::end(PeerLink* link, const std::string& why, bool refused) {
   Neighbour* const n = c.with ? c.with : c.dialled;
   if (!n) return report_stranger(why);
   const bool was_up = n->link == link;
-  if (was_up) n->link = nullptr;
+  if (was_up) lose(*n);
+  if (!was_up && c.dialled) n->spare_failed = true;
   if (was_up && !refused) n->pause = milliseconds(0);
   if (!n->link) set_state(*n, refused ? "refused" : "connecting", why);
   if (was_up) events_.down(n->place.name);
   if (c.dialled && !stopped_) dial_again(*c.dialled);
+}
+
+void Links::lose(Neighbour& n) {
+  n.link = nullptr;
+  n.missed_since = Clock::now();
 }
 
 // `n`: whom they say they are, or whom we dialled; null for somebody we do not know.
@@ -149,31 +171,36 @@ void Links::on_hello(PeerLink* link, const Hello& theirs) {
 Result<void> Links::admit(const Conversation& c, const Hello& theirs, const Neighbour* n) {
   const Hello mine = events_.hello();
   return check_hello(mine, theirs, graph_)
-      .and_then([&] { return check_direction(c, theirs); })
-      .and_then([&] { return check_only_one(theirs, *n); })
+      .and_then([&] { return check_direction(c, theirs, *n); })
+      .and_then([&] { return check_only_one(c, theirs, *n); })
       .and_then([&] { return events_.check_history(mine, theirs); });
 }
 
-Result<void> Links::check_direction(const Conversation& c, const Hello& theirs) const {
+Result<void> Links::check_direction(const Conversation& c, const Hello& theirs,
+                                    const Neighbour& n) const {
   if (c.dialled && c.dialled->place.name != theirs.dc) {
     return fail(Code::kMismatch, "the `peers` endpoint of " + c.dialled->place.name +
                                      " is answered by " + theirs.dc);
   }
-  if (!c.dialled && Graph::dials(dc_, theirs.dc)) {
+  if (!c.dialled && !n.view.spare && Graph::dials(dc_, theirs.dc)) {
     return fail(Code::kMismatch, dc_ + " opens the link to " + theirs.dc + ", not the reverse");
   }
   return {};
 }
 
-// A neighbour that lost its old connection without our noticing may take its place.
-Result<void> Links::check_only_one(const Hello& theirs, const Neighbour& n) const {
+// A neighbour that lost its old connection without our noticing may take its place. When both ends
+// opened a spare link at once, they keep the same one.
+Result<void> Links::check_only_one(const Conversation& c, const Hello& theirs,
+                                   const Neighbour& n) const {
   if (!n.link) return {};
   const bool silent = Clock::now() - n.heard > 2 * config_.limits.heartbeat;
   if (theirs.incarnation != n.incarnation && !silent) {
     return fail(Code::kMismatch, "another gateway is " + theirs.dc + " already, incarnation " +
                                      to_hex(n.incarnation) + ", not " + to_hex(theirs.incarnation));
   }
-  if (!silent) return fail(Code::kMismatch, theirs.dc + " is linked already");
+  const bool crossed = n.view.spare && opened_by_the_smaller(c, n) &&
+                       !opened_by_the_smaller(conversations_.at(n.link), n);
+  if (!silent && !crossed) return fail(Code::kMismatch, theirs.dc + " is linked already");
   return {};
 }
 
@@ -187,6 +214,7 @@ void Links::welcome(Conversation& c, Neighbour& n, const Hello& theirs) {
   n.link = c.link.get();
   n.incarnation = theirs.incarnation;
   n.heard = Clock::now();
+  n.spare_failed = false;
   set_state(n, "up", "");
   events_.up(theirs);
 }
@@ -226,7 +254,8 @@ void Links::send(std::string_view peer, Message message) {
 void Links::cut(std::string_view peer, const std::string& reason) {
   auto* const n = find(peer);
   if (!n || !n->link) return;
-  PeerLink* const link = std::exchange(n->link, nullptr);
+  PeerLink* const link = n->link;
+  lose(*n);
   refuse(link, n, reason);
 }
 
@@ -242,11 +271,70 @@ void Links::beat() {
   });
 }
 
+// ---- Spare links -------------------------------------------------------------------------------
+
+// Which of them are needed changes with every link that comes or goes, and with time.
+void Links::heal() {
+  const auto needed = graph_.needed_spares(dc_, [this](const std::string& dc) {
+    const auto* n = find(dc);
+    return n && gone(*n);
+  });
+  for (auto& [name, n] : neighbours_) {
+    if (!n.view.spare) continue;
+    need_spare(n, needed.contains(name));
+    close_if_idle(n);
+  }
+  healing_.expires_after(kHealEvery);
+  healing_.async_wait([this](boost::system::error_code ec) {
+    if (!ec && !stopped_) heal();
+  });
+}
+
+// A spare that cannot be reached is passed over at once; a neighbour is waited for.
+bool Links::gone(const Neighbour& n) const {
+  if (n.link || !n.needed()) return false;
+  if (n.view.spare && n.spare_failed) return true;
+  return Clock::now() - n.missed_since >= config_.topology.failover_after;
+}
+
+void Links::need_spare(Neighbour& n, bool needed) {
+  if (needed && !n.spare_needed) {
+    n.spare_failed = false;
+    n.missed_since = Clock::now();
+    n.pause = milliseconds(0);
+    spdlog::info("spare_link_needed dc={} peer={}", dc_, n.place.name);
+  }
+  n.spare_needed = needed;
+  if (!needed || n.link || n.dialling) return;
+  if (Graph::dials(dc_, n.place.name)) return dial_neighbour(n);
+  n.pause = kSecondDialler;  // the other end needs it too, as a rule: let it go first
+  dial_again(n);
+}
+
+// The other end may still need it, and then dials.
+void Links::close_if_idle(Neighbour& n) {
+  if (n.spare_needed || (events_.in_use && events_.in_use(n.place.name))) {
+    n.spare_used = Clock::now();
+  }
+  if (!n.link || !conversations_.at(n.link).dialled) return;
+  if (Clock::now() - n.spare_used < config_.topology.failover_after) return;
+  spdlog::info("spare_link_closed dc={} peer={}", dc_, n.place.name);
+  const auto link = conversations_.at(n.link).link;
+  link->close("this spare link is no longer needed");
+  end(link.get(), "it is no longer needed", true);
+}
+
+bool Links::opened_by_the_smaller(const Conversation& c, const Neighbour& n) const {
+  return (c.dialled != nullptr) == Graph::dials(dc_, n.place.name);
+}
+
 // ---- Known -------------------------------------------------------------------------------------
 
 std::vector<LinkView> Links::view() const {
   std::vector<LinkView> out;
-  for (const auto& [name, n] : neighbours_) out.push_back(n.view);
+  for (const auto& [name, n] : neighbours_) {
+    if (n.needed() || n.link) out.push_back(n.view);
+  }
   return out;
 }
 

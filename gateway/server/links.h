@@ -20,7 +20,9 @@
 namespace entente {
 
 // A link to every neighbour, as far as the world allows: dials or is dialled, exchanges hellos,
-// decides whether to talk, keeps the pulse, and tries again with growing pauses.
+// decides whether to talk, keeps the pulse, and tries again with growing pauses. While neighbours
+// are gone longer than `failover_after`, also the spare links that the graph then asks for: dialled
+// by whoever needs them, and closed by who dialled them once nobody takes anything over them.
 //
 // Threads:   that of the io_context, for everything.
 // Invariant: between `up` and `down` of a neighbour there is exactly one link to it, over which
@@ -38,6 +40,8 @@ class Links {
     std::function<void(const Hello&)> up;
     std::function<void(const std::string& peer)> down;  // not after cut()
     std::function<void(const std::string& peer, Message)> received;
+    // Somebody takes changes over this link; if not given, nobody ever does.
+    std::function<bool(const std::string& peer)> in_use;
     // Somebody asks by HTTP instead: the connection is theirs, and this was read from it.
     std::function<void(boost::asio::ip::tcp::socket, std::string)> asked;
   };
@@ -55,12 +59,13 @@ class Links {
   void send(std::string_view peer, Message message);
   void cut(std::string_view peer, const std::string& reason);
 
-  // All but `traffic`, which is the replica's.
+  // All but `traffic`, which is the replica's. Spares only while they are needed or up.
   std::vector<LinkView> view() const;
 
  private:
   struct Neighbour {
     Neighbour(boost::asio::io_context& io, const Datacenter& p) : place(p), redial(io) {}
+    bool needed() const { return !view.spare || spare_needed; }
     const Datacenter& place;
     LinkView view;
     PeerLink* link = nullptr;  // the one that is up
@@ -69,6 +74,11 @@ class Links {
     Clock::time_point pinged;
     boost::asio::steady_timer redial;
     std::chrono::milliseconds pause{0};  // before the next attempt; grows
+    bool dialling = false;               // an attempt of ours, its link, or the pause after it
+    Clock::time_point missed_since;      // no link since; a spare: not before it was needed
+    bool spare_needed = false;
+    bool spare_failed = false;       // an attempt, since it was needed
+    Clock::time_point spare_used{};  // last seen in use, or needed
   };
 
   // A connection, from its first byte to its last.
@@ -81,6 +91,7 @@ class Links {
   // Connecting.
   void dial_neighbour(Neighbour& n);
   void dial_again(Neighbour& n);
+  void lose(Neighbour& n);
   void take_stranger(std::shared_ptr<PeerLink> link);
   void converse(std::shared_ptr<PeerLink> link, Neighbour* dialled);
   // The conversation is over: forgets it, tells who has to know, and dials again if that is on us.
@@ -91,13 +102,22 @@ class Links {
   void on_frame(PeerLink* link, Frame frame);
   void on_hello(PeerLink* link, const Hello& theirs);
   Result<void> admit(const Conversation& c, const Hello& theirs, const Neighbour* n);
-  Result<void> check_direction(const Conversation& c, const Hello& theirs) const;
-  Result<void> check_only_one(const Hello& theirs, const Neighbour& n) const;
+  Result<void> check_direction(const Conversation& c, const Hello& theirs,
+                               const Neighbour& n) const;
+  Result<void> check_only_one(const Conversation& c, const Hello& theirs, const Neighbour& n) const;
   void welcome(Conversation& c, Neighbour& n, const Hello& theirs);
   void on_talk(Conversation& c, Frame frame);
   void on_pong(Neighbour& n, const Pong& pong);
 
   void beat();
+
+  // Spare links.
+  void heal();
+  bool gone(const Neighbour& n) const;
+  void need_spare(Neighbour& n, bool needed);
+  void close_if_idle(Neighbour& n);
+  bool opened_by_the_smaller(const Conversation& c, const Neighbour& n) const;
+
   void set_state(Neighbour& n, const char* state, const std::string& reason);
   void report_stranger(const std::string& why);
   Neighbour* find(std::string_view dc);
@@ -110,7 +130,7 @@ class Links {
   std::map<std::string, Neighbour, std::less<>> neighbours_;
   std::map<PeerLink*, Conversation> conversations_;
   std::unique_ptr<PeerListener> listener_;
-  boost::asio::steady_timer heartbeat_;
+  boost::asio::steady_timer heartbeat_, healing_;
   std::minstd_rand random_{std::random_device{}()};
   Clock::time_point stranger_reported_{};
   uint64_t strangers_unreported_ = 0;

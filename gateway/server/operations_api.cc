@@ -94,10 +94,12 @@ Verdict judge_health(const Site& site, const PeersView& view, const Store::Count
   if (counters.disk_full) return {false, "The disk is full: writes are refused, reads go on."};
   std::string down;
   for (const auto& link : view.links) {
-    if (link.state != "up") down += (down.empty() ? "" : ", ") + link.peer;
+    if (link.state != "up" && !link.spare) down += (down.empty() ? "" : ", ") + link.peer;
   }
   if (!down.empty()) {
-    return {false, site.dc + " serves its clients; it has no link to " + down + "."};
+    const char* const waits =
+        site.config.topology.reroute ? "." : "; nothing is rerouted around it.";
+    return {false, site.dc + " serves its clients; it has no link to " + down + waits};
   }
   if (counters.foreign_writes > 0) {
     return {false, site.dc +
@@ -194,6 +196,7 @@ void write_vector(JsonWriter& out, const VersionVector& vector) {
 void write_link(JsonWriter& out, const LinkView& link) {
   const auto& t = link.traffic;
   out.begin_object().member("peer", link.peer).member("state", link.state);
+  out.key("spare").boolean(link.spare);
   out.member("reason", link.reason).key("since_ms").unsigned_integer(link.since_ms);
   out.key("round_trip_ms").real(link.round_trip_ms);
   out.key("clock_offset_ms").real(link.clock_offset_ms);

@@ -145,6 +145,7 @@ Links::Events Peers::Impl::events() {
   e.received = [this](const std::string& peer, Message message) {
     step([&](Instant t) { replica.receive(peer, std::move(message), t, wall_ms()); });
   };
+  e.in_use = [this](const std::string& peer) { return replica.in_use(peer); };
   e.asked = [this](asio::ip::tcp::socket socket, std::string received) {
     if (on_request) on_request(std::move(socket), std::move(received));
   };

@@ -18,6 +18,7 @@ struct LinkView {
   std::string peer;
   std::string state;      // up | connecting | refused
   std::string reason;     // why it is not up
+  bool spare = false;     // opened because neighbours are gone
   uint64_t since_ms = 0;  // Unix: in this state since
   double round_trip_ms = 0;
   double clock_offset_ms = 0;  // the peer's wall clock less ours

@@ -5,12 +5,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <set>
 #include <thread>
 
 #include "tests/support/cluster.h"
 #include "tests/support/http_client.h"
+#include "tests/support/writer.h"
 
 namespace entente::testing {
 namespace {
@@ -21,73 +21,7 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// Puts rows of its own at a datacenter until it is told to stop; knows which were acknowledged.
-class Writer {
- public:
-  Writer(const Cluster& cluster, const std::string& dc)
-      : name_(dc), client_(cluster.port(dc)), thread_([this] { write(); }) {}
-  ~Writer() { stop(); }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-
-  void stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  std::set<std::string> acknowledged() const {
-    const std::lock_guard lock(mutex_);
-    return acknowledged_;
-  }
-
- private:
-  void write() {
-    for (int i = 0; !stop_; ++i) {
-      const std::string key = name_ + "-" + std::to_string(i);
-      const auto answer = client_.request("PUT", "/v1/tables/items/rows/" + key,
-                                          R"({"row":{"v":")" + std::string(200, 'x') + R"("}})");
-      if (answer.status != 200) continue;
-      const std::lock_guard lock(mutex_);
-      acknowledged_.insert(key);
-    }
-  }
-
-  const std::string name_;
-  HttpClient client_;
-  std::atomic<bool> stop_{false};
-  mutable std::mutex mutex_;
-  std::set<std::string> acknowledged_;
-  std::thread thread_;
-};
-
-std::set<std::string> keys_at(const Cluster& cluster, const std::string& dc) {
-  std::set<std::string> keys;
-  const auto answer = sql(cluster.port(dc), "SELECT group_concat(id) AS ids FROM items");
-  const std::string start = R"([[{"type":"text","value":")";
-  const auto at = answer.find(start);
-  if (at == std::string::npos) return keys;
-  const auto end = answer.find('"', at + start.size());
-  std::string key;
-  for (size_t i = at + start.size(); i <= end; ++i) {
-    if (answer[i] == ',' || i == end) {
-      keys.insert(std::move(key));
-      key.clear();
-    } else {
-      key.push_back(answer[i]);
-    }
-  }
-  return keys;
-}
-
-bool includes(const std::set<std::string>& all, const std::set<std::string>& some) {
-  return std::includes(all.begin(), all.end(), some.begin(), some.end());
-}
-
-Cluster::Options three() {
-  return {{"a", "b", "c"},
-          "{kind: all-to-all}",
-          "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT);",
-          ""};
-}
+Cluster::Options three() { return {{"a", "b", "c"}, "{kind: all-to-all}", kItemsTable, ""}; }
 
 TEST(Join, ANewDatacenterServesOnlyWhenItHasWhatWasAcknowledgedBefore) {
   Cluster cluster(three());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 namespace entente {
 namespace {
@@ -187,7 +188,91 @@ TEST(Graph, HealingTopologiesHaveNoSinglePoints) {
     EXPECT_TRUE(graph.single_points_of_failure().empty());
     EXPECT_TRUE(graph.bridges().empty());
   }
-  EXPECT_EQ(Graph(config_of(names(4), star("a", ""))).single_points_of_failure(), Names{"a"});
+  // Spare links take the place of a hub without a backup; of explicit links nothing does.
+  const Graph lone_hub(config_of(names(4), star("a", "")));
+  EXPECT_TRUE(lone_hub.single_points_of_failure().empty());
+  EXPECT_TRUE(lone_hub.bridges().empty());
+  const Graph tree(config_of(names(3), links({{"a", "b"}, {"a", "c"}})));
+  EXPECT_EQ(tree.single_points_of_failure(), Names{"a"});
+}
+
+Graph::Gone gone(std::set<std::string> dcs) {
+  return [dcs = std::move(dcs)](const std::string& dc) { return dcs.contains(dc); };
+}
+
+using Set = std::set<std::string>;
+
+TEST(SpareLinks, OfACircleLeadPastWhoIsGoneToTheNearestEachWayRound) {
+  for (const bool both_ways : {false, true}) {
+    const Graph graph(config_of(names(6), circle({"a", "b", "c", "d", "e", "f"}, both_ways)));
+    EXPECT_EQ(graph.spares("a"), (Names{"c", "d", "e"}));
+    EXPECT_EQ(graph.needed_spares("a", gone({})), Set{});
+    EXPECT_EQ(graph.needed_spares("a", gone({"b"})), Set{"c"});
+    EXPECT_EQ(graph.needed_spares("a", gone({"f"})), Set{"e"});
+    EXPECT_EQ(graph.needed_spares("a", gone({"b", "f"})), (Set{"c", "e"}));
+    EXPECT_EQ(graph.needed_spares("a", gone({"b", "c"})), (Set{"c", "d"}));
+    // Back at the neighbour on the other side there is nothing more to add.
+    EXPECT_EQ(graph.needed_spares("a", gone({"b", "c", "d", "e"})), (Set{"c", "d", "e"}));
+    EXPECT_EQ(graph.needed_spares("a", gone({"b", "c", "d", "e", "f"})), (Set{"c", "d", "e"}));
+  }
+}
+
+TEST(SpareLinks, OfAStarJoinEverybodyOnceNoHubIsLeft) {
+  const Graph with_backup(config_of(names(5), star("a", "b")));
+  EXPECT_EQ(with_backup.needed_spares("c", gone({"a"})), Set{});
+  EXPECT_EQ(with_backup.needed_spares("c", gone({"b"})), Set{});
+  EXPECT_EQ(with_backup.needed_spares("c", gone({"a", "b"})), (Set{"d", "e"}));
+  EXPECT_TRUE(with_backup.spares("a").empty());
+  EXPECT_TRUE(with_backup.spares("b").empty());
+  const Graph without(config_of(names(4), star("a", "")));
+  EXPECT_EQ(without.needed_spares("c", gone({"a"})), (Set{"b", "d"}));
+  EXPECT_TRUE(without.may_link("c", "d"));
+}
+
+TEST(SpareLinks, WhoeverRemainsOfACircleOrAStarIsConnected) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 500; ++round) {
+    const size_t n = 3 + random() % 6;
+    Names dcs = names(n);
+    const Names all = dcs;
+    std::shuffle(dcs.begin(), dcs.end(), random);
+    auto spec = circle(dcs, random() % 2 == 0);
+    if (random() % 2 == 0) spec = star(dcs[0], random() % 2 == 0 ? dcs[1] : "");
+    const Graph graph(config_of(all, spec));
+    Set dead;
+    for (const auto& dc : dcs) {
+      if (random() % 2 == 0) dead.insert(dc);
+    }
+    // Whom each of those alive can reach, from the first one on.
+    Names next;
+    for (const auto& dc : all) {
+      if (next.empty() && !dead.contains(dc)) next.push_back(dc);
+    }
+    Set reached(next.begin(), next.end());
+    while (!next.empty()) {
+      const auto me = next.back();
+      next.pop_back();
+      Set linked = graph.needed_spares(me, gone(dead));
+      linked.insert(graph.neighbours(me).begin(), graph.neighbours(me).end());
+      for (const auto& dc : linked) {
+        if (!dead.contains(dc) && reached.insert(dc).second) next.push_back(dc);
+      }
+    }
+    EXPECT_EQ(reached.size() + dead.size(), n) << round;
+  }
+}
+
+TEST(SpareLinks, AreNeitherForOtherKindsNorWithoutRerouting) {
+  auto fixed = circle(names(5), false);
+  fixed.reroute = false;
+  for (const auto& spec :
+       {fixed, TopologySpec{}, links({{"a", "b"}, {"b", "c"}, {"c", "d"}, {"d", "e"}})}) {
+    const Graph graph(config_of(names(5), spec));
+    for (const auto& me : names(5)) {
+      EXPECT_TRUE(graph.spares(me).empty());
+      EXPECT_TRUE(graph.needed_spares(me, gone({"a", "b", "c", "d", "e"})).empty());
+    }
+  }
 }
 
 TEST(Graph, WithoutReroutingEveryDatacenterOfACircleIsASinglePoint) {

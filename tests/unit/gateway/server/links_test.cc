@@ -55,6 +55,7 @@ struct Site {
     e.received = [this](const std::string& peer, Message m) {
       received.emplace_back(peer, std::move(m));
     };
+    e.in_use = [this](const std::string&) { return in_use; };
     e.asked = [this](tcp::socket socket, std::string bytes) {
       asked.emplace_back(std::move(socket), std::move(bytes));
     };
@@ -74,6 +75,7 @@ struct Site {
   std::string dc;
   Hello hello;
   Result<void> history;
+  bool in_use = false;
   std::vector<std::string> ups, downs;
   std::vector<std::pair<std::string, Message>> received;
   std::vector<std::pair<tcp::socket, std::string>> asked;
@@ -397,6 +399,93 @@ TEST_F(LinksTest, StrangersAreBounded) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(talk(b, "GET / HTTP/1.1\r\n"), "");
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+}
+
+// Five in a circle; a spare link is opened after a tenth of a second.
+Config circle_of_five(Config config) {
+  config.topology.kind = TopologyKind::kCircle;
+  config.topology.order = {"a", "b", "c", "d", "e"};
+  config.topology.failover_after = 100ms;
+  return config;
+}
+
+TEST_F(LinksTest, ASpareLinkLeadsPastTwoWhoAreGoneAndIsClosedWhenOneReturns) {
+  config_ = circle_of_five(config_of({"a", "b", "c", "d", "e"}));
+  auto& a = add("a", 1);
+  auto& d = add("d", 4);
+  auto& e = add("e", 5);
+  start_all();
+  ASSERT_TRUE(until([&] { return a.up("e") && d.up("e") && a.up("d") && d.up("a"); }));
+  EXPECT_TRUE(a.view("d").spare && d.view("a").spare);
+  EXPECT_FALSE(a.view("e").spare);
+  auto& b = add("b", 2);
+  ASSERT_TRUE(b.links->start());
+  ASSERT_TRUE(until([&] { return a.up("b") && d.up("b"); }));
+  EXPECT_TRUE(until([&] { return !a.up("d") && !d.up("a"); }));
+  EXPECT_EQ(a.view("d").peer, "");  // nothing to show
+  EXPECT_TRUE(e.downs.empty());
+}
+
+TEST_F(LinksTest, ASpareLinkThatIsInUseStaysUntilItIsNot) {
+  config_ = circle_of_five(config_of({"a", "b", "c", "d", "e"}));
+  auto& a = add("a", 1);
+  auto& c = add("c", 3);
+  a.in_use = c.in_use = true;
+  add("d", 4);
+  add("e", 5);
+  start_all();
+  ASSERT_TRUE(until([&] { return a.up("c") && c.up("a"); }));
+  auto& b = add("b", 2);
+  ASSERT_TRUE(b.links->start());
+  ASSERT_TRUE(until([&] { return a.up("b") && c.up("b"); }));
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(until([&] { return std::chrono::steady_clock::now() - begin > 500ms; }));
+  EXPECT_TRUE(a.up("c") && c.up("a"));
+  a.in_use = c.in_use = false;
+  EXPECT_TRUE(until([&] { return !a.up("c") && !c.up("a"); }));
+}
+
+// One of the two misses its neighbour, for its file has another address; the other misses nobody,
+// and would be the one to open a link between neighbours.
+TEST_F(LinksTest, WhoeverNeedsASpareLinkOpensIt) {
+  config_ = circle_of_five(config_of({"a", "b", "c", "d", "e"}));
+  config_.topology.order = {"b", "c", "d", "a", "e"};
+  auto blind = config_;
+  blind.datacenters[3].peers.port = static_cast<uint16_t>(testing::free_port());  // c misses d
+  auto& c = add("c", 3, blind);
+  auto& a = add("a", 1);
+  auto& b = add("b", 2);
+  auto& d = add("d", 4);
+  auto& e = add("e", 5);
+  start_all();
+  EXPECT_TRUE(until([&] { return c.up("a") && a.up("c"); }));
+  EXPECT_TRUE(until([&] { return b.up("c") && d.up("a") && a.up("e") && e.up("b"); }));
+}
+
+TEST_F(LinksTest, TwoWhoOpenASpareLinkAtOnceKeepOneOfThem) {
+  config_ = circle_of_five(config_of({"a", "b", "c", "d", "e"}));
+  auto& a = add("a", 1);
+  auto& c = add("c", 3);
+  start_all();
+  ASSERT_TRUE(until([&] { return a.up("c") && c.up("a"); }));
+  a.links->cut("c", "both try again at once");
+  ASSERT_TRUE(until([&] { return a.up("c") && c.up("a") && a.ups.size() >= 2; }));
+  const auto ups = a.ups.size();
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(until([&] { return std::chrono::steady_clock::now() - begin > 300ms; }));
+  EXPECT_LE(a.ups.size(), ups + 1);  // it changed hands at most
+  EXPECT_TRUE(a.up("c") && c.up("a"));
+}
+
+TEST_F(LinksTest, WithoutReroutingNoSpareLinkIsOpened) {
+  config_ = circle_of_five(config_of({"a", "b", "c", "d", "e"}));
+  config_.topology.reroute = false;
+  auto& a = add("a", 1);
+  auto& c = add("c", 3);
+  start_all();
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(until([&] { return std::chrono::steady_clock::now() - begin > 400ms; }));
+  EXPECT_TRUE(a.ups.empty() && c.ups.empty());
 }
 
 }  // namespace
