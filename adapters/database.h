@@ -16,6 +16,7 @@
 #include "conflict/context.h"
 #include "conflict/policy.h"
 #include "conflict/result.h"
+#include "conflict/row_digest.h"
 #include "conflict/row_state.h"
 #include "conflict/transaction.h"
 
@@ -197,6 +198,23 @@ struct ConflictQuery {
   size_t limit = 100;
 };
 
+// Which rows to digest: the named ones, or those whose keys are after `after` and not after `upto`,
+// in the order of their keys, as SQLite has it.
+struct DigestQuery {
+  std::string table;
+  std::vector<Key> keys = {};
+  Key after = {};                // "" from the first row on
+  std::optional<Key> upto = {};  // absent: to the last
+  size_t rows_max = SIZE_MAX;    // to look at, deleted ones included
+};
+
+struct DigestSlice {
+  std::vector<RowDigest> rows;  // of a range: without those that are absent
+  Key last;                     // the last row that was looked at
+  size_t looked_at = 0;
+  bool complete = true;  // that was all
+};
+
 // ---- The database ------------------------------------------------------------------------------
 
 // What a database knows when it is opened.
@@ -240,6 +258,10 @@ class Reader {
   virtual Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) = 0;
   // Every row of a table by canonical key, as users see it. For tests, demos and verification.
   virtual Result<std::map<Key, Row>> table(std::string_view table) = 0;
+  // Rows as replicas compare them.
+  virtual Result<DigestSlice> digests(const DigestQuery& query) {
+    return fail(Code::kRefused, "this database cannot digest table " + query.table);
+  }
   virtual Result<std::vector<TableDef>> tables() = 0;
   virtual Result<std::optional<TableDef>> find_table(std::string_view table) = 0;
 };

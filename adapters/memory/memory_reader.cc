@@ -56,6 +56,30 @@ std::optional<ConflictEntry> open_entry(const Contents& contents, const Conflict
   return entry;
 }
 
+// The order of keys that SQLite has.
+bool key_before(const Key& a, const Key& b) {
+  const auto x = key_parts(a), y = key_parts(b);
+  for (size_t i = 0; x && y && i < std::min(x->size(), y->size()); ++i) {
+    const auto ordered = order((*x)[i], (*y)[i]);
+    if (ordered != 0) return ordered < 0;
+  }
+  return false;
+}
+
+// The keys that the query is about, and whether those are all.
+std::pair<std::vector<Key>, bool> keys_of(const MemoryDisk::Rows& rows, const DigestQuery& query) {
+  if (!query.keys.empty()) return {query.keys, true};
+  std::vector<Key> keys;
+  for (const auto& [key, state] : rows) {
+    const bool begun = query.after.empty() || key_before(query.after, key);
+    if (begun && !(query.upto && key_before(*query.upto, key))) keys.push_back(key);
+  }
+  std::sort(keys.begin(), keys.end(), key_before);
+  const bool complete = keys.size() < query.rows_max;
+  if (!complete) keys.resize(query.rows_max);
+  return {std::move(keys), complete};
+}
+
 tl::unexpected<Error> no_sql() {
   return fail(Code::kRefused, "the memory database speaks no SQL: use the row API", "no_sql");
 }
@@ -149,6 +173,32 @@ Result<std::map<Key, Row>> MemoryReader::table(std::string_view table) {
         out.emplace(key, std::move(*row));
       }
     }
+    return out;
+  });
+}
+
+Result<DigestSlice> MemoryReader::digests(const DigestQuery& query) {
+  return with([&](const Contents& c) -> Result<DigestSlice> {
+    const auto def = c.tables.find(query.table);
+    if (def == c.tables.end()) return no_table(query.table);
+    const auto found = c.rows.find(query.table);
+    static const MemoryDisk::Rows kNone;
+    const auto& rows = found == c.rows.end() ? kNone : found->second;
+    const Layout layout(def->second, rules_.of(query.table));
+    const Ranks ranks = ranks_of(c, rules_);
+    const auto [keys, complete] = keys_of(rows, query);
+    DigestSlice out;
+    for (const auto& key : keys) {
+      const auto at = rows.find(key);
+      RowState state = at == rows.end() ? RowState{} : at->second;
+      state.key = key;
+      const auto shown = RowView(def->second, layout, state, ranks).whole(key);
+      auto digest = digest_of(state, layout, ranks, entente::applied(c), shown, false);
+      if (!query.keys.empty() || !digest.absent()) out.rows.push_back(std::move(digest));
+    }
+    if (!keys.empty()) out.last = keys.back();
+    out.looked_at = keys.size();
+    out.complete = complete;
     return out;
   });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adapters/sqlite/row_digests.h"
 #include "adapters/sqlite/row_reading.h"
 #include "adapters/sqlite/write_session.h"
 #include "conflict/codec.h"
@@ -144,6 +145,15 @@ Result<std::map<Key, Row>> SqliteReader::table(std::string_view name) {
   }
   if (!next) return tl::unexpected(next.error());
   return out;
+}
+
+Result<DigestSlice> SqliteReader::digests(const DigestQuery& query) {
+  const Snapshot snapshot(*this, open_);
+  if (!snapshot.begun()) return tl::unexpected(snapshot.begun().error());
+  const auto world = worlds_();
+  const Table* t = world->find(query.table);
+  if (t == nullptr) return unknown_table(query.table);
+  return read_digests(rows_, *world, *t, query, applied_);
 }
 
 Result<std::vector<TableDef>> SqliteReader::tables() {

@@ -610,6 +610,53 @@ TEST_P(DatabaseContract, WhatEverybodyHasIsKeptForSomeTimeButOnlySoMuchOfIt) {
   EXPECT_EQ(first(), 8u);
 }
 
+TEST_P(DatabaseContract, DigestsAreOfTheRowsAndAlikeWhereTheyAre) {
+  Site a = open(1, rules(PolicyKind::kPriority, Granularity::kColumn));
+  Site b = open(2, rules(PolicyKind::kPriority, Granularity::kColumn));
+  define(a, account_table(), {&b});
+  for (int64_t i = 1; i <= 9; ++i) put(a, "account", i, account("ada", i));
+  settle({&a, &b});
+  put(a, "account", int64_t{3}, account("bob", 1));  // a conflict
+  put(b, "account", int64_t{3}, account("eve", 2));
+  erase(b, "account", int64_t{5});
+  settle({&a, &b});
+  const auto all = [](Site& site) { return site.reader->digests({"account"}); };
+  const auto at_a = all(a), at_b = all(b);
+  ASSERT_TRUE(at_a && at_b);
+  EXPECT_TRUE(at_a->complete);
+  EXPECT_EQ(at_a->rows, at_b->rows);
+  EXPECT_EQ(at_a->rows.size(), 8u);  // no deleted ones
+  // In pieces, in the order of the keys, the same.
+  std::vector<RowDigest> pieces;
+  DigestQuery query{"account"};
+  query.rows_max = 4;
+  for (bool complete = false; !complete;) {
+    const auto piece = a.reader->digests(query);
+    ASSERT_TRUE(piece) << piece.error().text;
+    pieces.insert(pieces.end(), piece->rows.begin(), piece->rows.end());
+    complete = piece->complete;
+    query.after = piece->last;
+  }
+  EXPECT_EQ(pieces, at_a->rows);
+  // A range, and rows by name, deleted ones too.
+  const Key second = at_a->rows[1].key, fourth = at_a->rows[3].key;
+  const auto range = a.reader->digests({"account", {}, second, fourth, SIZE_MAX});
+  ASSERT_TRUE(range);
+  EXPECT_EQ(range->rows, std::vector<RowDigest>(at_a->rows.begin() + 2, at_a->rows.begin() + 4));
+  const auto gone = canonical_key(account_table(), std::vector<Value>{int64_t{5}});
+  const auto named = a.reader->digests({"account", {second, *gone}, {}, {}, SIZE_MAX});
+  ASSERT_TRUE(named);
+  ASSERT_EQ(named->rows.size(), 2u);
+  EXPECT_EQ(named->rows[0], at_a->rows[1]);
+  EXPECT_TRUE(named->rows[1].absent());
+  // A write makes its row another.
+  put(a, "account", int64_t{3}, account("bob", 1));
+  const auto later = all(a);
+  ASSERT_TRUE(later);
+  EXPECT_NE(later->rows, at_a->rows);
+  EXPECT_FALSE(a.reader->digests({"nothing"}));
+}
+
 TEST_P(DatabaseContract, SnapshotDoesNotMove) {
   Site a = open(1);
   define(a, account_table(), {});

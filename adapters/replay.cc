@@ -1,0 +1,184 @@
+#include "adapters/replay.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "conflict/reissue.h"
+
+namespace entente {
+namespace {
+
+constexpr size_t kSliceBytes = 4 << 20;
+
+uint64_t applied_at(const DatabaseState& state, const Origin& origin) {
+  const auto stream = state.streams.find(origin);
+  return stream == state.streams.end() ? 0 : stream->second.seq;
+}
+
+// Both logs' chain at seq; absent unless both reach it.
+Result<std::optional<bool>> same_history(Database& a, Database& b, const Origin& origin,
+                                         uint64_t seq) {
+  const auto at_a = a.chain_at(origin, seq);
+  if (!at_a) return tl::unexpected(at_a.error());
+  const auto at_b = b.chain_at(origin, seq);
+  if (!at_b) return tl::unexpected(at_b.error());
+  if (!*at_a || !*at_b) return std::nullopt;
+  return **at_a == **at_b;
+}
+
+// The last change of `origin` that both have and is the same, if there is one after it that both
+// have and is not. A chain covers all before it: where it differs it goes on differing.
+Result<std::optional<uint64_t>> last_shared(Database& a, Database& b, const Origin& origin,
+                                            uint64_t both) {
+  if (both == 0) return std::nullopt;
+  const auto at_end = same_history(a, b, origin, both);
+  if (!at_end) return tl::unexpected(at_end.error());
+  if (!*at_end || **at_end) return std::nullopt;
+  uint64_t same = 0, differs = both;
+  while (differs - same > 1) {
+    const uint64_t middle = same + (differs - same) / 2;
+    const auto here = same_history(a, b, origin, middle);
+    if (!here) return tl::unexpected(here.error());
+    // What a log has forgotten every majority had: it is the history of both.
+    (*here && !**here ? differs : same) = middle;
+  }
+  return same;
+}
+
+class Replay {
+ public:
+  Replay(Database& from, Database& to, const Origin& fresh, uint64_t wall_ms)
+      : from_(from), to_(to), source_(from.state()), wall_ms_(wall_ms), fresh_(fresh) {
+    const auto state = to_.state();
+    for (const auto& [origin, stream] : state.streams) has_.advance(origin, stream.seq);
+    seen_ = state.promised;
+  }
+
+  Result<Replayed> run() {
+    const Origin& self = source_.self;
+    const auto shared =
+        last_shared(from_, to_, self, std::min(applied_at(source_, self), has_.at(self)));
+    if (!shared) return tl::unexpected(shared.error());
+    if (*shared) reissue_.emplace(self, **shared, fresh_, seen_);
+    forked_after_ = shared->value_or(0);
+    if (auto reaches = check_reach(); !reaches) return tl::unexpected(reaches.error());
+    for (LogPosition at = 0;;) {
+      auto chunks = from_.read_log(at, kSliceBytes);
+      if (!chunks) return tl::unexpected(chunks.error());
+      if (chunks->empty()) return done_;
+      at = chunks->back().position;
+      if (auto done = take(*chunks); !done) return tl::unexpected(done.error());
+    }
+  }
+
+ private:
+  bool forked(const Origin& origin) const { return reissue_ && origin == source_.self; }
+
+  // The log is only of use where it begins no later than what the copy lacks.
+  Result<void> check_reach() {
+    for (const auto& [origin, stream] : source_.streams) {
+      const uint64_t after = forked(origin) ? forked_after_ : has_.at(origin);
+      if (after >= stream.seq) continue;
+      const auto reached = from_.position_before(origin, after + 1);
+      if (reached || reached.error().code != Code::kNotFound) continue;
+      return fail(Code::kRefused,
+                  "the copy lacks changes that this datacenter has and whose log is gone; another "
+                  "neighbour may have them",
+                  "copy_too_old");
+    }
+    return {};
+  }
+
+  Result<void> take(const std::vector<LogChunk>& chunks) {
+    std::vector<Run> runs;
+    for (const auto& chunk : chunks) {
+      auto run = forked(chunk.run.origin) ? reissued(chunk.run)
+                                          : slice_after(chunk.run, has_.at(chunk.run.origin));
+      if (!run) return tl::unexpected(run.error());
+      if (run->count == 0) continue;
+      done_.changes += run->count;
+      has_.advance(run->origin, run->last());
+      runs.push_back(std::move(*run));
+    }
+    if (runs.empty()) return {};
+    return to_.apply(runs, wall_ms_).map([](const auto&) {});
+  }
+
+  // The part of our own that nobody else's history has, as another origin's. Heads say what changed
+  // in a context: reading from the log's start on says what of it is known.
+  Result<Run> reissued(const Run& run) {
+    Run out{fresh_, written_.seq + 1, 0, {}};
+    ByteWriter records;
+    ByteReader in(run.records);
+    if (run.first != read_.seq + 1) read_.seq = run.first - 1;
+    for (uint64_t seq = run.first; seq <= run.last(); ++seq) {
+      const auto record = in.string();
+      if (!in.ok()) return fail(Code::kInvalid, "the log holds a run that is cut short");
+      auto transaction = decode(record);
+      if (!transaction) return tl::unexpected(transaction.error());
+      read_.seq = seq;
+      read_.hlc = transaction->hlc;
+      read_.context = transaction->context;
+      if (seq <= forked_after_) continue;
+      records.string(reissue(std::move(*transaction)));
+      ++out.count;
+    }
+    out.records = records.take();
+    done_.reissued += out.count;
+    return out;
+  }
+
+  // Where the log begins, less may be known of a record's context than of a row's in it.
+  Result<Transaction> decode(std::string_view record) const {
+    auto head = decode_head(source_.self, record, read_);
+    if (!head) return tl::unexpected(head.error());
+    Transaction t{{source_.self, read_.seq + 1},
+                  head->hlc,
+                  std::move(head->context),
+                  head->epoch,
+                  head->declares_dc,
+                  {}};
+    ByteReader in(head->changes);
+    for (size_t i = 0; i < head->change_count; ++i) {
+      auto change = decode_change(in);
+      if (!change) return tl::unexpected(change.error());
+      const auto* row = std::get_if<RowChange>(&*change);
+      if (row != nullptr && row->context) t.context.join(*row->context);
+      t.changes.push_back(std::move(*change));
+    }
+    return t;
+  }
+
+  std::string reissue(Transaction transaction) {
+    const size_t changes = transaction.changes.size();
+    Transaction renamed = (*reissue_)(std::move(transaction), source_.labels.at(source_.self));
+    renamed.context.join(written_.context);
+    done_.dropped_schema_changes += changes - renamed.changes.size();
+    std::string record = encode_record(renamed, written_);
+    written_.seq = renamed.dot.seq;
+    written_.hlc = renamed.hlc;
+    written_.context = std::move(renamed.context);
+    return record;
+  }
+
+  Database& from_;
+  Database& to_;
+  const DatabaseState source_;
+  const uint64_t wall_ms_;
+  const Origin fresh_;
+  VersionVector has_;   // `to`
+  VersionVector seen_;  // what every reissued change counts as having seen
+  std::optional<Reissue> reissue_;
+  uint64_t forked_after_ = 0;
+  StreamState read_, written_;
+  Replayed done_;
+};
+
+}  // namespace
+
+Result<Replayed> replay(Database& from, Database& to, const Origin& fresh, uint64_t wall_ms) {
+  return Replay(from, to, fresh, wall_ms).run();
+}
+
+}  // namespace entente

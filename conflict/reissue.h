@@ -1,0 +1,34 @@
+#pragma once
+
+#include "conflict/transaction.h"
+
+namespace entente {
+
+// Two databases have written under one origin: both hold its changes up to `last`, and after it
+// each its own (a restored backup that was written to, a lost fsync). The changes of one of them
+// become another origin's, seq by seq from 1, and nothing else about them changes: their stamps,
+// their values, and what their writers had seen, with its own part of it renamed as well.
+class Reissue {
+ public:
+  // `seen`: what every writer counts as having seen. Where tombstones were collected under it, a
+  // change that had not seen them must not meet the rows as if they had never been.
+  Reissue(const Origin& of, uint64_t last, const Origin& as, VersionVector seen)
+      : of_(of), last_(last), as_(as), seen_(std::move(seen)) {}
+
+  const Origin& as() const { return as_; }
+  // REQUIRES: t is `of`'s, after `last`. Schema changes are left out: they have an epoch, which the
+  // others' history has used for another.
+  Transaction operator()(Transaction t, const std::string& dc) const;
+
+ private:
+  void rename(VersionVector& context) const;
+  Dot renamed(const Dot& dot) const;
+  void rename(RowChange& change) const;
+
+  const Origin of_;
+  const uint64_t last_;
+  const Origin as_;
+  const VersionVector seen_;
+};
+
+}  // namespace entente

@@ -1,0 +1,179 @@
+#include "adapters/replay.h"
+
+#include <gtest/gtest.h>
+
+#include "adapters/sqlite/snapshot.h"
+#include "tests/unit/adapters/sql_site.h"
+
+namespace entente {
+namespace {
+
+using namespace test;
+
+// A datacenter's database is replaced by a copy of another's, and its own is brought over.
+class ReplayTest : public ::testing::Test {
+ protected:
+  ReplayTest() : a_(folder_ / "a.db", 1), b_(folder_ / "b.db", 2), c_(folder_ / "c.db", 3) {
+    a_.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v, n INTEGER)");
+    for (auto* site : {&b_, &c_}) ship(a_, *site);
+    b_.must("INSERT INTO t VALUES (1, 'shared', 10)");
+    settle(a_, b_);
+    ship(b_, c_);
+  }
+
+  // Copies a file that nobody has open.
+  static void copy(const std::filesystem::path& from, const std::filesystem::path& to) {
+    ASSERT_TRUE(snapshot_sqlite(from, to));
+  }
+
+  // Replaces the database of b by a copy of `source`, which b then is; b's own stays as old_.
+  Result<Replayed> rejoin(Site& source) {
+    const auto path = folder_ / "fresh.db";
+    copy(source.path, path);
+    auto options = b_.options;
+    options.fresh_origin = origin_of(22);
+    options.wall_ms = source.now + 1;
+    const auto begun = begin_new_life(path, options);
+    if (!begun) return tl::unexpected(begun.error());
+    const auto fresh = open_sqlite(path, options);
+    const auto done = replay(*b_.db, **fresh, origin_of(21), source.now + 2);
+    b_.path = path;
+    return done;
+  }
+
+  // Everybody hears of everything.
+  void settle_all() {
+    for (int i = 0; i < 2; ++i) {
+      settle(a_, b_);
+      settle(a_, c_);
+    }
+    expect_same(a_, b_, "t");
+    expect_same(a_, c_, "t");
+  }
+
+  Folder folder_;
+  Site a_, b_, c_;
+};
+
+TEST_F(ReplayTest, WhatNobodyElseHasIsBroughtOverAsItWas) {
+  a_.must("UPDATE t SET v = 'theirs' WHERE id = 1");
+  b_.must("INSERT INTO t VALUES (2, 'unshipped', 0)");
+  c_.must("INSERT INTO t VALUES (3, 'only b has it', 0)");
+  ship(c_, b_);  // and c burns
+  const auto done = rejoin(a_);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->changes, 3u);  // c's first ones too: a had never heard of it
+  EXPECT_EQ(done->reissued, 0u);
+  const auto b2 = b_.seq();
+  b_.open();
+  EXPECT_EQ(b_.db->state().self, origin_of(22));
+  EXPECT_EQ(b_.db->state().streams.at(origin_of(2)).seq, b2);
+  EXPECT_EQ(b_.count("t"), 3);
+  b_.must("INSERT INTO t VALUES (4, 'new life', 0)");
+  settle_all();
+  EXPECT_EQ(a_.count("t"), 4);
+}
+
+TEST_F(ReplayTest, WhatARestoredBackupWroteUnderItsOldNameComesBackUnderAnother) {
+  const auto backup = folder_ / "backup.db";
+  copy(b_.path, backup);
+  b_.must("INSERT INTO t VALUES (2, 'after the backup', 0)");
+  b_.must("UPDATE t SET v = 'after the backup' WHERE id = 1");
+  settle(a_, b_);
+  b_.path = backup;
+  b_.open();
+  b_.must("INSERT INTO t VALUES (5, 'orphan', 0)");
+  b_.must("INSERT INTO t VALUES (6, 'orphan', 0)");
+  b_.must("DELETE FROM t WHERE id = 6");
+  b_.must("UPDATE t SET n = 11 WHERE id = 1");
+  b_.must("UPDATE t SET v = 'seen by its writer' WHERE id = 5");
+  const auto done = rejoin(a_);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->reissued, 5u);
+  b_.open();
+  settle_all();
+  EXPECT_EQ(a_.count("t"), 3);
+  const auto one = a_.query("SELECT v, n FROM t WHERE id = 1").at(0);
+  EXPECT_EQ(one, (std::vector<Value>{"after the backup", int64_t{11}}));
+  EXPECT_EQ(a_.query("SELECT v FROM t WHERE id = 5").at(0).at(0), Value("seen by its writer"));
+  EXPECT_TRUE(a_.reader->conflicts({})->empty());
+  EXPECT_EQ(a_.db->state().labels.at(origin_of(21)), "dc2");
+}
+
+TEST_F(ReplayTest, OfARestoredBackupThatWroteNothingThereIsNothingToBringOver) {
+  const auto backup = folder_ / "backup.db";
+  copy(b_.path, backup);
+  b_.must("INSERT INTO t VALUES (2, 'after the backup', 0)");
+  settle(a_, b_);
+  b_.path = backup;
+  b_.open();
+  const auto done = rejoin(a_);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->changes, 0u);
+  b_.open();
+  EXPECT_EQ(b_.count("t"), 2);
+}
+
+TEST_F(ReplayTest, SchemaChangesOfAnOrphanHistoryAreLeftOutAndItsRowsAreNot) {
+  const auto backup = folder_ / "backup.db";
+  copy(a_.path, backup);
+  a_.must("INSERT INTO t VALUES (2, 'after the backup', 0)");
+  settle(a_, b_);
+  // Here dc1 is restored: it leads the schema.
+  Site restored(backup, 1);
+  restored.must("CREATE TABLE forgotten (id INTEGER PRIMARY KEY)");
+  restored.must("INSERT INTO t VALUES (7, 'orphan', 0)");
+  const auto path = folder_ / "fresh.db";
+  copy(b_.path, path);
+  auto options = a_.options;
+  options.fresh_origin = origin_of(12);
+  ASSERT_TRUE(begin_new_life(path, options));
+  const auto fresh = open_sqlite(path, options);
+  const auto done = replay(*restored.db, **fresh, origin_of(11), a_.now + 10);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->reissued, 2u);
+  EXPECT_EQ(done->dropped_schema_changes, 1u);
+  const auto rows = (*(*fresh)->reader())->table("t");
+  EXPECT_EQ(rows->size(), 3u);
+}
+
+TEST_F(ReplayTest, ACopyThatLacksWhatTheLogHasForgottenIsRefused) {
+  const auto early = folder_ / "early.db";
+  copy(a_.path, early);
+  for (int i = 2; i < 5; ++i) b_.must("INSERT INTO t VALUES (" + std::to_string(i) + ", 'b', 0)");
+  settle(a_, b_);
+  VersionVector everything;
+  for (const auto& [origin, stream] : b_.db->state().streams) everything.set(origin, stream.seq);
+  ASSERT_TRUE(b_.db->trim_log(everything, {}));
+  b_.must("INSERT INTO t VALUES (9, 'unshipped', 0)");
+  a_.path = early;
+  const auto refused = rejoin(a_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().tag, "copy_too_old");
+}
+
+TEST_F(ReplayTest, WhereTheLogBeginsLaterWritersCountAsHavingSeenLess) {
+  a_.must("INSERT INTO t VALUES (2, 'a', 0)");
+  settle(a_, b_);
+  b_.must("UPDATE t SET v = 'b' WHERE id = 2");
+  settle(a_, b_);
+  VersionVector everything;
+  for (const auto& [origin, stream] : b_.db->state().streams) everything.set(origin, stream.seq);
+  ASSERT_TRUE(b_.db->trim_log(everything, {}));
+  const auto backup = folder_ / "backup.db";
+  copy(b_.path, backup);
+  b_.must("INSERT INTO t VALUES (3, 'after the backup', 0)");
+  settle(a_, b_);
+  b_.path = backup;
+  b_.open();
+  b_.must("UPDATE t SET v = 'orphan' WHERE id = 2");
+  const auto done = rejoin(a_);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->reissued, 1u);
+  b_.open();
+  settle_all();
+  EXPECT_EQ(a_.query("SELECT v FROM t WHERE id = 2").at(0).at(0), Value("orphan"));
+}
+
+}  // namespace
+}  // namespace entente
