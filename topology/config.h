@@ -62,10 +62,12 @@ struct TopologySpec {
 // everything: a Config that exists is consistent.
 struct Config {
   std::string cluster;
+  uint64_t epoch = 0;  // of the topology: 0 as the file has it, then one more with each change
   TopologySpec topology;
   std::vector<Datacenter> datacenters;  // in the file's order
   ConflictRules rules;
   bool insecure = false;
+  std::string folder;         // what relative paths in the file are relative to
   std::string schema_path;    // resolved against the file's folder; "" none
   std::string schema_leader;  // a datacenter; the first unless the file says otherwise
   std::chrono::milliseconds max_clock_drift{10'000};

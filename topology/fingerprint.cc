@@ -126,6 +126,8 @@ std::string topology_fingerprint(const Config& config) {
   for (const auto& [name, slot] : slots) out.add(name).add(slot);
   out.add(config.schema_leader);
   add_shape(out, config.topology);
+  // Not that the shape is the same counts, but that both know which one came last.
+  if (config.epoch > 0) out.add("epoch").add(static_cast<int64_t>(config.epoch));
   return out.hash();
 }
 

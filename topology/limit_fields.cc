@@ -51,6 +51,7 @@ constexpr std::array kFields{
     count("conflict_log_rows", &Limits::conflict_log_rows, 0, 1'000'000'000),
     time("conflict_log_age", &Limits::conflict_log_age, kMinute, 3'650 * 24 * kHour),
     time("changes_retention", &Limits::changes_retention, 0, 30 * 24 * kHour),
+    time("log_retention", &Limits::log_retention, 0, 3'650 * 24 * kHour),
     bytes("log_bytes", &Limits::log_bytes, 0, 1'024 * kGiB),
     bytes("frame_bytes", &Limits::frame_bytes, 64 * kKiB, kGiB),
     bytes("batch_bytes", &Limits::batch_bytes, kKiB, 64 * kMiB),
@@ -60,6 +61,8 @@ constexpr std::array kFields{
     time("heartbeat", &Limits::heartbeat, 10, kMinute),
     time("link_timeout", &Limits::link_timeout, 50, 10 * kMinute),
     time("reconnect_max", &Limits::reconnect_max, 10, 10 * kMinute),
+    count("verify_rate", &Limits::verify_rate, 1, 100'000'000),
+    time("verify_every", &Limits::verify_every, 0, 30 * 24 * kHour),
 };
 
 }  // namespace

@@ -38,8 +38,9 @@ struct Limits {
   size_t transaction_bytes = 64 << 20;
   size_t conflict_log_rows = 1'000'000;
   std::chrono::milliseconds conflict_log_age{30ll * 24 * 3'600'000};
-  std::chrono::milliseconds changes_retention{3'600'000};  // a change that everybody has
-  size_t log_bytes = 1ull << 30;                           // past it those go at once
+  std::chrono::milliseconds changes_retention{3'600'000};       // a change that everybody has
+  std::chrono::milliseconds log_retention{7 * 24 * 3'600'000};  // … that somebody lacks
+  size_t log_bytes = 1ull << 30;                                // past it both go at once
 
   // Links.
   size_t frame_bytes = 80 << 20;      // one frame, compressed or not
@@ -50,6 +51,10 @@ struct Limits {
   std::chrono::milliseconds heartbeat{1'000};
   std::chrono::milliseconds link_timeout{5'000};  // nothing heard: the link is cut
   std::chrono::milliseconds reconnect_max{2'000};
+
+  // Comparing datacenters.
+  size_t verify_rate = 20'000;                             // rows a second
+  std::chrono::milliseconds verify_every{24 * 3'600'000};  // by itself; 0: only when asked
 };
 
 }  // namespace entente

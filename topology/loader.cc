@@ -63,6 +63,7 @@ Read read_config(const Node& root, const std::filesystem::path& folder, Problems
   Config config;
   Fields file(root, "the file", root.place, problems);
   config.cluster = read_cluster(file, problems);
+  config.folder = folder.string();
   auto datacenters = read_datacenters(file, folder, problems);
   config.datacenters = std::move(datacenters.list);
   config.topology = read_topology(file, datacenters.names, problems);
