@@ -29,12 +29,6 @@ Result<void> check_handlers(const Hello& mine, const Hello& theirs) {
   return {};
 }
 
-Result<void> check_cluster(const Hello& mine, const Hello& theirs) {
-  return agree("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
-               ": run the same version at both")
-      .and_then([&] { return agree("cluster", mine.cluster, theirs.cluster, ""); });
-}
-
 Result<void> check_topology(const Hello& mine, const Hello& theirs) {
   return agree("topology fingerprint", mine.topology, theirs.topology,
                ": give both the same topology file");
@@ -76,22 +70,31 @@ Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello:
                             const ChainAt& chain_at) {
   const uint64_t ours = seq_of(mine, at.origin);
   if (at.origin == mine.incarnation && at.seq > ours) {
-    return fail(Code::kFork, "this database is a restored copy: " + theirs.dc +
-                                 " has its changes up to " + std::to_string(at.seq) +
-                                 ", it has only " + std::to_string(ours) +
-                                 "; it must join again with a new data folder");
+    return fail(Code::kFork,
+                "this database is a restored copy: " + theirs.dc + " has its changes up to " +
+                    std::to_string(at.seq) + ", it has only " + std::to_string(ours) +
+                    "; it joins again by itself, as a new incarnation",
+                kOwnFork);
   }
   const bool chain_known = at.chain != decltype(at.chain){};
   if (at.seq == 0 || at.seq > ours || !chain_known) return {};
   const auto chain = chain_at(at.origin, at.seq);
   if (!chain) return tl::unexpected(chain.error());
   if (!*chain || **chain == at.chain) return {};
-  return fail(Code::kFork, "two histories of " + at.dc + " (incarnation " + to_hex(at.origin) +
-                               "): change " + std::to_string(at.seq) + " is not the same at " +
-                               mine.dc + " and at " + theirs.dc);
+  return fail(Code::kFork,
+              "two histories of " + at.dc + " (incarnation " + to_hex(at.origin) + "): change " +
+                  std::to_string(at.seq) + " is not the same at " + mine.dc + " and at " +
+                  theirs.dc,
+              at.origin == mine.incarnation ? kOwnFork : "");
 }
 
 }  // namespace
+
+Result<void> check_cluster(const Hello& mine, const Hello& theirs) {
+  return agree("protocol", std::to_string(mine.protocol), std::to_string(theirs.protocol),
+               ": run the same version at both")
+      .and_then([&] { return agree("cluster", mine.cluster, theirs.cluster, ""); });
+}
 
 Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& graph) {
   return check_cluster(mine, theirs)

@@ -28,6 +28,12 @@ struct Unsubscribe {
   friend bool operator==(const Unsubscribe&, const Unsubscribe&) = default;
 };
 
+// What was subscribed to is not in the sender's log any more: ask somebody else.
+struct Trimmed {
+  Origin origin;
+  friend bool operator==(const Trimmed&, const Trimmed&) = default;
+};
+
 // Whole transactions, in the sender's log order, which is causal.
 struct Changes {
   std::vector<Run> runs;
@@ -64,7 +70,7 @@ struct Vectors {
   std::vector<std::pair<Origin, std::string>> labels;  // of origins the receiver may not know
 };
 
-using Message = std::variant<Subscribe, Unsubscribe, Changes, Credit, Vectors>;
+using Message = std::variant<Subscribe, Unsubscribe, Changes, Credit, Vectors, Trimmed>;
 
 // The first thing each side says.
 struct Hello {
@@ -74,7 +80,7 @@ struct Hello {
     uint64_t seq = 0;
     std::array<uint8_t, 16> chain{};  // the origin's hash chain at seq
   };
-  uint32_t protocol = 3;
+  uint32_t protocol = 4;
   std::string cluster;
   std::string dc;
   Origin incarnation;

@@ -9,6 +9,12 @@ constexpr Replica::Instant kVectorInterval{20};
 constexpr Replica::Instant kApplyPause{100};
 constexpr Replica::Instant kPromisePause{1'000};
 
+// Of two lives of a datacenter, as others tell of them: the later one knows of the earlier, or will
+// once it has caught up.
+bool follows(const MemberVector& row, const MemberVector& known) {
+  return row.applied.at(known.incarnation) > 0 && known.applied.at(row.incarnation) == 0;
+}
+
 }  // namespace
 
 Replica::Replica(Options options, State state)
@@ -16,6 +22,7 @@ Replica::Replica(Options options, State state)
       self_(state.self),
       labels_(std::move(state.labels)),
       own_promise_(options_.context_lifetime, state.promised),
+      majority_(options_.majority_pause),
       log_head_(state.log_head) {
   for (auto& [origin, stream_state] : state.streams) {
     applied_.advance(origin, stream_state.seq);
@@ -142,6 +149,7 @@ void Replica::log_read(std::string_view peer, const std::vector<LogPiece>& piece
   link->reading = false;
   if (link->cursor != link->read_after) return;  // moved back meanwhile: what was read is stale
   Changes changes;
+  const bool gone = pieces.empty() || pieces.front().position > link->read_after + 1;
   uint64_t reached = link->read_head;  // nothing in between, if the log holds nothing
   for (const auto& piece : pieces) {
     // Durable, but committed() or applied() has yet to say so, and will bring it.
@@ -151,6 +159,10 @@ void Replica::log_read(std::string_view peer, const std::vector<LogPiece>& piece
   }
   link->cursor = std::max(link->cursor, reached);
   send_changes(std::string(peer), *link, std::move(changes));
+  // The log lost its beginning since it was looked up where to read.
+  for (const auto& [origin, after] : link->sent) {
+    if (gone && after < applied_.at(origin)) locate(std::string(peer), *link, origin);
+  }
 }
 
 void Replica::located(std::string_view peer, const Origin& origin, Result<uint64_t> position,
@@ -166,8 +178,8 @@ void Replica::located(std::string_view peer, const Origin& origin, Result<uint64
     return on(std::string(peer), *link, Subscribe{origin, sent->second});
   }
   if (!position) {
-    return cut(peer, "the log no longer reaches back to what " + std::string(peer) +
-                         " needs: " + position.error().text);
+    link->sent.erase(sent);
+    return send(peer, Trimmed{origin});
   }
   link->cursor = std::min(link->cursor, *position);
 }
@@ -180,7 +192,9 @@ void Replica::tick(Instant now) {
     for (auto& [origin, stream] : streams_) stream.progress = now;
   }
   choose_upstreams();
+  look_whether_to_rejoin();
   own_promise_.look(applied_, now);
+  majority_.look(majority_now(), now);
   if (vectors_changed_ && now - vectors_told_ >= kVectorInterval) tell_vectors();
 }
 
@@ -220,6 +234,14 @@ void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
     learn(row, row.dc == peer);
     if (row.dc == peer) link.peer_applied.join(row.applied);
   }
+  choose_upstreams();
+}
+
+void Replica::on(const std::string& peer, Link& link, Trimmed&& message) {
+  const auto stream = streams_.find(message.origin);
+  if (stream == streams_.end() || stream->second.upstream != peer) return;
+  link.trimmed[message.origin] = stream->second.received.seq;
+  stream->second.upstream.clear();
   choose_upstreams();
 }
 
@@ -304,7 +326,7 @@ void Replica::learn(const MemberVector& row, bool from_itself) {
   auto [it, is_new] = members_.try_emplace(row.dc, row);
   MemberVector& known = it->second;
   const bool another_life = known.incarnation != row.incarnation;
-  if (another_life && !from_itself) return;
+  if (another_life && !from_itself && !follows(row, known)) return;
   if (another_life) known = row;
   const bool promises_more =
       row.promise.floor != known.promise.floor && row.promise.floor.covers(known.promise.floor);
@@ -531,6 +553,7 @@ void Replica::choose_upstreams() {
 std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const auto first = preferred(origin);
   const Link* wanted = first ? up_link(*first) : nullptr;
+  if (wanted != nullptr && !can_give(*wanted, origin, stream)) wanted = nullptr;
   const Link* current = up_link(stream.upstream);
   const auto ahead = [&](const Link* link) {
     return link != nullptr && link->peer_applied.at(origin) > stream.received.seq;
@@ -549,8 +572,8 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   }
   if (current != nullptr) return stream.upstream;
   const auto known = first ? links_.find(*first) : links_.end();
-  const bool waited =
-      known == links_.end() || now_ - known->second.down_since >= options_.failover_after;
+  const bool waited = known == links_.end() || known->second.up ||
+                      now_ - known->second.down_since >= options_.failover_after;
   return waited && started_ ? other : std::string();
 }
 
@@ -559,7 +582,7 @@ std::string Replica::best_other(const Origin& origin, const Stream& stream) cons
   std::string best;
   uint64_t most = stream.received.seq;
   for (const auto& [peer, link] : links_) {
-    if (link.up && link.peer_applied.at(origin) > most) {
+    if (link.up && link.peer_applied.at(origin) > most && can_give(link, origin, stream)) {
       most = link.peer_applied.at(origin);
       best = peer;
     }
@@ -571,6 +594,55 @@ std::optional<std::string> Replica::preferred(const Origin& origin) const {
   const auto label = labels_.find(origin);
   if (label == labels_.end()) return std::nullopt;
   return options_.graph->upstream(options_.dc, label->second);
+}
+
+// Not while a neighbour is away for so short a time that it may be the one that has it.
+void Replica::look_whether_to_rejoin() {
+  std::vector<std::string> who;
+  for (const auto& [origin, stream] : streams_) {
+    if (origin != self_ && who.empty()) who = who_has_what_is_forgotten(origin, stream);
+  }
+  if (who.empty()) return out_of_reach_since_.reset();
+  if (!out_of_reach_since_) out_of_reach_since_ = now_;
+  if (now_ - *out_of_reach_since_ < options_.failover_after) return;
+  out_of_reach_since_ = now_;
+  out_.rejoin = {
+      options_.dc + " was away for so long that the others' logs no longer hold what it lacks",
+      std::move(who)};
+}
+
+// Unless it has said that its log begins later than what we lack.
+bool Replica::can_give(const Link& link, const Origin& origin, const Stream& stream) {
+  const auto it = link.trimmed.find(origin);
+  return it == link.trimmed.end() || stream.received.seq > it->second;
+}
+
+std::vector<std::string> Replica::who_has_what_is_forgotten(const Origin& origin,
+                                                            const Stream& stream) const {
+  std::vector<std::string> who;
+  bool forgotten = false;
+  const auto first = options_.reroute ? std::nullopt : preferred(origin);
+  for (const auto& [peer, link] : links_) {
+    if (!link.up || link.peer_applied.at(origin) <= stream.received.seq) continue;
+    who.push_back(peer);
+    if (first && peer != *first) continue;  // it is not asked
+    if (can_give(link, origin, stream)) return {};
+    forgotten = true;
+  }
+  if (!forgotten || !stream.held.empty()) return {};
+  return who;
+}
+
+Replica::Detour Replica::detour(const Origin& origin, const Stream& stream) const {
+  const auto label = labels_.find(origin);
+  const bool ours = origin == self_ || (label != labels_.end() && label->second == options_.dc);
+  if (ours) return Detour::kNone;
+  const auto first = preferred(origin);
+  if (!first) return Detour::kUnknown;
+  if (stream.upstream == *first) return Detour::kNone;
+  const auto link = links_.find(*first);
+  if (link == links_.end() || !link->second.up) return Detour::kLinkDown;
+  return stream.paused ? Detour::kPaused : Detour::kNothingNew;
 }
 
 void Replica::ask(const Origin& origin, Stream& stream, const std::string& peer) {
@@ -604,6 +676,26 @@ VersionVector Replica::stable() const {
   return everywhere;
 }
 
+VersionVector Replica::held_by_majority() const {
+  const VersionVector* const then = majority_.back_then();
+  return then == nullptr || !options_.reroute ? VersionVector() : *then;
+}
+
+VersionVector Replica::majority_now() const {
+  const auto& dcs = options_.graph->datacenters();
+  VersionVector out;
+  for (const auto& [origin, ours] : applied_) {
+    std::vector<uint64_t> seqs;
+    for (const auto& dc : dcs) {
+      const auto it = members_.find(dc);
+      seqs.push_back(it == members_.end() ? 0 : it->second.applied.at(origin));
+    }
+    std::sort(seqs.rbegin(), seqs.rend());
+    out.set(origin, std::min(ours, seqs[dcs.size() / 2]));
+  }
+  return out;
+}
+
 VersionVector Replica::collectable() const {
   if (knows_of_a_former_life()) return {};
   VersionVector everywhere = own_promise_.floor();
@@ -632,7 +724,9 @@ std::vector<Replica::OriginStatus> Replica::origins() const {
     OriginStatus s{origin,          {}, stream.applied.seq, stream.applied.seq, stream.applied.hlc,
                    stream.upstream, {}, stream.held.size(), stream.held_bytes};
     if (const auto label = labels_.find(origin); label != labels_.end()) s.dc = label->second;
-    s.preferred = preferred(origin).value_or("");
+    if (origin != self_) s.preferred = preferred(origin).value_or("");
+    if (!stream.held.empty()) s.held_hlc = stream.held.front().hlc;
+    s.detour = detour(origin, stream);
     for (const auto& [peer, link] : links_) {
       s.known = std::max(s.known, link.peer_applied.at(origin));
     }
@@ -651,6 +745,15 @@ std::vector<Replica::LinkStatus> Replica::links() const {
     s.credit = link.credit;
     s.applied = link.peer_applied;
     out.push_back(std::move(s));
+  }
+  for (const auto& [origin, stream] : streams_) {
+    for (const auto& held : stream.held) {
+      const auto from = std::find_if(out.begin(), out.end(),
+                                     [&](const LinkStatus& s) { return s.peer == held.peer; });
+      if (from == out.end()) continue;
+      ++from->held;
+      from->held_bytes += held.record.size();
+    }
   }
   return out;
 }

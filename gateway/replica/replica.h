@@ -52,6 +52,13 @@ struct Cut {
   std::string reason;
 };
 
+// Nobody's log can bring this datacenter up to date any more: its database has to be replaced by a
+// copy of one of these neighbours', who have what it lacks (adapters/replay.h); none named: any.
+struct Rejoin {
+  std::string reason;
+  std::vector<std::string> from;
+};
+
 struct Ready {
   std::vector<Send> sends;
   std::optional<Apply> apply;
@@ -61,8 +68,11 @@ struct Ready {
   // Make this floor durable: Database::promise(); then call promised() or promise_failed(). One at
   // a time.
   std::optional<VersionVector> promise;
+  // Said again every now and then while it is so.
+  std::optional<Rejoin> rejoin;
   bool empty() const {
-    return sends.empty() && !apply && reads.empty() && locates.empty() && cuts.empty() && !promise;
+    return sends.empty() && !apply && reads.empty() && locates.empty() && cuts.empty() &&
+           !promise && !rejoin;
   }
 };
 
@@ -97,6 +107,7 @@ class Replica {
     Instant failover_after{3'000};
     Instant max_clock_drift{10'000};
     Instant context_lifetime{600'000};
+    Instant majority_pause{60'000};  // a majority has had for so long what its logs forget
     size_t link_window = 8 << 20;
     size_t batch_bytes = 256 << 10;
     size_t hold_back_bytes = 32 << 20;
@@ -144,6 +155,10 @@ class Replica {
   // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
   // while one of them was never heard of.
   VersionVector stable() const;
+  // Applied by more than half of the datacenters of the file, as far as anyone told, for
+  // majority_pause: what the log may forget at last although somebody lacks it. Any two majorities
+  // share a member; empty without `reroute`: there that member may not be on anybody's way.
+  VersionVector held_by_majority() const;
   // What every datacenter of the file has promised that clients' contexts must cover: tombstones
   // and settled siblings may go if it covers all their dots. Empty while one of them was never
   // heard of or has promised nothing, and while changes of a datacenter's former life are known of
@@ -151,6 +166,15 @@ class Replica {
   // has seen at least this of every row it touches. A datacenter that lost its database must have
   // caught up before it takes writes: nothing here can tell.
   VersionVector collectable() const;
+
+  // Why an origin's changes are not asked for at the neighbour that the topology names.
+  enum class Detour {
+    kNone,        // they are; or there is nobody to name: they are our own
+    kUnknown,     // nobody has said yet whose changes they are, or the file no longer says
+    kLinkDown,    // there is no link to that neighbour
+    kNothingNew,  // it is linked, but had nothing new for a while although somebody else had
+    kPaused,      // nobody is asked: they wait for others' changes, and what waits is full
+  };
 
   struct OriginStatus {
     Origin origin;
@@ -162,6 +186,8 @@ class Replica {
     std::string preferred;  // whom the topology names; "" nobody
     size_t held = 0;        // transactions that wait
     size_t held_bytes = 0;
+    Hlc held_hlc{};  // of the first that waits
+    Detour detour = Detour::kNone;
   };
   std::vector<OriginStatus> origins() const;
 
@@ -173,7 +199,8 @@ class Replica {
     int64_t credit = 0;
     uint64_t sent_transactions = 0, received_transactions = 0, duplicates = 0;
     uint64_t sent_bytes = 0, received_bytes = 0;
-    VersionVector applied;  // what the peer last said
+    size_t held = 0, held_bytes = 0;  // came over it and wait
+    VersionVector applied;            // what the peer last said
   };
   std::vector<LinkStatus> links() const;
   const std::map<std::string, MemberVector, std::less<>>& members() const { return members_; }
@@ -213,6 +240,7 @@ class Replica {
     // Sending. Everything at or below `cursor` in the log was sent, or need not be.
     std::map<Origin, uint64_t> sent;      // what the peer subscribed to -> sent up to this seq
     std::map<Origin, uint64_t> locating;  // where after this seq begins is being looked up
+    std::map<Origin, uint64_t> trimmed;   // after this seq we asked, and its log began later
     uint64_t cursor = 0;
     int64_t credit = 0;
     bool reading = false;
@@ -241,12 +269,14 @@ class Replica {
   void on(const std::string& peer, Link& link, Changes&& message);
   void on(const std::string& peer, Link& link, Credit&& message);
   void on(const std::string& peer, Link& link, Vectors&& message);
+  void on(const std::string& peer, Link& link, Trimmed&& message);
   bool take_run(const std::string& peer, Link& link, const Run& run);
   bool take_record(const std::string& peer, Link& link, Stream& stream, const Origin& origin,
                    std::string_view record, size_t size);
   Stream& stream_of(const Origin& origin);
   uint64_t durable_at(std::string_view peer, const Origin& origin) const;
   void learn(const MemberVector& row, bool from_itself);
+  VersionVector majority_now() const;
   bool knows_of_a_former_life() const;
   void learn_label(const Origin& origin, const std::string& dc);
 
@@ -273,6 +303,12 @@ class Replica {
   std::string choose_upstream(const Origin& origin, Stream& stream);
   std::string best_other(const Origin& origin, const Stream& stream) const;
   std::optional<std::string> preferred(const Origin& origin) const;
+  void look_whether_to_rejoin();
+  static bool can_give(const Link& link, const Origin& origin, const Stream& stream);
+  // Who has more of it, if nobody whom we may ask has it in the log.
+  std::vector<std::string> who_has_what_is_forgotten(const Origin& origin,
+                                                     const Stream& stream) const;
+  Detour detour(const Origin& origin, const Stream& stream) const;
   void ask(const Origin& origin, Stream& stream, const std::string& peer);
 
   Options options_;
@@ -283,6 +319,7 @@ class Replica {
   std::map<std::string, Link, std::less<>> links_;  // one per neighbour and spare
   std::map<std::string, MemberVector, std::less<>> members_;
   OwnPromise own_promise_;
+  VectorHistory majority_;
   MemberPromises promises_;  // the others'
   Instant promise_after_{0};
   uint64_t log_head_ = 0;
@@ -294,6 +331,7 @@ class Replica {
   bool vectors_changed_ = false;
   Instant vectors_told_{0};
   std::optional<Instant> started_;
+  std::optional<Instant> out_of_reach_since_;  // some origin's changes are in nobody's log
   uint64_t wall_ms_ = 0;
   Instant now_{0};
   Ready out_;

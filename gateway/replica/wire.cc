@@ -81,6 +81,7 @@ void write(ByteWriter& out, const Vectors& v) {
 void write(ByteWriter& out, const Ping& p) { out.u64(p.t); }
 void write(ByteWriter& out, const Pong& p) { out.u64(p.t), out.u64(p.wall_ms); }
 void write(ByteWriter& out, const Bye& b) { out.string(b.reason); }
+void write(ByteWriter& out, const Trimmed& t) { out.origin(t.origin); }
 
 // Each reads its fields and leaves it to the caller to look at in.ok(); false for values that no
 // sender writes.
@@ -181,6 +182,11 @@ bool read(ByteReader& in, Pong& p) {
 
 bool read(ByteReader& in, Bye& b) {
   b.reason = in.string();
+  return true;
+}
+
+bool read(ByteReader& in, Trimmed& t) {
+  t.origin = in.origin();
   return true;
 }
 

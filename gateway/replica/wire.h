@@ -31,7 +31,7 @@ struct Bye {
 
 // Everything that crosses a link, one per binary WebSocket message.
 using Frame =
-    std::variant<Hello, Subscribe, Unsubscribe, Changes, Credit, Vectors, Ping, Pong, Bye>;
+    std::variant<Hello, Subscribe, Unsubscribe, Changes, Credit, Vectors, Ping, Pong, Bye, Trimmed>;
 
 Frame to_frame(Message message);
 

@@ -6,6 +6,7 @@
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/memory/memory_disk.h"
+#include "adapters/sqlite/snapshot.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "tests/support/process.h"
 
@@ -14,6 +15,12 @@ namespace {
 
 class InMemory final : public Disk {
  public:
+  explicit InMemory(std::shared_ptr<MemoryDisk> disk = make_memory_disk())
+      : disk_(std::move(disk)) {}
+
+  std::unique_ptr<Disk> copy(const DatabaseOptions&) const override {
+    return std::make_unique<InMemory>(copy_memory_disk(*disk_));
+  }
   std::unique_ptr<Database> open(const DatabaseOptions& options) override {
     return open_memory(disk_, options);
   }
@@ -23,7 +30,7 @@ class InMemory final : public Disk {
   }
 
  private:
-  const std::shared_ptr<MemoryDisk> disk_ = make_memory_disk();
+  const std::shared_ptr<MemoryDisk> disk_;
 };
 
 // Each life of a node has files of its own: what the one before had written when it died.
@@ -38,16 +45,25 @@ class InFiles final : public Disk {
       std::filesystem::copy_file(from, now.string() + part);
     }
     auto database = open_sqlite(now, options);
-    if (!database) {
-      std::fprintf(stderr, "%s: %s\n", now.c_str(), database.error().text.c_str());
-      std::abort();
-    }
+    if (!database) give_up(now, database.error());
     return std::move(*database);
+  }
+  std::unique_ptr<Disk> copy(const DatabaseOptions& options) const override {
+    auto copy = std::make_unique<InFiles>();
+    const auto begun = snapshot_sqlite(file(life_), copy->file(0)).and_then([&](const auto&) {
+      return begin_new_life(copy->file(0), options);
+    });
+    if (!begun) give_up(copy->file(0), begun.error());
+    return copy;
   }
   bool shows_states() const override { return false; }
   const RowState* find(const std::string&, const Key&) const override { return nullptr; }
 
  private:
+  [[noreturn]] static void give_up(const std::filesystem::path& file, const Error& error) {
+    std::fprintf(stderr, "%s: %s\n", file.c_str(), error.text.c_str());
+    std::abort();
+  }
   std::filesystem::path file(uint64_t life) const {
     return folder_.path() / (std::to_string(life) + ".db");
   }

@@ -13,6 +13,9 @@ class Disk {
   virtual ~Disk() = default;
   // The database as a process finds it that starts after the last one died. At most one is used.
   virtual std::unique_ptr<Database> open(const DatabaseOptions& options) = 0;
+  // What a neighbour gets that replaces its database: a copy of what is there now, in which
+  // options.fresh_origin, its datacenter's new life, begins when it is opened.
+  virtual std::unique_ptr<Disk> copy(const DatabaseOptions& options) const = 0;
   // Whether rows() can be asked.
   virtual bool shows_states() const = 0;
   // The row's registers; null: nothing is known of it. REQUIRES: shows_states().

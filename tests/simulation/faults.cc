@@ -30,6 +30,8 @@ void Faults::begin() {
       node->step_clock(r.between(-1000, 1000));
     });
     repeat(Fault::kTrim, "trim " + node->name(), 30, 300, [node](Random&) { node->trim_log(); });
+    repeat(Fault::kForget, "forget " + node->name(), 30, 600,
+           [node](Random&) { node->forget_log(); });
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapters/replay.h"
 #include "conflict/codec.h"
 
 namespace entente::simulation {
@@ -33,24 +34,81 @@ Node::Node(World& world, Network& network, size_t index)
 
 // ---- Life --------------------------------------------------------------------------------------
 
-void Node::reopen() {
+DatabaseOptions Node::options(const std::string& life) const {
   DatabaseOptions options;
   options.dc = name_;
-  Random identity(world_.plan.seed, "origin " + name_);
+  Random identity(world_.plan.seed, "origin " + name_ + life);
   for (auto& byte : options.fresh_origin.id) byte = static_cast<uint8_t>(identity.next());
   options.rules = world_.plan.config.rules;
   options.schema_leader = index_ == 0;
   options.schema_leader_name = world_.graph.datacenters()[0];
   options.wall_ms = wall_ms();
-  database_ = disk_->open(options);
+  return options;
+}
+
+void Node::reopen() {
+  database_ = disk_->open(options(""));
 
   const DatabaseState state = database_->state();
   durable_ = {};
   for (const auto& [origin, stream] : state.streams) durable_.advance(origin, stream.seq);
   history_[world_.scheduler.now()] = durable_;
-  if (world_.oracle.everything().at(state.self) > 0) return;
-  const auto declaration = database_->read_log(0, 1);
-  if (auto bad = world_.oracle.committed(declaration->at(0).run, {})) world_.fail(*bad);
+  if (world_.oracle.everything().at(state.self) == 0) declare(*database_);
+}
+
+// A new life's first record is a commit like any other.
+void Node::declare(Database& database) {
+  const Origin self = database.state().self;
+  const auto before = database.position_before(self, 1);
+  const auto declaration = database.read_log(*before, 1);
+  const Run& run = declaration->at(0).run;
+  ByteReader in(run.records);
+  const auto head = decode_head(self, in.string(), {});
+  if (auto bad = world_.oracle.committed(run, head->context)) world_.fail(*bad);
+}
+
+// As the gateway does: what the copy lacks is in the log here, or another copy is needed.
+void Node::rejoin(const std::vector<std::string>& neighbours) {
+  for (const auto& peer : neighbours) {
+    const Node& from = *all_[network_.index_of(peer)];
+    if (!from.alive()) continue;
+    const auto as = options(" life " + std::to_string(++incarnations_));
+    auto disk = from.disk_->copy(as);
+    auto fresh = disk->open(as);
+    const auto done = replay(*database_, *fresh, {}, wall_ms());
+    if (!done && done.error().tag == "copy_too_old") {
+      world_.coverage.met(Met::kCopyTooOld);
+      continue;
+    }
+    if (!done) return world_.fail(name_ + " cannot rejoin: " + done.error().text);
+    if (done->reissued > 0) return world_.fail(name_ + " takes its own history for another's");
+    world_.trace("rejoin", index_, network_.index_of(peer), done->changes);
+    world_.coverage.met(Met::kRejoined);
+    if (done->changes > 0) world_.coverage.met(Met::kBroughtOver);
+    declare(*fresh);
+    copied_promise_ = fresh->state().promised;
+    collected_.join(from.collected_);
+    fresh.reset();
+    crash();
+    database_.reset();
+    disk_ = std::move(disk);
+    const VersionVector had = durable_;
+    reopen();
+    if (!durable_.covers(had)) {
+      world_.fail(name_ + " lost what it had when its database was replaced (P2)");
+    }
+    catching_up_ = true;
+    world_.scheduler.after(work_.between(1, 200), [this] { start(); });
+    return;
+  }
+}
+
+void Node::look_whether_caught_up() {
+  if (!catching_up_ || !catch_up_with_ || !durable_.covers(*catch_up_with_)) return;
+  // What others have collected by the promises of the life before is in it.
+  copied_promise_.join(*catch_up_with_);
+  if (auto done = database_->promise(*catch_up_with_); !done) world_.fail(done.error().text);
+  catching_up_ = false;
 }
 
 void Node::start() {
@@ -66,6 +124,7 @@ void Node::start() {
   options.failover_after = world_.plan.config.topology.failover_after;
   options.max_clock_drift = world_.plan.config.max_clock_drift;
   options.context_lifetime = limits.context_lifetime;
+  options.majority_pause = Replica::Instant(0);
   options.link_window = limits.link_window;
   options.batch_bytes = limits.batch_bytes;
   options.hold_back_bytes = limits.hold_back_bytes;
@@ -93,6 +152,8 @@ void Node::crash() {
   untold_ = 0;
   last_told_ = 0;
   received_ = {};
+  rejoin_from_.clear();
+  catch_up_with_.reset();
   collecting_ = {};
   round_runs_ = another_round_ = false;
   credit_.clear();
@@ -126,7 +187,9 @@ void Node::tick() {
   replica_->tick(now());
   pump();
   collect();
+  look_whether_caught_up();
   later(kTickMs, [this] { tick(); });
+  if (!rejoin_from_.empty()) rejoin(std::exchange(rejoin_from_, {}));
 }
 
 // ---- The network -------------------------------------------------------------------------------
@@ -134,6 +197,10 @@ void Node::tick() {
 void Node::link_up(const Hello& hello) {
   ++link_lives_[hello.dc];
   credit_[hello.dc] = static_cast<int64_t>(hello.window);
+  if (catching_up_ && !catch_up_with_) {
+    catch_up_with_.emplace();
+    for (const auto& at : hello.applied) catch_up_with_->advance(at.origin, at.seq);
+  }
   replica_->link_up(hello, now());
   pump();
 }
@@ -170,6 +237,7 @@ void Node::pump() {
     for (const auto& read : ready.reads) read_log(read);
     for (const auto& l : ready.locates) locate(l);
     if (ready.promise) enqueue({{}, {}, {}, std::move(ready.promise)});
+    if (ready.rejoin) rejoin_from_ = ready.rejoin->from;
     for (const auto& cut : ready.cuts) {
       world_.fail(name_ + " cut the link to " + cut.peer + " though nobody lied: " + cut.reason);
     }
@@ -213,7 +281,11 @@ void Node::check_promise(const VersionVector& floor) {
   const int64_t then = world_.scheduler.now() - world_.plan.config.limits.context_lifetime.count();
   const auto after = history_.upper_bound(then);
   const VersionVector had = after == history_.begin() ? VersionVector() : std::prev(after)->second;
-  if (!had.covers(floor)) {
+  // What was promised where the database was copied holds here, too: clients of the life before may
+  // have to read again sooner.
+  VersionVector may = had;
+  may.join(copied_promise_);
+  if (!may.covers(floor)) {
     world_.fail(name_ + " promised to refuse contexts that are not a lifetime old");
   }
 }
@@ -303,6 +375,7 @@ void Node::locate(const Locate& what) {
 // ---- The writer --------------------------------------------------------------------------------
 
 void Node::submit(std::vector<ClientTransaction> group, Replies replies) {
+  if (catching_up_) return;
   enqueue({std::move(group), std::move(replies), {}});
 }
 
@@ -432,6 +505,11 @@ void Node::trim_log() {
   if (stable.empty()) return;
   world_.coverage.met(Met::kLogTrimmed);
   (void)database_->trim_log(stable, {});
+}
+
+void Node::forget_log() {
+  if (!alive()) return;
+  (void)database_->trim_log(replica_->held_by_majority(), {});
 }
 
 std::string Node::describe() const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class Node final : public Endpoint {
   using Replies = std::function<void(const std::vector<Result<Committed>>&)>;
 
   Node(World& world, Network& network, size_t index);
+  // Whose databases it may copy, in the order of Graph::datacenters().
+  void attach(std::vector<Node*> all) { all_ = std::move(all); }
 
   void start();
   void crash();
@@ -40,7 +43,8 @@ class Node final : public Endpoint {
   // ---- Faults.
   void slow_down_until(int64_t time) { slow_until_ = time; }
   void step_clock(int64_t ms) { clock_step_ = ms; }
-  void trim_log();
+  void trim_log();    // what everybody has
+  void forget_log();  // what a majority has
 
   // ---- As the network sees it.
   bool alive() const override { return replica_ != nullptr; }
@@ -59,6 +63,7 @@ class Node final : public Endpoint {
   // Everything is collected that there is, and everybody has promised all that there is.
   bool all_collected() const;
   const Replica& replica() const { return *replica_; }
+  bool reborn() const { return incarnations_ > 1; }
   bool idle() const { return jobs_.empty() && !busy_ && untold_ == 0; }
   uint64_t changes_sent() const { return changes_sent_; }
   std::string describe() const;
@@ -95,6 +100,11 @@ class Node final : public Endpoint {
   void run_promise(const VersionVector& floor);
   void run_collect(const VersionVector& stable);
   void collect();
+  DatabaseOptions options(const std::string& life) const;
+  // Replaces its database by a copy of a neighbour's, with what it alone has.
+  void rejoin(const std::vector<std::string>& from);
+  void declare(Database& database);
+  void look_whether_caught_up();
   // Something became durable: tell it after a while, in order; or crash before.
   void tell(std::function<void()> what, Met if_crashed);
 
@@ -106,10 +116,17 @@ class Node final : public Endpoint {
   Network& network_;
   const size_t index_;
   const std::string name_;
-  const std::unique_ptr<Disk> disk_;
+  std::vector<Node*> all_;
+  std::unique_ptr<Disk> disk_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Replica> replica_;
   uint64_t life_ = 0;
+  uint64_t incarnations_ = 1;
+  VersionVector copied_promise_;
+  std::vector<std::string> rejoin_from_;
+  // Of a copy: no client is served before it has caught up with a neighbour.
+  bool catching_up_ = false;
+  std::optional<VersionVector> catch_up_with_;
   bool dead_ = false;  // no restart that was planned wakes it
 
   Random work_;   // how long things take

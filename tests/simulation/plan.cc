@@ -24,6 +24,7 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
     {Fault::kSmall, "small"},
     {Fault::kClock, "clock"},
     {Fault::kTrim, "trim"},
+    {Fault::kForget, "forget"},
 }};
 
 // A random tree, and now and then a link more.

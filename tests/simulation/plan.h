@@ -26,11 +26,12 @@ enum class Fault {
   kSmall,         // small windows and queues: back-pressure and overflow
   kClock,         // wall clocks are apart, drift and step, within max_clock_drift
   kTrim,          // logs are trimmed as soon as everybody has what they hold
+  kForget,        // … as soon as a majority has: who was away joins again from a copy
 };
-inline constexpr Fault kAllFaults[] = {Fault::kDelay,        Fault::kCut,    Fault::kReplay,
-                                       Fault::kPartition,    Fault::kOneWay, Fault::kCrash,
-                                       Fault::kCrashAtPoint, Fault::kSlow,   Fault::kBusy,
-                                       Fault::kSmall,        Fault::kClock,  Fault::kTrim};
+inline constexpr Fault kAllFaults[] = {
+    Fault::kDelay, Fault::kCut,          Fault::kReplay, Fault::kPartition, Fault::kOneWay,
+    Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,   Fault::kBusy,      Fault::kSmall,
+    Fault::kClock, Fault::kTrim,         Fault::kForget};
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view name);
 

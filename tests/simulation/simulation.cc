@@ -29,6 +29,7 @@ class Simulation {
       endpoints.push_back(nodes_.back());
     }
     network_.attach(std::move(endpoints));
+    for (Node* node : nodes_) node->attach(nodes_);
     world_.active.clear();
   }
 
@@ -107,7 +108,11 @@ class Simulation {
     Random random(world_.plan.seed, "dead");
     const bool one = random.chance(0.4);
     const size_t node = random.below(nodes_.size());
-    if (!one || !world_.plan.config.topology.reroute || !network_.connected_without(node))
+    // Where logs forget at once what a majority has, it may be the one that has what two others
+    // lack.
+    const bool may_be_needed = world_.plan.has(Fault::kForget);
+    if (!one || may_be_needed || !world_.plan.config.topology.reroute ||
+        !network_.connected_without(node))
       return {};
     return nodes_[node];
   }
@@ -128,7 +133,8 @@ class Simulation {
 
   static bool agree(const std::vector<const Node*>& nodes) {
     return std::all_of(nodes.begin(), nodes.end(), [&](const Node* n) {
-      return n->idle() && n->durable() == nodes[0]->durable() && n->replica().held_bytes() == 0;
+      return n->alive() && n->idle() && n->durable() == nodes[0]->durable() &&
+             n->replica().held_bytes() == 0;
     });
   }
 

@@ -208,7 +208,9 @@ void Workload::refused(const Asked& asked, const Error& error) {
   world_.coverage.met(Met::kContextExpired);
   const Shown& shown = *asked.shown[asked.outcomes.size()];
   const int64_t age = asked.ran_at - shown.since;
-  if (shown.from == asked.node && age < world_.plan.config.limits.context_lifetime.count()) {
+  // (A new life promises at once what the one before may have.)
+  if (shown.from == asked.node && !asked.node->reborn() &&
+      age < world_.plan.config.limits.context_lifetime.count()) {
     world_.fail(asked.node->name() + " refused a context that it gave out only " +
                 std::to_string(age) + " ms ago");
   }

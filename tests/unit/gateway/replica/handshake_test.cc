@@ -70,7 +70,7 @@ TEST_F(Handshake, AnotherProtocolIsRefused) {
   auto theirs = hello("b", 2);
   theirs.protocol = 1;
   EXPECT_EQ(refusal(theirs),
-            "the peer's protocol is 1 and this gateway's is 3: run the same version at both");
+            "the peer's protocol is 1 and this gateway's is 4: run the same version at both");
 }
 
 TEST_F(Handshake, AnotherClusterTopologyOrRulesIsRefusedWithBothSides) {
@@ -140,6 +140,14 @@ TEST_F(History, OneHistoryOnBothSidesIsWelcome) { EXPECT_EQ(outcome(), Code::kBu
 TEST_F(History, AnotherChainWhereWeKnowItIsAFork) {
   theirs_.applied[0].chain = Chain{99};
   EXPECT_EQ(outcome(), Code::kFork);
+  EXPECT_EQ(check_history(mine_, theirs_, chain_at_).error().tag, kOwnFork);  // of a's own
+}
+
+TEST_F(History, AForkOfOthersIsNotOursToHeal) {
+  mine_.applied[1].seq = theirs_.applied[1].seq = 5;
+  theirs_.applied[1].chain = Chain{99};
+  EXPECT_EQ(outcome(), Code::kFork);
+  EXPECT_EQ(check_history(mine_, theirs_, chain_at_).error().tag, "");
 }
 
 TEST_F(History, WhatOurLogForgotIsNotHeldAgainstAnybody) {
@@ -158,6 +166,7 @@ TEST_F(History, APeerThatKnowsMoreOfUsThanWeDoSaysThatWeWereRestored) {
   const auto answer = check_history(mine_, theirs_, chain_at_);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, Code::kFork);
+  EXPECT_EQ(answer.error().tag, kOwnFork);
   EXPECT_NE(
       answer.error().text.find("this database is a restored copy: b has its changes up to 11"),
       std::string::npos);

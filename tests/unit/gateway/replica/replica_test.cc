@@ -287,7 +287,24 @@ TEST_F(ReplicaTest, ResumesASubscriptionFromTheMiddleOfTheLog) {
   EXPECT_EQ(changes[0].runs[0].count, 2u);
 }
 
-TEST_F(ReplicaTest, CutsAPeerWhoNeedsMoreThanTheLogStillHas) {
+TEST_F(ReplicaTest, HearsOfALaterLifeThroughOthersAndNotOfAnEarlierOne) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b"), reborn("B");
+  a.next(), b.next(), reborn.next();
+  connect("a", a.seen());
+  const auto hear_of_b = [&](const Author& life, VersionVector applied) {
+    applied.join(life.seen());
+    replica_->receive("a", Vectors{{{"b", life.origin(), std::move(applied), {}}}, {}}, now_,
+                      kWall);
+    return replica_->members().at("b").incarnation;
+  };
+  EXPECT_EQ(hear_of_b(b, {}), b.origin());
+  EXPECT_EQ(hear_of_b(reborn, {}), b.origin());  // which of the two came first?
+  EXPECT_EQ(hear_of_b(reborn, b.seen()), reborn.origin());
+  EXPECT_EQ(hear_of_b(b, a.seen()), reborn.origin());  // an old story
+}
+
+TEST_F(ReplicaTest, TellsAPeerThatNeedsMoreThanTheLogStillHas) {
   start({"a", "me"});
   connect("a", {});
   Author me("me");
@@ -295,7 +312,98 @@ TEST_F(ReplicaTest, CutsAPeerWhoNeedsMoreThanTheLogStillHas) {
   replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
   replica_->take();
   replica_->located("a", me.origin(), fail(Code::kNotFound, "trimmed"), now_);
-  EXPECT_EQ(replica_->take().cuts.at(0).peer, "a");
+  const auto ready = replica_->take();
+  EXPECT_EQ(sent<Trimmed>(ready, "a"), (std::vector<Trimmed>{{me.origin()}}));
+  EXPECT_TRUE(ready.cuts.empty());
+  // It is not sent what follows either.
+  replica_->committed({2, me.next()}, now_);
+  EXPECT_TRUE(sent<Changes>(replica_->take(), "a").empty());
+}
+
+TEST_F(ReplicaTest, SeesThatTheLogWasTrimmedBetweenLookingUpAndReading) {
+  start({"a", "me"});
+  connect("a", {});
+  Author me("me");
+  replica_->committed({1, me.next()}, now_);
+  replica_->committed({2, me.next()}, now_);
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  ASSERT_EQ(replica_->take().locates.size(), 1u);
+  replica_->located("a", me.origin(), uint64_t{0}, now_);
+  ASSERT_EQ(replica_->take().reads.size(), 1u);
+  replica_->log_read("a", {}, now_);  // both are gone by now
+  ASSERT_EQ(replica_->take().locates.size(), 1u);
+  replica_->located("a", me.origin(), fail(Code::kNotFound, "trimmed"), now_);
+  EXPECT_EQ(sent<Trimmed>(replica_->take(), "a").size(), 1u);
+}
+
+TEST_F(ReplicaTest, AsksAnotherForWhatTheFirstsLogHasForgotten) {
+  start({"a", "b", "me"});
+  Author a("a");
+  const Run first = a.next(), second = a.next();
+  connect("a", a.seen());
+  connect("b", a.seen());
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").size(), 1u);
+  replica_->receive("a", Trimmed{a.origin()}, now_, kWall);
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  later(Instant{10'000});
+  EXPECT_FALSE(replica_->take().rejoin);
+  // Once past what was forgotten the first may be asked again.
+  receive("b", first + second);
+  EXPECT_EQ(apply_one(), 2u);
+  later(Instant{20});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a"), (std::vector<Subscribe>{{a.origin(), 2}}));
+}
+
+TEST_F(ReplicaTest, WantsToRejoinWhenNobodysLogHasWhatItLacks) {
+  start({"a", "b", "me"});
+  Author a("a");
+  a.next();
+  connect("a", a.seen());
+  connect("b", a.seen());
+  replica_->take();
+  replica_->receive("a", Trimmed{a.origin()}, now_, kWall);
+  replica_->receive("b", Trimmed{a.origin()}, now_, kWall);
+  later(Instant{20});
+  EXPECT_FALSE(replica_->take().rejoin);
+  later(Instant{3000});
+  const auto rejoin = replica_->take().rejoin;
+  ASSERT_TRUE(rejoin);
+  EXPECT_EQ(rejoin->from, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(replica_->take().rejoin);
+  later(Instant{3000});
+  EXPECT_TRUE(replica_->take().rejoin);  // said again while it is so
+  replica_->link_down("b", now_);
+  connect("b", a.seen());  // its log may be another now
+  later(Instant{3000});
+  EXPECT_FALSE(replica_->take().rejoin);
+}
+
+TEST_F(ReplicaTest, AMajorityHoldsWhatMoreThanHalfHaveApplied) {
+  Replica::Options options;
+  options.majority_pause = Instant(500);
+  start({"a", "b", "c", "me"}, options);
+  Author a("a");
+  const Run one = a.next(), two = a.next(), three = a.next();
+  connect("a", a.seen());
+  receive("a", one + two + three);
+  apply_one();
+  live(Instant{1000});
+  EXPECT_TRUE(replica_->held_by_majority().empty());  // a and me, of four
+  hear("a", "b", vector_at(a, 2), {});
+  live(Instant{400});
+  EXPECT_TRUE(replica_->held_by_majority().empty());  // it may be lost yet before it passes it on
+  live(Instant{300});
+  EXPECT_EQ(replica_->held_by_majority(), vector_at(a, 2));
+  hear("a", "c", vector_at(a, 3), {});
+  live(Instant{1000});
+  EXPECT_EQ(replica_->held_by_majority(), vector_at(a, 3));
+  Replica::Options textbook;
+  textbook.reroute = false;
+  textbook.majority_pause = Instant(0);
+  restart(textbook);
+  connect("a", a.seen());
+  live(Instant{1000});
+  EXPECT_TRUE(replica_->held_by_majority().empty());
 }
 
 TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstStaysAwayAndReturnsToIt) {
@@ -366,6 +474,67 @@ TEST_F(ReplicaTest, AsksAnotherNeighbourThoughOthersChangesAreBeingApplied) {
   later(Instant{3100});
   ready = replica_->take();
   EXPECT_EQ(sent<Subscribe>(ready, "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+}
+
+TEST_F(ReplicaTest, SaysWhyAnOriginIsNotAskedForWhereTheTopologyNames) {
+  start({"a", "b", "me"});
+  Author a("a");
+  const Run first = a.next();
+  const auto status = [&] {
+    for (const auto& origin : replica_->origins()) {
+      if (origin.origin == a.origin()) return origin;
+    }
+    return Replica::OriginStatus{};
+  };
+  connect("b", a.seen());
+  EXPECT_EQ(status().detour, Replica::Detour::kLinkDown);
+  later(Instant{4'000});
+  EXPECT_EQ(status().upstream, "b");
+  EXPECT_EQ(status().preferred, "a");
+  EXPECT_EQ(status().detour, Replica::Detour::kLinkDown);
+  connect("a", {});  // it lost what it had, and says so
+  later(Instant{20});
+  EXPECT_EQ(status().upstream, "b");
+  EXPECT_EQ(status().detour, Replica::Detour::kNothingNew);
+  replica_->receive("a", Vectors{{{"a", origin_of('a'), a.seen(), {}}}, {}}, now_, kWall);
+  later(Instant{20});
+  EXPECT_EQ(status().upstream, "a");
+  EXPECT_EQ(status().detour, Replica::Detour::kNone);
+}
+
+TEST_F(ReplicaTest, CountsPerLinkWhatCameOverItAndWaits) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  connect("a", {});
+  connect("b", {});
+  a.next();
+  const Run effect = b.next(a.seen());
+  receive("b", effect + b.next());
+  ASSERT_EQ(replica_->links().at(1).peer, "b");
+  EXPECT_EQ(replica_->links().at(1).held, 2u);
+  EXPECT_GT(replica_->links().at(1).held_bytes, 2u * 10);
+  EXPECT_EQ(replica_->links().at(1).held_bytes, replica_->held_bytes());
+  EXPECT_EQ(replica_->links().at(0).held, 0u);
+}
+
+// Never clamped: the same bytes, later, with the stamp they always had.
+TEST_F(ReplicaTest, AChangeStampedTooFarAheadIsTakenOnceTimeHasCaughtUp) {
+  start({"a", "me"});
+  Author a("a");
+  const Run early = a.next({}, 10, kWall + 60'000);
+  connect("a", a.seen());
+  receive("a", early);
+  ASSERT_EQ(replica_->take().cuts.size(), 1u);
+  connect("a", a.seen());
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  replica_->receive("a", Changes{{early}}, now_, kWall + 49'999);
+  ASSERT_EQ(replica_->take().cuts.size(), 1u);
+  connect("a", a.seen());
+  replica_->receive("a", Changes{{early}}, now_, kWall + 50'000);
+  const auto ready = replica_->take();
+  EXPECT_TRUE(ready.cuts.empty());
+  ASSERT_TRUE(ready.apply);
+  EXPECT_EQ(ready.apply->runs.at(0).records, early.records);
 }
 
 TEST_F(ReplicaTest, NeverAsksAnotherNeighbourWithoutReroute) {

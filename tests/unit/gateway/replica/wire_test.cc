@@ -67,7 +67,8 @@ std::vector<Frame> one_of_each() {
           sample_vectors(),
           Ping{5},
           Pong{5, 1'700'000'000'001},
-          Bye{"the peer's cluster is other"}};
+          Bye{"the peer's cluster is other"},
+          Trimmed{origin(7)}};
 }
 
 // A frame as a liar would make it: any head, over any payload, with a checksum that holds.
@@ -112,7 +113,7 @@ TEST(Wire, FieldsArriveInTheirPlaces) {
   const auto& h = std::get<Hello>(*hello);
   EXPECT_EQ(h.cluster + "/" + h.dc + "/" + h.topology + "/" + h.rules,
             "shop/tokyo/t-print/r-print");
-  EXPECT_EQ(h.protocol, 3u);
+  EXPECT_EQ(h.protocol, 4u);
   EXPECT_EQ(h.incarnation, origin(7));
   EXPECT_EQ(h.wall_ms, 1'700'000'000'000u);
   EXPECT_EQ(h.window, 8u << 20);
