@@ -13,6 +13,8 @@
 #include "gateway/commands/snapshot.h"
 #include "gateway/commands/sql_shell.h"
 #include "gateway/commands/status.h"
+#include "gateway/commands/topology.h"
+#include "gateway/commands/verify.h"
 #include "gateway/handlers/handler_host.h"
 
 namespace {
@@ -85,6 +87,43 @@ class Conflicts {
   entente::ConflictFilter filter_;
   entente::ConflictChoice choice_;
   uint64_t id_ = 0;
+};
+
+// `entente topology show|plan|apply|remove`.
+class Topology {
+ public:
+  Topology(CLI::App& app, std::string& url, std::string& format)
+      : command_(
+            app.add_subcommand("topology", "who is linked with whom, while the cluster runs")) {
+    command_->require_subcommand(1);
+    show_ = command_->add_subcommand("show", "what is in force");
+    plan_ = command_->add_subcommand("plan", "what a topology file would change");
+    apply_ = command_->add_subcommand("apply", "go over to a topology file");
+    remove_ = command_->add_subcommand("remove", "go on without a datacenter");
+    remove_->add_option("dc", step_.remove, "which one")->required()->type_name("NAME");
+    for (CLI::App* one : {plan_, apply_, remove_}) {
+      one->add_option("file", step_.file, "the topology file, as it shall be")
+          ->required()
+          ->type_name("FILE");
+    }
+    plan_->add_option("--remove", step_.remove, "it goes on without this one")->type_name("NAME");
+    for (CLI::App* one : {show_, plan_, apply_, remove_}) {
+      add_url_option(one, url);
+      add_output_option(one, format);
+    }
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(const std::string& url, entente::OutputFormat format) {
+    if (*show_) return entente::show_topology(url, format, std::cout, std::cerr);
+    step_.plan = plan_->parsed();
+    return entente::change_topology(url, step_, format, std::cout, std::cerr);
+  }
+
+ private:
+  CLI::App *command_, *show_, *plan_, *apply_, *remove_;
+  entente::TopologyStep step_;
 };
 
 // `entente handler check`.
@@ -171,6 +210,11 @@ int main(int argc, char** argv) {
   CLI::App* status_command = app.add_subcommand("status", "ask a gateway how its cluster is");
   add_url_option(status_command, url);
   add_output_option(status_command, format_name);
+  entente::StatusParts status_parts;
+  status_command->add_flag("--origins", status_parts.origins,
+                           "the table has a row per origin: its route, its lag, what waits");
+  status_command->add_flag("--links", status_parts.links,
+                           "and per link: round trip, clock offset, bytes and changes a second");
 
   entente::SqlShellOptions sql;
   CLI::App* sql_command = app.add_subcommand("sql", "a shell: SQL at a datacenter");
@@ -207,8 +251,21 @@ int main(int argc, char** argv) {
                             "the copy do not matter");
   add_output_option(restore_command, format_name);
 
+  entente::VerifyOptions verify;
+  CLI::App* verify_command =
+      app.add_subcommand("verify", "compare all rows with every other datacenter's, now");
+  CLI::App* repair_command =
+      app.add_subcommand("repair", "the same, and make all alike where they differ");
+  repair_command->add_option("--from", verify.from, "whose rows are the right ones")
+      ->type_name("NAME");
+  for (CLI::App* command : {verify_command, repair_command}) {
+    add_url_option(command, url);
+    add_output_option(command, format_name);
+  }
+
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
+  Topology topology_command(app, url, format_name);
 
   try {
     app.parse(argc, argv);
@@ -233,7 +290,13 @@ int main(int argc, char** argv) {
     sql.format = format;
     return run_sql_shell(sql);
   }
+  if (*verify_command || *repair_command) {
+    verify.url = url;
+    verify.repair = repair_command->parsed();
+    return entente::verify(verify, format, std::cout, std::cerr);
+  }
   if (conflicts) return conflicts.run(url, format);
   if (handler_check) return handler_check.run(format);
-  return entente::status(url, format, std::cout, std::cerr);
+  if (topology_command) return topology_command.run(url, format);
+  return entente::status(url, format, status_parts, std::cout, std::cerr);
 }

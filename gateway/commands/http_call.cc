@@ -1,7 +1,5 @@
 #include "gateway/commands/http_call.h"
 
-#include <boost/asio/io_context.hpp>
-
 #include "topology/scalars.h"
 
 namespace entente {
@@ -11,16 +9,7 @@ constexpr size_t kLongestBody = 16 << 20;
 
 Result<HttpAnswer> call(const Endpoint& endpoint, HttpQuestion question,
                         std::chrono::milliseconds timeout) {
-  question.headers.emplace_back("Connection", "close");
-  boost::asio::io_context io(1);
-  HttpCaller caller(io.get_executor(), endpoint, kLongestBody);
-  Result<HttpAnswer> answer;
-  caller.ask(std::move(question), {timeout, timeout}, [&](Result<HttpAnswer> outcome) {
-    answer = std::move(outcome);
-    io.stop();
-  });
-  io.run();
-  return answer;
+  return ask_server(endpoint, std::move(question), {timeout, timeout}, kLongestBody);
 }
 
 }  // namespace

@@ -39,36 +39,50 @@ class Report {
   Clock::time_point next_ = began_;
 };
 
+// Whether another neighbour may do better.
+bool is_this_ones(const Error& error) {
+  return error.code == Code::kNotReached || error.code == Code::kNotFound ||
+         error.code == Code::kRefused;
+}
+
 }  // namespace
+
+Result<std::string> fetch_copy(const Config& config, const Datacenter& dc,
+                               std::span<const std::string> from, bool linked,
+                               const std::filesystem::path& part,
+                               const std::function<bool()>& stopped) {
+  Error last{Code::kNotFound, "no neighbour has a database to copy", ""};
+  for (const auto& name : from) {
+    const Datacenter& neighbour = *config.find(name);
+    if (neighbour.database_kind != "sqlite") continue;
+    Report report(dc.name, name);
+    const auto fetched = download_snapshot(config, dc.name, neighbour, linked, part,
+                                           [&](uint64_t bytes, uint64_t of) {
+                                             report.look(bytes, of);
+                                             return !stopped();
+                                           });
+    if (fetched) return name;
+    last = fetched.error();
+    if (!is_this_ones(last)) break;
+    spdlog::info("no_copy dc={} from={} reason=\"{}\"", dc.name, name, last.text);
+  }
+  return tl::unexpected(last);
+}
 
 Result<bool> join(const Config& config, const Datacenter& dc, const std::filesystem::path& data,
                   const std::function<bool()>& stopped) {
   const auto destination = database_path(dc, data);
   std::error_code ec;
   if (dc.database_kind != "sqlite" || std::filesystem::exists(destination, ec)) return false;
-  const Graph graph(config);
-  for (const auto& name : graph.neighbours(dc.name)) {
-    const Datacenter& neighbour = *config.find(name);
-    if (neighbour.database_kind != "sqlite") continue;
-    const std::filesystem::path part = destination.string() + ".joining";
-    Report report(dc.name, name);
-    const auto joined = begin_life_of_copy(config, dc, data, part, true, [&] {
-      return download_snapshot(config, dc.name, neighbour, part, [&](uint64_t bytes, uint64_t of) {
-        report.look(bytes, of);
-        return !stopped();
-      });
-    });
-    if (joined) {
-      spdlog::info("joined dc={} from={}", dc.name, name);
-      return true;
-    }
-    const Code code = joined.error().code;
-    if (code != Code::kNotReached && code != Code::kNotFound && code != Code::kRefused) {
-      return joined;
-    }
-    spdlog::info("not_joined dc={} from={} reason=\"{}\"", dc.name, name, joined.error().text);
-  }
-  return false;
+  const std::filesystem::path part = destination.string() + ".joining";
+  std::string from;
+  const auto joined = begin_life_of_copy(config, dc, data, part, true, [&] {
+    return fetch_copy(config, dc, Graph(config).neighbours(dc.name), false, part, stopped)
+        .map([&](std::string name) { from = std::move(name); });
+  });
+  if (!joined) return is_this_ones(joined.error()) ? Result<bool>(false) : joined;
+  spdlog::info("joined dc={} from={}", dc.name, from);
+  return true;
 }
 
 }  // namespace entente

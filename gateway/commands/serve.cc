@@ -1,7 +1,10 @@
 #include "gateway/commands/serve.h"
 
 #include <pthread.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <ctime>
 #include <ostream>
@@ -11,10 +14,17 @@
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/commands/joining.h"
+#include "gateway/commands/new_life.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/rules_check.h"
 #include "gateway/commands/topology_file.h"
+#include "gateway/commands/unshipped.h"
+#include "gateway/server/data_folder.h"
+#include "gateway/server/database_options.h"
 #include "gateway/server/gateway.h"
+#include "gateway/server/topology_epochs.h"
+#include "gateway/server/topology_news.h"
+#include "topology/graph.h"
 #include "topology/scalars.h"
 
 namespace entente {
@@ -85,21 +95,166 @@ std::string ready_line(const Datacenter& dc, const Gateway& gateway) {
          ", peers ws://" + format_endpoint(peers);
 }
 
-int run(const Config& config, const Datacenter& dc, const std::filesystem::path& data,
-        std::ostream& out, std::ostream& err) {
-  Signals signals;
-  if (const auto joined = join(config, dc, data, [&] { return signals.pending(); }); !joined) {
-    return failed(joined.error(), err);
+// Replaces a database that cannot go on by a copy of a neighbour's, from one life of the gateway to
+// the next.
+class Replacing {
+ public:
+  Replacing(const Config& config, const Datacenter& dc, const std::filesystem::path& data)
+      : config_(config), dc_(dc), data_(data) {}
+
+  // While the gateway runs, or cannot. `linked`: it may be it that neighbours are linked with under
+  // this name. Not more often than makes sense.
+  Result<void> fetch(const Rejoin& wanted, bool linked, const std::function<bool()>& stopped) {
+    const auto now = Clock::now();
+    if (now < not_before_) return fail(Code::kBusy, "the last attempt was just now");
+    not_before_ = now + pause_;
+    pause_ = std::min(2 * pause_, kLongestPause);
+    spdlog::warn("rejoining dc={} reason=\"{}\"", dc_.name, wanted.reason);
+    why_ = wanted.reason;
+    auto asked = wanted.from;
+    if (asked.empty()) asked = Graph(config_).neighbours(dc_.name);
+    const auto first = static_cast<ptrdiff_t>(asked.empty() ? 0 : turn_++ % asked.size());
+    std::rotate(asked.begin(), asked.begin() + first, asked.end());
+    return needs_sqlite(dc_)
+        .and_then([&] { return fetch_copy(config_, dc_, asked, linked, part_, stopped); })
+        .map([&](std::string from) { from_ = std::move(from); })
+        .map_error([&](Error error) {
+          spdlog::warn("not_rejoined dc={} reason=\"{}\"", dc_.name, error.text);
+          return error;
+        });
   }
+
+  // REQUIRES: fetch() succeeded, and the gateway does not run.
+  Result<void> replace() {
+    const auto done = replace_by_copy(config_, dc_, data_, part_, why_, from_);
+    if (!done) {
+      spdlog::warn("not_rejoined dc={} from={} reason=\"{}\"", dc_.name, from_, done.error().text);
+      return tl::unexpected(done.error());
+    }
+    pause_ = kShortestPause;
+    spdlog::info("rejoined dc={} brought_over={} reissued={} story=\"{}\"", dc_.name,
+                 done->replayed.changes, done->replayed.reissued, done->story);
+    return {};
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kShortestPause{1}, kLongestPause{60};
+
+  const Config& config_;
+  const Datacenter& dc_;
+  const std::filesystem::path& data_;
+  const std::filesystem::path part_ = database_path(dc_, data_).string() + ".joining";
+  std::string why_, from_;
+  size_t turn_ = 0;  // who is asked first
+  std::chrono::seconds pause_ = kShortestPause;
+  Clock::time_point not_before_{};
+};
+
+// Until it stops, which is false, or another life has to follow: true.
+Result<bool> live(const Config& config, const Datacenter& dc, const std::filesystem::path& data,
+                  Replacing& rejoin, Signals& signals, std::ostream& out) {
   Gateway gateway(config, dc.name, data, open_database);
-  if (const auto started = gateway.start(); !started) return failed(started.error(), err);
+  if (const auto started = gateway.start(); !started) {
+    if (started.error().code != Code::kFork) return tl::unexpected(started.error());
+    const auto replaced = rejoin
+                              .fetch({started.error().text, Graph(config).neighbours(dc.name)},
+                                     false, [&] { return signals.pending(); })
+                              .and_then([&] { return rejoin.replace(); });
+    return replaced ? Result<bool>(true) : tl::unexpected(started.error());
+  }
   out << ready_line(dc, gateway) << std::endl;
   signals.watch(gateway);
-  const auto ended = gateway.wait();
+  using What = Gateway::Next::What;
+  auto next = gateway.wait();
+  const auto needs_a_copy = [](const Gateway::Next& n) {
+    return n.what == What::kBehind || n.what == What::kForked;
+  };
+  while (next && needs_a_copy(*next) &&
+         !rejoin.fetch(next->rejoin, next->what == What::kBehind,
+                       [&] { return gateway.stopping(); })) {
+    next = gateway.wait();
+  }
+  const bool goes_on = next && next->what != What::kStopped && !gateway.stopping();
   signals.finish();
-  if (ended) return kFine;
   gateway.stop();
-  return failed(ended.error(), err);
+  if (!next) return tl::unexpected(next.error());
+  if (goes_on && needs_a_copy(*next)) (void)rejoin.replace();  // or it goes on as it was
+  return goes_on;
+}
+
+// The cluster goes on without this datacenter.
+Error removed(const Config& file, const Datacenter& dc, const std::filesystem::path& data,
+              uint64_t epoch) {
+  Error error{Code::kRefused,
+              dc.name + " was removed from the cluster " + file.cluster + " by epoch " +
+                  std::to_string(epoch) + " of its topology; its data is kept",
+              "removed"};
+  const auto topology = DataFolder::topology_in(data);
+  const auto unshipped =
+      export_unshipped(file, dc, data, topology ? topology->sealed.value_or(0) : 0);
+  if (!unshipped) {
+    error.text += ", and what only it has could not be exported: " + unshipped.error().text;
+  } else if (unshipped->transactions > 0) {
+    error.text += ". " + std::to_string(unshipped->transactions) +
+                  " of its transactions are not known to be anywhere else: they are in " +
+                  unshipped->file.string() + ", a line each, as POST /v1/transactions takes them";
+  }
+  spdlog::warn("removed dc={} epoch={} unshipped={}", dc.name, epoch,
+               unshipped ? unshipped->transactions : 0);
+  return error;
+}
+
+// A datacenter that is new to its cluster finds out which topology that has gone over to: without
+// it nobody gives it a copy.
+Result<bool> learn_topology(const Config& config, const Datacenter& dc,
+                            const std::filesystem::path& data) {
+  std::error_code ec;
+  if (dc.database_kind != "sqlite" || std::filesystem::exists(database_path(dc, data), ec)) {
+    return false;
+  }
+  const TopologyNewsItem mine{config.epoch, topology_fingerprint(config), "", {}};
+  const Graph graph(config);
+  for (const auto& name : graph.neighbours(dc.name)) {
+    const auto said = exchange_topology_news(config, dc.name, *config.find(name), mine);
+    if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
+      continue;
+    }
+    return DataFolder::open(data)
+        .and_then([&](const DataFolder& folder) {
+          return folder.set_topology({said->epoch, said->yaml, said->sealed});
+        })
+        .map([] { return true; });
+  }
+  return false;
+}
+
+// One life after the other, each under the topology that is in force then.
+int run(const Config& file, const Datacenter& dc, const std::filesystem::path& data,
+        std::ostream& out, std::ostream& err) {
+  Signals signals;
+  for (bool first = true;;) {
+    const auto config = config_in_force(file, data);
+    if (!config) return failed(config.error(), err);
+    const Datacenter* me = config->find(dc.name);
+    if (me == nullptr) return failed(removed(file, dc, data, config->epoch), err);
+    if (first) {
+      const auto learned = learn_topology(*config, *me, data);
+      if (!learned) return failed(learned.error(), err);
+      if (*learned) continue;
+      const auto joined = join(*config, *me, data, [&] { return signals.pending(); });
+      if (!joined) return failed(joined.error(), err);
+    }
+    first = false;
+    Replacing rejoin(*config, *me, data);
+    for (bool same = true; same;) {
+      const auto again = live(*config, *me, data, rejoin, signals, out);
+      if (!again) return failed(again.error(), err);
+      if (!*again || signals.pending()) return kFine;
+      const auto topology = DataFolder::topology_in(data);
+      same = topology && topology->epoch == config->epoch;
+    }
+  }
 }
 
 }  // namespace

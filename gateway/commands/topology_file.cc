@@ -1,24 +1,19 @@
 #include "gateway/commands/topology_file.h"
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <ostream>
 
 #include "gateway/commands/output.h"
 #include "gateway/handlers/load_handlers.h"
+#include "gateway/server/topology_epochs.h"
 #include "topology/problems.h"
 #include "topology/scalars.h"
 #include "topology/yaml_reader.h"
 
 namespace entente {
 namespace {
-
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value ? std::optional<std::string>(value) : std::nullopt;
-}
 
 // At most one byte more than the loader accepts, so that it can refuse what is too long.
 Result<std::string> contents(const std::filesystem::path& path) {
@@ -45,7 +40,7 @@ TopologyFile read_topology_file(const std::filesystem::path& path) {
     return out;
   }
   out.text = std::move(*text);
-  out.loaded = load_config(out.text, path.parent_path(), environment);
+  out.loaded = load_config(out.text, path.parent_path(), process_environment);
   return out;
 }
 

@@ -19,9 +19,12 @@
 #include "gateway/server/session.h"
 #include "gateway/server/snapshot_api.h"
 #include "gateway/server/transactions_api.h"
+#include "gateway/server/verify_api.h"
 
 namespace entente {
 namespace {
+
+constexpr std::string_view kTopologyPath = "/v1/topology";
 
 // A browser on any page may call: sqld's habit, which libSQL's web clients rely on.
 Response preflight() {
@@ -53,13 +56,17 @@ struct ClientServer::Impl {
         sql(site, streams),
         changes(site),
         snapshots(site, options.copies),
+        topology(site, options.topology, options.adopt_topology),
+        verify(site),
         catching_up(options.catching_up),
         operations{site,
                    metrics,
                    [this] { return server.connections(); },
                    streams,
                    [this] { return changes.counts(); },
-                   [this] { return catching_up.load(); }} {
+                   [this] { return verify.counts(); },
+                   [this] { return catching_up.load(); },
+                   options.rejoined} {
     add_rows_api(router, site);
     increments.add_to(router);
     add_transactions_api(router, site);
@@ -67,6 +74,8 @@ struct ClientServer::Impl {
     changes.add_to(router);
     sql.add_to(router);
     add_operations_api(router, operations);
+    topology.add_to(router);
+    verify.add_to(router);
   }
 
   // One other gateway's connection, and what its clients have open at this schema leader.
@@ -99,7 +108,10 @@ struct ClientServer::Impl {
   HranaApi sql;
   ChangesApi changes;
   SnapshotApi snapshots;
+  TopologyApi topology;
+  VerifyApi verify;
   std::atomic<bool> catching_up;
+  std::atomic<bool> promising{false};  // … to refuse earlier contexts, when that is over
   std::set<Follower*> followers;
   Metrics metrics;
   const Operations operations;
@@ -124,7 +136,8 @@ Task<Response> ClientServer::Impl::handle(const Router& by, Request request) {
 }
 
 // It has all that a neighbour has told us of: what that one knows as collected, this one does not
-// hold any more.
+// hold any more. And clients must not come with contexts that the life before may have promised to
+// refuse: what it had promised, all had applied.
 void ClientServer::Impl::look_whether_caught_up() {
   if (!catching_up) return;
   site.view([this](const PeersView& view) {
@@ -132,9 +145,13 @@ void ClientServer::Impl::look_whether_caught_up() {
       return link.state == "up" && !link.traffic.applied.empty() &&
              view.applied.covers(link.traffic.applied);
     });
-    if (!level || !catching_up.exchange(false)) return;
-    spdlog::info("caught_up dc={}", site.dc);
-    if (options.caught_up) options.caught_up();
+    if (!level || promising.exchange(true)) return;
+    site.store.promise(view.applied, [this](const Result<void>& promised) {
+      if (!promised) return promising.store(false);
+      catching_up = false;
+      spdlog::info("caught_up dc={}", site.dc);
+      if (options.caught_up) options.caught_up();
+    });
   });
 }
 
@@ -169,6 +186,10 @@ ClientServer::Impl::Follower::Follower(Impl& s) : server(s), sql(s.site, s.strea
              [this](RoutedRequest r) { return lead(std::move(r)); });
   router.add(Method::kPost, "/v1/snapshot", "snapshot",
              [this](RoutedRequest r) { return server.snapshots.answer(std::move(r)); });
+  router.add(Method::kPost, kTopologyPath, "operations",
+             [this](RoutedRequest r) { return server.topology.answer_gateway(std::move(r)); });
+  router.add(Method::kPost, "/v1/digest", "digest",
+             [this](RoutedRequest r) { return server.verify.digest(std::move(r)); });
   server.followers.insert(this);
 }
 
@@ -198,7 +219,8 @@ Task<Response> ClientServer::Impl::Follower::lead(RoutedRequest routed) {
 
 // Only a gateway may ask.
 Task<Response> ClientServer::Impl::answer_follower(const Follower& follower, Request request) {
-  const auto known = check_introduction(site, request.gateway);
+  const auto needed = request.path == kTopologyPath ? Agreement::kCluster : Agreement::kTopology;
+  const auto known = check_introduction(site, request.gateway, needed);
   if (!known) co_return problem(403, "not_this_cluster", known.error().text);
   Task<Response> handling = handle(follower.router, std::move(request));
   co_return co_await handling;
@@ -229,12 +251,14 @@ Result<void> ClientServer::start() {
     for (auto* follower : s.followers) follower->sql.expire();
     s.changes.tick();
     s.snapshots.tick();
+    s.verify.tick();
     s.look_whether_caught_up();
   };
   service.stop = [&s] {
     s.sql.close_resting();
     for (auto* follower : s.followers) follower->sql.close_resting();
     s.changes.stop();
+    s.verify.stop();
   };
   return s.server.start(datacenter->clients, std::move(service));
 }

@@ -9,6 +9,7 @@
 
 #include "gateway/server/peers.h"
 #include "gateway/server/store.h"
+#include "gateway/server/topology_api.h"
 #include "topology/config.h"
 
 namespace entente {
@@ -28,6 +29,11 @@ class ClientServer {
     // applications are answered 503 catching_up. `caught_up` is called once, on any thread.
     bool catching_up = false;
     std::function<void()> caught_up = {};
+    // How this gateway goes over to another topology (topology_api.h); without, it does not.
+    std::function<TopologyNewsItem()> topology = {};
+    TopologyApi::Adopt adopt_topology = {};
+    // What `status` says of the last time that the database was replaced by a copy.
+    std::string rejoined = {};
   };
   ClientServer(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers,
                Options options);

@@ -68,17 +68,6 @@ int hex_digit(char c) {
   return -1;
 }
 
-std::optional<Origin> parse_origin(std::string_view hex) {
-  Origin origin;
-  if (hex.size() != 2 * origin.id.size()) return std::nullopt;
-  for (size_t i = 0; i < origin.id.size(); ++i) {
-    const int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    origin.id[i] = static_cast<uint8_t>(high << 4 | low);
-  }
-  return origin;
-}
-
 }  // namespace
 
 Result<DataFolder> DataFolder::open(const fs::path& path) {
@@ -118,11 +107,15 @@ Result<std::optional<Origin>> DataFolder::marker() const {
 }
 
 Result<void> DataFolder::write_marker(const Origin& incarnation) const {
-  const fs::path temporary = path_ / "incarnation.new", path = path_ / "incarnation";
+  return write_line("incarnation", to_hex(incarnation));
+}
+
+Result<void> DataFolder::write_line(const char* file, const std::string& line) const {
+  const fs::path path = path_ / file, temporary = path.string() + ".new";
   {
     const Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (fd.get() < 0) return system_error("cannot open", temporary);
-    if (auto ok = write_all(fd.get(), to_hex(incarnation) + "\n", temporary); !ok) return ok;
+    if (auto ok = write_all(fd.get(), line + "\n", temporary); !ok) return ok;
     if (::fsync(fd.get()) != 0) return system_error("cannot sync", temporary);
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error("cannot write", path);
@@ -143,6 +136,44 @@ Result<void> DataFolder::set_catching_up(bool on) const {
     return system_error("cannot remove", path);
   }
   return sync_folder(path_);
+}
+
+Result<TopologyEpoch> DataFolder::topology_in(const fs::path& folder) {
+  const fs::path path = folder / "topology";
+  std::error_code ec;
+  TopologyEpoch topology;
+  if (!fs::exists(path, ec)) return topology;
+  std::ifstream in(path);
+  uint64_t sealed = 0;
+  if (!(in >> topology.epoch >> sealed) || in.get() != '\n') {
+    return fail(Code::kCorrupt, path.string() + " does not hold a topology");
+  }
+  topology.sealed = sealed;
+  topology.yaml.assign(std::istreambuf_iterator<char>(in), {});
+  return topology;
+}
+
+Result<void> DataFolder::set_topology(const TopologyEpoch& topology) const {
+  return write_line("topology", std::to_string(topology.epoch) + " " +
+                                    std::to_string(topology.sealed.value_or(0)) + "\n" +
+                                    topology.yaml);
+}
+
+std::string DataFolder::rejoined() const { return first_line(path_ / "rejoined"); }
+
+Result<void> DataFolder::set_rejoined(const std::string& line) const {
+  return write_line("rejoined", line);
+}
+
+std::optional<Origin> parse_origin(std::string_view hex) {
+  Origin origin;
+  if (hex.size() != 2 * origin.id.size()) return std::nullopt;
+  for (size_t i = 0; i < origin.id.size(); ++i) {
+    const int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    origin.id[i] = static_cast<uint8_t>(high << 4 | low);
+  }
+  return origin;
 }
 
 Result<Origin> random_origin() {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "conflict/dot.h"
 #include "conflict/result.h"
@@ -14,7 +15,17 @@ namespace entente {
 // marker was restored or copied, and must not write under its old name.
 //
 // Files: `lock`, with the pid of who holds it; `incarnation`, 32 hex digits and a newline;
-// `catching_up`, empty, while the database is a copy that has yet to catch up with the others.
+// `catching_up`, empty, while the database is a copy that has yet to catch up with the others;
+// `rejoined`, a line: when a database was last replaced by a copy, and what became of it;
+// `topology`, the last topology that the cluster agreed on, once it was changed while it ran.
+// A topology that a running cluster has gone over to.
+struct TopologyEpoch {
+  uint64_t epoch = 0;  // each follows one; 0: none did, the file's holds
+  std::string yaml;    // the file that brought it
+  // Up to here who brought it has this datacenter's own changes; absent: he did not say.
+  std::optional<uint64_t> sealed{};
+};
+
 class DataFolder {
  public:
   // Creates the folder if need be. kBusy if another gateway has it.
@@ -32,12 +43,28 @@ class DataFolder {
   // Durable when it returns.
   Result<void> set_catching_up(bool on) const;
 
+  // kCorrupt if the file is there but is not one.
+  Result<TopologyEpoch> topology() const { return topology_in(path_); }
+  static Result<TopologyEpoch> topology_in(const std::filesystem::path& folder);
+  // Durable, and whole or not at all, when it returns.
+  Result<void> set_topology(const TopologyEpoch& topology) const;
+
+  // "" if it never was.
+  std::string rejoined() const;
+  // Durable, and whole or not at all, when it returns.
+  Result<void> set_rejoined(const std::string& line) const;
+
  private:
+  Result<void> write_line(const char* file, const std::string& line) const;
+
   DataFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
 
   std::filesystem::path path_;
   int lock_ = -1;
 };
+
+// What to_hex() makes of one: 32 hex digits.
+std::optional<Origin> parse_origin(std::string_view hex);
 
 // 128 random bits from the system.
 Result<Origin> random_origin();

@@ -14,6 +14,8 @@
 #include "gateway/server/peers.h"
 #include "gateway/server/schema_file.h"
 #include "gateway/server/store.h"
+#include "gateway/server/topology_epochs.h"
+#include "gateway/server/topology_news.h"
 #include "gateway/server/wall_clock.h"
 #include "topology/graph.h"
 
@@ -24,8 +26,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kJoinAgain =
     ": this database was restored or copied, and would write a second history under its old name; "
-    "start this datacenter with a new, empty data folder, and it gets everything from its "
-    "neighbours";
+    "it "
+    "can start when a neighbour is there to join again from";
 
 // Asks the Store and waits: start() has nothing else to do.
 Result<bool> has_tables(Store& store) {
@@ -62,6 +64,9 @@ struct Gateway::Impl {
   Result<void> apply_schema();
   ClientServer::Options client_options();
   void fatal(Error error);
+  void wants(Next wanted);
+  TopologyNewsItem topology_news() const;
+  Result<void> adopt(const TopologyEpoch& topology);
 
   bool durable() const { return me().database_kind != "memory"; }
   const Datacenter& me() const { return *config.find(dc); }
@@ -72,17 +77,21 @@ struct Gateway::Impl {
   const fs::path data;
   const OpenDatabase open;
 
+  std::string yaml;  // of the topology in force; "" if its epoch is 0
   std::optional<Graph> graph;
   std::optional<DataFolder> folder;
   std::unique_ptr<Store> store;
   std::unique_ptr<Peers> peers;
   std::unique_ptr<ClientServer> clients;
+  std::unique_ptr<TopologyNews> news;
+  std::mutex adopting;
 
   std::mutex stop_mutex;
   std::mutex mutex;  // guards what follows
   std::condition_variable ended;
   bool stopping = false;
   std::optional<Error> failure;
+  std::optional<Next> next;
 };
 
 // The database is new if its file is not there: then it gets a new incarnation, whatever the marker
@@ -148,6 +157,9 @@ Result<void> Gateway::Impl::start() {
   auto opened = DataFolder::open(data);
   if (!opened) return tl::unexpected(opened.error());
   folder.emplace(std::move(*opened));
+  const auto in_force = folder->topology();
+  if (!in_force) return tl::unexpected(in_force.error());
+  yaml = in_force->yaml;
   auto database = open_database();
   if (!database) return tl::unexpected(database.error());
   if (auto ok = check_marker(**database); !ok) return ok;
@@ -159,11 +171,19 @@ Result<void> Gateway::Impl::start() {
   peers->on_request([this](boost::asio::ip::tcp::socket socket, std::string received) {
     clients->serve_gateway(std::move(socket), std::move(received));
   });
+  peers->on_rejoin([this](bool forked, const Rejoin& rejoin) {
+    wants({forked ? Next::What::kForked : Next::What::kBehind, rejoin});
+  });
   return store->start()
       .and_then([&] { return apply_schema(); })
       .and_then([&] { return peers->start(); })
       .and_then([&] { return clients->start(); })
       .map([&] {
+        if (durable()) {
+          news = std::make_unique<TopologyNews>(
+              config, dc, *peers, [this] { return topology_news(); },
+              [this](const TopologyEpoch& topology) { return adopt(topology); });
+        }
         spdlog::info("gateway_started dc={} clients={} peers={} incarnation={}", dc,
                      clients->port(), peers->port(), to_hex(store->opened().self));
       });
@@ -172,6 +192,11 @@ Result<void> Gateway::Impl::start() {
 ClientServer::Options Gateway::Impl::client_options() {
   ClientServer::Options options;
   if (durable()) options.copies = data;
+  options.rejoined = folder->rejoined();
+  options.topology = [this] { return topology_news(); };
+  if (durable()) {
+    options.adopt_topology = [this](const TopologyEpoch& topology) { return adopt(topology); };
+  }
   options.catching_up = durable() && folder->catching_up() && !graph->neighbours(dc).empty();
   options.caught_up = [this] {
     if (const auto done = folder->set_catching_up(false); !done) {
@@ -188,6 +213,38 @@ void Gateway::Impl::fatal(Error error) {
   ended.notify_all();
 }
 
+// Another topology first: under it everything else may be otherwise.
+void Gateway::Impl::wants(Next wanted) {
+  const std::lock_guard lock(mutex);
+  if (!next || next->what != Next::What::kTopology) next = std::move(wanted);
+  ended.notify_all();
+}
+
+TopologyNewsItem Gateway::Impl::topology_news() const {
+  return {config.epoch, topology_fingerprint(config), yaml, store->opened().self};
+}
+
+// From any thread. What is durable holds from the next life on.
+Result<void> Gateway::Impl::adopt(const TopologyEpoch& topology) {
+  const std::lock_guard lock(adopting);
+  const auto latest = folder->topology();
+  if (!latest) return tl::unexpected(latest.error());
+  const auto next_config = read_successor(config, topology.yaml, topology.epoch);
+  if (!next_config) return tl::unexpected(next_config.error());
+  if (latest->epoch > config.epoch) {
+    return fail(Code::kRefused, "it is going over to another topology already", "topology_moved");
+  }
+  if (next_config->find(dc) == nullptr && !topology.sealed) {
+    return fail(Code::kRefused,
+                dc + " cannot remove itself: ask the gateway of a datacenter that stays",
+                "topology_refused");
+  }
+  if (auto done = folder->set_topology(topology); !done) return done;
+  spdlog::info("topology_changes dc={} epoch={}", dc, topology.epoch);
+  wants({Next::What::kTopology, {}});
+  return {};
+}
+
 Gateway::Gateway(Config config, std::string dc, fs::path data, OpenDatabase open)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(dc), std::move(data),
                                    std::move(open))) {}
@@ -200,11 +257,17 @@ Result<void> Gateway::start() {
   return started;
 }
 
-Result<void> Gateway::wait() {
+Result<Gateway::Next> Gateway::wait() {
   std::unique_lock lock(impl_->mutex);
-  impl_->ended.wait(lock, [&] { return impl_->stopping || impl_->failure; });
+  impl_->ended.wait(lock, [&] { return impl_->stopping || impl_->failure || impl_->next; });
   if (impl_->failure) return tl::unexpected(*impl_->failure);
-  return {};
+  if (impl_->stopping) return Next{};
+  return *std::exchange(impl_->next, std::nullopt);
+}
+
+bool Gateway::stopping() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->stopping;
 }
 
 void Gateway::stop() {
@@ -215,6 +278,7 @@ void Gateway::stop() {
     g.ended.notify_all();
   }
   const std::lock_guard one_at_a_time(g.stop_mutex);
+  g.news.reset();  // it asks the others
   if (g.clients) g.clients->stop();
   if (g.peers) g.peers->stop();
   if (g.store) g.store->stop();

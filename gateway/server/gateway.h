@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "conflict/result.h"
+#include "gateway/replica/replica.h"
 #include "topology/config.h"
 
 namespace entente {
@@ -30,9 +32,24 @@ class Gateway {
   ~Gateway();
 
   Result<void> start();
-  // Blocks until stop() was called from a signal handler's thread, or a fatal error; returns it.
-  Result<void> wait();
+  // Why wait() returned.
+  struct Next {
+    enum class What {
+      kStopped,
+      // Its database has to be replaced by a copy of a neighbour's: somebody fetches one, stops
+      // this, and starts another. It goes on meanwhile.
+      kBehind,    // the others' logs no longer reach back to what it lacks
+      kForked,    // it was restored or copied
+      kTopology,  // the cluster has gone over to another one: stop this, and start another
+    };
+    What what = What::kStopped;
+    Rejoin rejoin = {};
+  };
+  // Blocks until stop() was called from a signal handler's thread, or somebody has to do something;
+  // or a fatal error: returns it.
+  Result<Next> wait();
   void stop();
+  bool stopping() const;
 
   uint16_t client_port() const;
   uint16_t peer_port() const;

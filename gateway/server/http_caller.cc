@@ -1,6 +1,7 @@
 #include "gateway/server/http_caller.h"
 
 #include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -163,6 +164,20 @@ HttpCaller::~HttpCaller() {
 
 void HttpCaller::ask(HttpQuestion question, Patience patience, Done done) {
   impl_->ask(std::move(question), patience, std::move(done));
+}
+
+Result<HttpAnswer> ask_server(const Endpoint& server, HttpQuestion question,
+                              HttpCaller::Patience patience, size_t answer_bytes) {
+  question.headers.emplace_back("Connection", "close");
+  asio::io_context io(1);
+  HttpCaller caller(io.get_executor(), server, answer_bytes);
+  Result<HttpAnswer> answer;
+  caller.ask(std::move(question), patience, [&](Result<HttpAnswer> outcome) {
+    answer = std::move(outcome);
+    io.stop();
+  });
+  io.run();
+  return answer;
 }
 
 }  // namespace entente

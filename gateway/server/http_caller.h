@@ -53,4 +53,8 @@ class HttpCaller {
   std::shared_ptr<Impl> impl_;  // the operations under way share it
 };
 
+// One question over a connection of its own, on the calling thread.
+Result<HttpAnswer> ask_server(const Endpoint& server, HttpQuestion question,
+                              HttpCaller::Patience patience, size_t answer_bytes);
+
 }  // namespace entente

@@ -24,7 +24,8 @@ std::string introduction_of(const Config& config, const std::string& dc) {
   return out.end_object().take();
 }
 
-Result<void> check_introduction(const Site& site, const std::optional<std::string>& header) {
+Result<void> check_introduction(const Site& site, const std::optional<std::string>& header,
+                                Agreement needed) {
   std::string text = header.value_or("");
   const auto json = parse_json(text);
   if (!json) return fail(Code::kMismatch, "only gateways ask here; applications have another port");
@@ -35,7 +36,15 @@ Result<void> check_introduction(const Site& site, const std::optional<std::strin
   theirs.cluster = text_of(*json, "cluster");
   theirs.dc = text_of(*json, "dc");
   theirs.topology = text_of(*json, "topology");
-  return check_asker(hello_of(site.config, site.dc), theirs, site.graph);
+  const Hello mine = hello_of(site.config, site.dc);
+  return needed == Agreement::kCluster ? check_cluster(mine, theirs)
+                                       : check_asker(mine, theirs, site.graph);
+}
+
+std::string introduced_dc(const std::optional<std::string>& header) {
+  std::string text = header.value_or("");
+  const auto json = parse_json(text);
+  return json ? text_of(*json, "dc") : "";
 }
 
 }  // namespace entente

@@ -11,7 +11,17 @@ namespace entente {
 // of what their hellos would compare on a link.
 std::string introduction_of(const Config& config, const std::string& dc);
 
-// kMismatch: this is not said by a gateway of this cluster, as both have its file.
-Result<void> check_introduction(const Site& site, const std::optional<std::string>& header);
+// What who asks must agree with us on.
+enum class Agreement {
+  kTopology,  // he is another datacenter of this cluster, as both have its file
+  kCluster,   // he is of this cluster: the topology is what he asks about
+};
+
+// kMismatch: this is not said by such a gateway.
+Result<void> check_introduction(const Site& site, const std::optional<std::string>& header,
+                                Agreement needed);
+
+// Who it says that he is; "" nobody.
+std::string introduced_dc(const std::optional<std::string>& header);
 
 }  // namespace entente

@@ -23,6 +23,11 @@ uint64_t as_ticks(Links::Clock::time_point t) {
   return static_cast<uint64_t>(t.time_since_epoch().count());
 }
 
+// Of a clock that shows `theirs` now, in milliseconds.
+double clock_offset(uint64_t theirs) {
+  return static_cast<double>(static_cast<int64_t>(theirs - wall_ms()));
+}
+
 }  // namespace
 
 Links::Links(boost::asio::io_context& io, const Config& config, const Graph& graph, std::string dc,
@@ -215,6 +220,7 @@ void Links::welcome(Conversation& c, Neighbour& n, const Hello& theirs) {
   n.incarnation = theirs.incarnation;
   n.heard = Clock::now();
   n.spare_failed = false;
+  n.view.clock_offset_ms = clock_offset(theirs.wall_ms);
   set_state(n, "up", "");
   events_.up(theirs);
 }
@@ -240,8 +246,7 @@ void Links::on_pong(Neighbour& n, const Pong& pong) {
   if (pong.t != as_ticks(n.pinged)) return;
   const std::chrono::duration<double, std::milli> round_trip = Clock::now() - n.pinged;
   n.view.round_trip_ms = round_trip.count();
-  n.view.clock_offset_ms = static_cast<double>(static_cast<int64_t>(pong.wall_ms - wall_ms())) +
-                           n.view.round_trip_ms / 2;
+  n.view.clock_offset_ms = clock_offset(pong.wall_ms) + n.view.round_trip_ms / 2;
 }
 
 // ---- Talking -----------------------------------------------------------------------------------
@@ -333,12 +338,20 @@ bool Links::opened_by_the_smaller(const Conversation& c, const Neighbour& n) con
 std::vector<LinkView> Links::view() const {
   std::vector<LinkView> out;
   for (const auto& [name, n] : neighbours_) {
-    if (n.needed() || n.link) out.push_back(n.view);
+    if (!n.needed() && !n.link) continue;
+    LinkView& v = out.emplace_back(n.view);
+    v.settled = v.state == "up";
+    if (!n.refused) continue;
+    const auto ago = Clock::now() - *n.refused;
+    v.refused_seconds_ago = std::chrono::duration<double>(ago).count();
+    // What was refused for what it said is tried again, and says it again, within this time.
+    v.settled = v.settled && ago > 2 * config_.limits.reconnect_max;
   }
   return out;
 }
 
 void Links::set_state(Neighbour& n, const char* state, const std::string& reason) {
+  if (std::string_view(state) == "refused") n.refused = Clock::now();
   if (n.view.state == state && n.view.reason == reason) return;
   const bool now_up = std::string_view(state) == "up";
   const auto level = now_up || n.view.state != state ? spdlog::level::info : spdlog::level::debug;
@@ -346,6 +359,7 @@ void Links::set_state(Neighbour& n, const char* state, const std::string& reason
   if (n.view.state != state) n.view.since_ms = wall_ms();
   n.view.state = state;
   n.view.reason = reason;
+  if (n.view.state == "refused") n.view.refusal = reason;
 }
 
 void Links::report_stranger(const std::string& why) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -79,6 +80,7 @@ class Links {
     bool spare_needed = false;
     bool spare_failed = false;       // an attempt, since it was needed
     Clock::time_point spare_used{};  // last seen in use, or needed
+    std::optional<Clock::time_point> refused;
   };
 
   // A connection, from its first byte to its last.

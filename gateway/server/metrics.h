@@ -6,8 +6,9 @@
 #include <string_view>
 
 #include "gateway/server/changes_api.h"
-#include "gateway/server/peers.h"
+#include "gateway/server/standing.h"
 #include "gateway/server/store.h"
+#include "gateway/server/verify_api.h"
 
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
@@ -26,13 +27,13 @@ class Metrics {
 
   // What is true right now, read for each scrape.
   struct Now {
-    PeersView peers;
+    const Sight* sight = nullptr;  // outlives the call
     Store::Counters store;
-    std::map<std::string, double> lag_seconds;  // by datacenter
     size_t connections = 0;
     size_t streams = 0;
     uint64_t schema_forwarded = 0;
     ChangesApi::Counts feeds;
+    VerifyApi::Counts verified;
     size_t open_conflicts = 0;
   };
   std::string render(const Now& now);

@@ -5,7 +5,9 @@
 
 #include "gateway/server/json.h"
 #include "gateway/server/problem.h"
+#include "gateway/server/standing.h"
 #include "gateway/server/store_calls.h"
+#include "gateway/server/wall_clock.h"
 #include "topology/scalars.h"
 
 namespace entente {
@@ -27,55 +29,6 @@ Response text_response(std::string text) {
   return response;
 }
 
-// ---- How far the others are --------------------------------------------------------------------
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-// One datacenter as this gateway sees it.
-struct Standing {
-  std::string link = "none";  // up | connecting | refused | none
-  std::string reason;
-  double lag_seconds = 0;  // age of the last change here, of an origin that has more
-  uint64_t behind = 0;     // its transactions known of and not applied here
-  std::optional<uint64_t> unacknowledged;  // ours that it has not said it applied
-  std::optional<double> round_trip_ms;
-};
-
-void look_at_link(const std::vector<LinkView>& links, const std::string& dc, Standing& standing) {
-  for (const auto& link : links) {
-    if (link.peer != dc) continue;
-    standing.link = link.state;
-    standing.reason = link.reason;
-    if (link.state == "up") standing.round_trip_ms = link.round_trip_ms;
-  }
-}
-
-void look_at_origins(const std::vector<Replica::OriginStatus>& origins, const std::string& dc,
-                     Standing& standing) {
-  for (const auto& origin : origins) {
-    if (origin.dc != dc || origin.known <= origin.applied) continue;
-    standing.behind += origin.known - origin.applied;
-    const double age = now_seconds() - static_cast<double>(origin.hlc.unix_ms()) / 1000;
-    standing.lag_seconds = std::max({standing.lag_seconds, age, 0.0});
-  }
-}
-
-Standing standing_of(const Site& site, const PeersView& view, const std::string& dc) {
-  Standing standing;
-  look_at_link(view.links, dc, standing);
-  look_at_origins(view.origins, dc, standing);
-  const Origin& self = site.store.opened().self;
-  const uint64_t ours = site.store.applied().at(self);
-  for (const auto& member : view.members) {
-    if (member.dc == dc && dc != site.dc) {
-      standing.unacknowledged = ours - std::min(ours, member.applied.at(self));
-    }
-  }
-  return standing;
-}
-
 // ---- /v1/status --------------------------------------------------------------------------------
 
 struct Verdict {
@@ -83,8 +36,28 @@ struct Verdict {
   std::string sentence;
 };
 
-Verdict judge_health(const Site& site, const PeersView& view, const Store::Counters& counters,
+// What is seen at one moment, and outlives the Sight made of it.
+struct Seen {
+  PeersView peers;
+  Store::Counters store;
+};
+
+Sight sight_of(const Site& site, const Seen& seen) {
+  return {site.config,           site.dc,  seen.peers, site.store.opened().self,
+          seen.store.last_stamp, wall_ms()};
+}
+
+std::string links_that_are_down(const PeersView& view) {
+  std::string down;
+  for (const auto& link : view.links) {
+    if (!link.settled && !link.spare) down += (down.empty() ? "" : ", ") + link.peer;
+  }
+  return down;
+}
+
+Verdict judge_health(const Site& site, const Seen& seen, const VerifyApi::Counts& verified,
                      bool catching_up) {
+  const auto& [view, counters] = seen;
   if (catching_up) {
     uint64_t behind = 0;
     for (const auto& origin : view.origins) behind += origin.known - origin.applied;
@@ -92,28 +65,36 @@ Verdict judge_health(const Site& site, const PeersView& view, const Store::Count
                        std::to_string(behind) + " transactions are known of and not here yet."};
   }
   if (counters.disk_full) return {false, "The disk is full: writes are refused, reads go on."};
-  std::string down;
-  for (const auto& link : view.links) {
-    if (link.state != "up" && !link.spare) down += (down.empty() ? "" : ", ") + link.peer;
-  }
+  const std::string down = links_that_are_down(view);
   if (!down.empty()) {
     const char* const waits =
         site.config.topology.reroute ? "." : "; nothing is rerouted around it.";
     return {false, site.dc + " serves its clients; it has no link to " + down + waits};
+  }
+  if (clock_ahead(sight_of(site, seen))) {
+    return {false, site.dc +
+                       " serves its clients; its peers do not accept its changes yet, "
+                       "because its clock ran ahead."};
   }
   if (counters.foreign_writes > 0) {
     return {false, site.dc +
                        " serves its clients; another process has written to its database, and what "
                        "it changed is not replicated."};
   }
+  if (verified.different > 0) {
+    return {false, site.dc + " serves its clients; when it was last compared, " +
+                       std::to_string(verified.different) +
+                       " of its rows differed from another datacenter's: see entente verify."};
+  }
   return {true, site.dc + " serves its clients and is linked with all its neighbours."};
 }
 
-void write_standing(JsonWriter& out, const Site& site, const PeersView& view,
-                    const std::string& dc) {
-  const auto standing = standing_of(site, view, dc);
-  out.begin_object().member("dc", dc).key("self").boolean(dc == site.dc);
+void write_standing(JsonWriter& out, const Sight& sight, const std::string& dc) {
+  const auto standing = standing_of(sight, dc);
+  out.begin_object().member("dc", dc).key("self").boolean(dc == sight.dc);
   out.member("link", standing.link).member("reason", standing.reason);
+  out.member("route", standing.route).member("preferred", standing.preferred);
+  out.member("route_reason", standing.detour);
   out.key("lag_seconds").real(standing.lag_seconds);
   out.key("behind").unsigned_integer(standing.behind).key("unacknowledged");
   standing.unacknowledged ? out.unsigned_integer(*standing.unacknowledged) : out.null();
@@ -122,25 +103,121 @@ void write_standing(JsonWriter& out, const Site& site, const PeersView& view,
   out.end_object();
 }
 
+void write_clock(JsonWriter& out, const Sight& sight) {
+  const auto ahead = clock_ahead(sight);
+  out.key("clock").begin_object();
+  out.key("max_drift_ms").integer(sight.config.max_clock_drift.count());
+  out.key("ahead_seconds").real(ahead ? ahead->seconds : 0).key("accepted_again_ms");
+  ahead ? out.unsigned_integer(ahead->accepted_again_ms) : out.null();
+  out.end_object();
+}
+
+// `records`: those of the log that somebody may still need.
+void write_log(JsonWriter& out, const Sight& sight) {
+  const auto& view = sight.peers;
+  out.key("log").begin_object().key("head").unsigned_integer(view.log_head);
+  out.key("needed_after").unsigned_integer(view.log_needed_after);
+  out.key("records").unsigned_integer(view.log_head - view.log_needed_after);
+  out.member("reason", log_reason(sight)).key("kept_for").begin_array();
+  for (const auto& holder : log_holders(sight)) {
+    out.begin_object().member("dc", holder.dc).key("heard").boolean(holder.heard);
+    out.key("behind").unsigned_integer(holder.behind).end_object();
+  }
+  out.end_array().end_object();
+}
+
+// ---- One link, one origin: in /v1/status and /v1/links -----------------------------------------
+
+void write_vector(JsonWriter& out, const VersionVector& vector) {
+  out.begin_object();
+  for (const auto& [origin, seq] : vector) out.key(to_hex(origin)).unsigned_integer(seq);
+  out.end_object();
+}
+
+void write_rates(JsonWriter& out, const LinkView& link) {
+  out.key("sent_bytes_per_second").real(link.sent_bytes_rate);
+  out.key("received_bytes_per_second").real(link.received_bytes_rate);
+  out.key("sent_changes_per_second").real(link.sent_changes_rate);
+  out.key("received_changes_per_second").real(link.received_changes_rate);
+}
+
+void write_traffic(JsonWriter& out, const Replica::LinkStatus& t) {
+  out.key("sent_log_position").unsigned_integer(t.unsent_after);
+  out.key("log_head").unsigned_integer(t.log_head).key("credit_bytes").integer(t.credit);
+  out.key("sent_transactions").unsigned_integer(t.sent_transactions);
+  out.key("received_transactions").unsigned_integer(t.received_transactions);
+  out.key("duplicates").unsigned_integer(t.duplicates);
+  out.key("sent_bytes").unsigned_integer(t.sent_bytes);
+  out.key("received_bytes").unsigned_integer(t.received_bytes);
+  out.key("held").unsigned_integer(t.held).key("held_bytes").unsigned_integer(t.held_bytes);
+}
+
+void write_link(JsonWriter& out, const LinkView& link) {
+  out.begin_object().member("peer", link.peer).member("state", link.state);
+  out.key("spare").boolean(link.spare);
+  out.member("reason", link.reason).key("since_ms").unsigned_integer(link.since_ms);
+  out.member("refusal", link.refusal).key("refused_seconds_ago");
+  link.refused_seconds_ago ? out.real(*link.refused_seconds_ago) : out.null();
+  out.key("round_trip_ms").real(link.round_trip_ms);
+  out.key("clock_offset_ms").real(link.clock_offset_ms);
+  write_rates(out, link);
+  write_traffic(out, link.traffic);
+  out.key("applied");
+  write_vector(out, link.traffic.applied);
+  out.end_object();
+}
+
+void write_origin(JsonWriter& out, const Sight& sight, const Replica::OriginStatus& origin) {
+  out.begin_object().member("origin", to_hex(origin.origin)).member("dc", origin.dc);
+  out.key("applied").unsigned_integer(origin.applied);
+  out.key("known").unsigned_integer(origin.known);
+  out.key("behind").unsigned_integer(origin.known - std::min(origin.known, origin.applied));
+  out.key("lag_seconds").real(lag_seconds(sight, origin));
+  out.key("last_change_ms").unsigned_integer(origin.hlc.unix_ms());
+  out.member("upstream", origin.upstream).member("preferred", origin.preferred);
+  out.member("route_reason", detour_reason(sight, origin));
+  out.key("held").unsigned_integer(origin.held);
+  out.key("held_bytes").unsigned_integer(origin.held_bytes).end_object();
+}
+
+void write_links_and_origins(JsonWriter& out, const Sight& sight) {
+  out.key("links").begin_array();
+  for (const auto& link : sight.peers.links) write_link(out, link);
+  out.end_array().key("origins").begin_array();
+  for (const auto& origin : sight.peers.origins) write_origin(out, sight, origin);
+  out.end_array();
+}
+
 Task<Response> get_status(const Operations& operations) {
   const Site& site = operations.site;
   CallbackCall<PeersView> call(site.loop, site.view);
-  const auto view = co_await call;
-  const auto counters = site.store.counters();
-  const auto verdict = judge_health(site, view, counters, operations.catching_up());
+  Seen seen;
+  seen.peers = co_await call;
+  seen.store = site.store.counters();
+  const Sight sight = sight_of(site, seen);
+  const auto verified = operations.verified();
+  const auto verdict = judge_health(site, seen, verified, operations.catching_up());
   const auto up = std::chrono::steady_clock::now() - operations.started;
   JsonWriter out;
   out.begin_object().member("verdict", verdict.sentence).key("healthy").boolean(verdict.healthy);
   out.member("cluster", site.config.cluster).member("dc", site.dc).member("version", kVersion);
   out.member("incarnation", to_hex(site.store.opened().self));
+  out.member("rejoined", operations.rejoined);
   out.key("uptime_seconds").real(std::floor(std::chrono::duration<double>(up).count()));
-  out.key("disk_full").boolean(counters.disk_full);
-  out.key("foreign_writes").unsigned_integer(counters.foreign_writes);
-  out.key("datacenters").begin_array();
+  out.key("disk_full").boolean(seen.store.disk_full);
+  out.key("foreign_writes").unsigned_integer(seen.store.foreign_writes);
+  out.key("differing_rows").unsigned_integer(verified.different);
+  out.key("reroute").boolean(site.config.topology.reroute).key("notes").begin_array();
+  for (const auto& note : notes(sight)) out.string(note);
+  out.end_array().key("datacenters").begin_array();
   for (const auto& datacenter : site.config.datacenters) {
-    write_standing(out, site, view, datacenter.name);
+    write_standing(out, sight, datacenter.name);
   }
-  out.end_array().end_object();
+  out.end_array();
+  write_clock(out, sight);
+  write_log(out, sight);
+  write_links_and_origins(out, sight);
+  out.end_object();
   co_return json_response(out);
 }
 
@@ -171,6 +248,7 @@ Task<Response> get_topology(const Site& site) {
   const auto view = co_await call;
   JsonWriter out;
   out.begin_object().member("cluster", site.config.cluster).member("dc", site.dc);
+  out.key("epoch").unsigned_integer(site.config.epoch);
   out.member("kind", to_string(site.config.topology.kind)).key("datacenters").begin_array();
   for (const auto& datacenter : site.config.datacenters) out.string(datacenter.name);
   out.end_array();
@@ -187,49 +265,16 @@ Task<Response> get_topology(const Site& site) {
 
 // ---- /v1/links ---------------------------------------------------------------------------------
 
-void write_vector(JsonWriter& out, const VersionVector& vector) {
-  out.begin_object();
-  for (const auto& [origin, seq] : vector) out.key(to_hex(origin)).unsigned_integer(seq);
-  out.end_object();
-}
-
-void write_link(JsonWriter& out, const LinkView& link) {
-  const auto& t = link.traffic;
-  out.begin_object().member("peer", link.peer).member("state", link.state);
-  out.key("spare").boolean(link.spare);
-  out.member("reason", link.reason).key("since_ms").unsigned_integer(link.since_ms);
-  out.key("round_trip_ms").real(link.round_trip_ms);
-  out.key("clock_offset_ms").real(link.clock_offset_ms);
-  out.key("sent_log_position").unsigned_integer(t.unsent_after);
-  out.key("log_head").unsigned_integer(t.log_head).key("credit_bytes").integer(t.credit);
-  out.key("sent_transactions").unsigned_integer(t.sent_transactions);
-  out.key("received_transactions").unsigned_integer(t.received_transactions);
-  out.key("duplicates").unsigned_integer(t.duplicates);
-  out.key("sent_bytes").unsigned_integer(t.sent_bytes);
-  out.key("received_bytes").unsigned_integer(t.received_bytes).key("applied");
-  write_vector(out, t.applied);
-  out.end_object();
-}
-
-void write_origin(JsonWriter& out, const Replica::OriginStatus& origin) {
-  out.begin_object().member("origin", to_hex(origin.origin)).member("dc", origin.dc);
-  out.key("applied").unsigned_integer(origin.applied);
-  out.key("known").unsigned_integer(origin.known);
-  out.key("last_change_ms").unsigned_integer(origin.hlc.unix_ms());
-  out.member("upstream", origin.upstream).member("preferred", origin.preferred);
-  out.key("held").unsigned_integer(origin.held);
-  out.key("held_bytes").unsigned_integer(origin.held_bytes).end_object();
-}
-
 Task<Response> get_links(const Site& site) {
   CallbackCall<PeersView> call(site.loop, site.view);
-  const auto view = co_await call;
+  Seen seen;
+  seen.peers = co_await call;
+  seen.store = site.store.counters();
+  const auto& view = seen.peers;
   JsonWriter out;
-  out.begin_object().key("links").begin_array();
-  for (const auto& link : view.links) write_link(out, link);
-  out.end_array().key("origins").begin_array();
-  for (const auto& origin : view.origins) write_origin(out, origin);
-  out.end_array().key("members").begin_array();
+  out.begin_object();
+  write_links_and_origins(out, sight_of(site, seen));
+  out.key("members").begin_array();
   for (const auto& member : view.members) {
     out.begin_object().member("dc", member.dc);
     out.member("incarnation", to_hex(member.incarnation)).key("applied");
@@ -262,21 +307,22 @@ Task<Response> get_metrics(const Operations& operations) {
   const Site& site = operations.site;
   Metrics::Now now;
   CallbackCall<PeersView> call(site.loop, site.view);
-  now.peers = co_await call;
+  Seen seen;
+  seen.peers = co_await call;
   std::function<void(Reader&)> job = [&](Reader& r) {
     now.open_conflicts = count_open_conflicts(r);
   };
   ReadCall counting(site.store, site.loop, std::move(job));
   co_await counting;
-  now.store = site.store.counters();
-  for (const auto& dc : site.config.datacenters) {
-    if (dc.name == site.dc) continue;
-    now.lag_seconds[dc.name] = standing_of(site, now.peers, dc.name).lag_seconds;
-  }
+  seen.store = site.store.counters();
+  const Sight sight = sight_of(site, seen);
+  now.sight = &sight;
+  now.store = seen.store;
   now.connections = operations.connections();
   now.streams = operations.streams.streams;
   now.schema_forwarded = operations.streams.forwarded;
   now.feeds = operations.feeds();
+  now.verified = operations.verified();
   Response response = text_response(operations.metrics.render(now));
   response.content_type = "text/plain; version=0.0.4";
   co_return response;
@@ -303,6 +349,7 @@ Task<Response> get_root(const Site& site) {
   conflicts     GET /v1/conflicts
   changes       GET /v1/changes
   operations    GET /v1/status /v1/topology /v1/links /metrics /livez /readyz
+  comparison    POST GET /v1/verify
 )");
 }
 

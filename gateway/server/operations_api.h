@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <functional>
+#include <string>
 
 #include "gateway/server/changes_api.h"
 #include "gateway/server/hrana_stream.h"
 #include "gateway/server/metrics.h"
 #include "gateway/server/router.h"
 #include "gateway/server/site.h"
+#include "gateway/server/verify_api.h"
 
 namespace entente {
 
@@ -19,7 +21,9 @@ struct Operations {
   std::function<size_t()> connections;
   const HranaStream::Counts& streams;
   std::function<ChangesApi::Counts()> feeds;
+  std::function<VerifyApi::Counts()> verified;
   std::function<bool()> catching_up;
+  std::string rejoined;  // when the database was last replaced by a copy, and why; "" never
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

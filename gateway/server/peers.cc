@@ -2,11 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <future>
+#include <map>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "gateway/replica/handshake.h"
 #include "gateway/server/hot_log.h"
 #include "gateway/server/links.h"
+#include "gateway/server/moving_rate.h"
 #include "gateway/server/wall_clock.h"
 
 namespace entente {
@@ -28,8 +31,9 @@ constexpr size_t kHotLogBytes = 16 << 20;
 constexpr milliseconds kBusyTick{10};  // while something changes
 constexpr milliseconds kIdleTick{100};
 constexpr milliseconds kBusyFor{1'000};  // after the last event
-constexpr milliseconds kTrimEvery{1'000};
+constexpr milliseconds kTrimEvery{500};
 constexpr milliseconds kStopTime{3'000};
+constexpr milliseconds kMajorityPause{60'000};
 
 Instant now() { return std::chrono::duration_cast<Instant>(Clock::now().time_since_epoch()); }
 
@@ -41,6 +45,7 @@ Replica::Options options_of(const Config& config, const Graph& graph, const std:
   options.failover_after = config.topology.failover_after;
   options.max_clock_drift = config.max_clock_drift;
   options.context_lifetime = config.limits.context_lifetime;
+  options.majority_pause = std::min(kMajorityPause, config.limits.log_retention);
   options.link_window = config.limits.link_window;
   options.batch_bytes = config.limits.batch_bytes;
   options.hold_back_bytes = config.limits.hold_back_bytes;
@@ -60,6 +65,10 @@ std::vector<LogPiece> pieces_of(std::vector<LogChunk> chunks) {
   for (auto& chunk : chunks) pieces.push_back(piece_of(std::move(chunk)));
   return pieces;
 }
+
+struct LinkRates {
+  MovingRate sent_bytes, received_bytes, sent_changes, received_changes;
+};
 
 }  // namespace
 
@@ -109,7 +118,10 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   void tick();
   void trim();
   void collect();
+  void sample_rates(Instant t);
   PeersView view() const;
+  void add_rates(LinkView& link) const;
+  uint64_t log_needed_after(const PeersView& v) const;
 
   const Config& config;
   Store& store;
@@ -123,9 +135,13 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   milliseconds ticker_pause{0};
   Instant last_event{0};
   Instant last_trim{0};
+  bool trims_what_all_have = false;
+  Instant last_sample{0};
+  std::map<std::string, LinkRates, std::less<>> rates;
   VersionVector collected;
   Links links;
   OnRequest on_request;
+  OnRejoin on_rejoin;
   bool stopping = false;
   std::thread thread;
 };
@@ -163,9 +179,12 @@ Hello Peers::Impl::hello() const {
 }
 
 Result<void> Peers::Impl::check_history(const Hello& mine, const Hello& theirs) {
-  return entente::check_history(mine, theirs, [this](const Origin& origin, uint64_t seq) {
+  auto one = entente::check_history(mine, theirs, [this](const Origin& origin, uint64_t seq) {
     return store.database().chain_at(origin, seq);
   });
+  if (!one && one.error().tag == kOwnFork && on_rejoin)
+    on_rejoin(true, {one.error().text, {theirs.dc}});
+  return one;
 }
 
 template <class Told>
@@ -216,6 +235,7 @@ void Peers::Impl::perform(Ready& ready) {
   for (const auto& request : ready.locates) locate(request);
   for (const auto& cut : ready.cuts) links.cut(cut.peer, cut.reason);
   if (ready.promise) store.promise(std::move(*ready.promise), at_home(&Impl::promised));
+  if (ready.rejoin && on_rejoin) on_rejoin(false, *ready.rejoin);
 }
 
 void Peers::Impl::apply(Apply work) { store.apply(std::move(work.runs), at_home(&Impl::applied)); }
@@ -250,6 +270,7 @@ void Peers::Impl::tick() {
   const Instant t = now();
   replica.tick(t);
   drive();
+  sample_rates(t);
   if (t - last_trim >= kTrimEvery) {
     last_trim = t;
     trim();
@@ -260,10 +281,15 @@ void Peers::Impl::tick() {
 }
 
 void Peers::Impl::trim() {
-  VersionVector stable = replica.stable();
-  if (stable.empty()) return;
-  const auto age = static_cast<uint64_t>(config.limits.changes_retention.count());
-  store.trim_log(std::move(stable), {wall_ms() - age, config.limits.log_bytes});
+  const auto forget = [this](VersionVector covered, milliseconds age) {
+    if (covered.empty()) return;
+    const uint64_t since = wall_ms() - static_cast<uint64_t>(age.count());
+    store.trim_log(std::move(covered), {since, config.limits.log_bytes});
+  };
+  // One at a time: the Store remembers the latest.
+  trims_what_all_have = !trims_what_all_have;
+  if (trims_what_all_have) return forget(replica.stable(), config.limits.changes_retention);
+  forget(replica.held_by_majority(), config.limits.log_retention);
 }
 
 void Peers::Impl::collect() {
@@ -273,6 +299,41 @@ void Peers::Impl::collect() {
   store.collect(std::move(collectable));
 }
 
+void Peers::Impl::sample_rates(Instant t) {
+  if (t - last_sample < MovingRate::kStep) return;
+  last_sample = t;
+  for (const auto& traffic : replica.links()) {
+    LinkRates& r = rates[traffic.peer];
+    r.sent_bytes.sample(t, traffic.sent_bytes);
+    r.received_bytes.sample(t, traffic.received_bytes);
+    r.sent_changes.sample(t, traffic.sent_transactions);
+    r.received_changes.sample(t, traffic.received_transactions);
+  }
+}
+
+void Peers::Impl::add_rates(LinkView& link) const {
+  const auto it = rates.find(link.peer);
+  if (it == rates.end()) return;
+  const auto& [sent_bytes, received_bytes, sent_changes, received_changes] = it->second;
+  const Instant t = now();
+  link.sent_bytes_rate = sent_bytes.per_second(t, link.traffic.sent_bytes);
+  link.received_bytes_rate = received_bytes.per_second(t, link.traffic.received_bytes);
+  link.sent_changes_rate = sent_changes.per_second(t, link.traffic.sent_transactions);
+  link.received_changes_rate = received_changes.per_second(t, link.traffic.received_transactions);
+}
+
+// Before the oldest change that somebody is not known to have applied.
+uint64_t Peers::Impl::log_needed_after(const PeersView& v) const {
+  uint64_t after = v.log_head;
+  for (const auto& [origin, seq] : v.applied) {
+    if (v.stable.at(origin) >= seq) continue;
+    const auto position = store.database().position_before(origin, v.stable.at(origin) + 1);
+    // What was never in this log, because this database began as a copy, is not kept for anybody.
+    if (position) after = std::min(after, *position);
+  }
+  return after;
+}
+
 PeersView Peers::Impl::view() const {
   PeersView v;
   v.links = links.view();
@@ -280,13 +341,16 @@ PeersView Peers::Impl::view() const {
     for (auto& link : v.links) {
       if (link.peer == traffic.peer) link.traffic = traffic;
     }
+    v.log_head = traffic.log_head;
   }
+  for (auto& link : v.links) add_rates(link);
   v.origins = replica.origins();
   for (const auto& [dc, row] : replica.members()) v.members.push_back(row);
   v.applied = replica.applied();
   v.stable = replica.stable();
   v.collectable = replica.collectable();
   v.held_bytes = replica.held_bytes();
+  v.log_needed_after = log_needed_after(v);
   return v;
 }
 
@@ -298,6 +362,8 @@ Peers::Peers(const Config& config, const Graph& graph, std::string dc, Store& st
 }
 
 Peers::~Peers() { stop(); }
+
+void Peers::on_rejoin(OnRejoin listener) { impl_->on_rejoin = std::move(listener); }
 
 void Peers::on_request(OnRequest listener) { impl_->on_request = std::move(listener); }
 

@@ -3,6 +3,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,15 @@ struct LinkView {
   bool spare = false;     // opened because neighbours are gone
   uint64_t since_ms = 0;  // Unix: in this state since
   double round_trip_ms = 0;
-  double clock_offset_ms = 0;  // the peer's wall clock less ours
+  double clock_offset_ms = 0;  // the peer's wall clock less ours, when last heard
+  // Why one side last refused the other, and when; also while a new attempt is up.
+  std::string refusal;
+  std::optional<double> refused_seconds_ago;
+  bool settled = false;  // up, and not refused so lately that it has yet to prove itself
   Replica::LinkStatus traffic;
+  // A second, over the last five.
+  double sent_bytes_rate = 0, received_bytes_rate = 0;
+  double sent_changes_rate = 0, received_changes_rate = 0;
 };
 
 struct PeersView {
@@ -33,6 +41,9 @@ struct PeersView {
   VersionVector stable;
   VersionVector collectable;
   size_t held_bytes = 0;
+  uint64_t log_head = 0;
+  // The log position after which somebody may still need the log; the head if nobody does.
+  uint64_t log_needed_after = 0;
 };
 
 // The links to the other gateways: moves bytes between sockets, the Replica that decides, and the
@@ -53,6 +64,12 @@ class Peers {
   // the thread of this. Before start(); without, they are closed.
   using OnRequest = std::function<void(boost::asio::ip::tcp::socket, std::string)>;
   void on_request(OnRequest listener);
+
+  // The database has to be replaced by a copy of a neighbour's, and why: it is `forked`, was
+  // restored or copied; or it was away for too long. Called on the thread of this, again every now
+  // and then. Before start().
+  using OnRejoin = std::function<void(bool forked, const Rejoin& rejoin)>;
+  void on_rejoin(OnRejoin listener);
 
   // Listens on the datacenter's `peers` endpoint and connects to its neighbours.
   Result<void> start();

@@ -8,6 +8,7 @@
 
 #include "conflict/hex.h"
 #include "gateway/server/data_folder.h"
+#include "gateway/server/introduction.h"
 #include "gateway/server/json.h"
 #include "gateway/server/problem.h"
 
@@ -33,6 +34,11 @@ bool nothing_written(const VersionVector& applied) {
   return std::all_of(applied.begin(), applied.end(), [](const Dot& d) { return d.seq <= 1; });
 }
 
+bool is_linked(const PeersView& view, const std::string& dc) {
+  return std::any_of(view.links.begin(), view.links.end(),
+                     [&](const LinkView& link) { return link.peer == dc && link.state == "up"; });
+}
+
 }  // namespace
 
 SnapshotApi::SnapshotApi(const Site& site, fs::path folder)
@@ -49,6 +55,17 @@ Task<Response> SnapshotApi::answer(RoutedRequest routed) {
   if (folder_.empty()) co_return problem(404, "empty", "no copies are made here");
   const auto body = parse_json(routed.request.body);
   if (!body) co_return problem(body.error());
+  const Json* runs = body->find("linked");
+  const bool may_be_linked = runs != nullptr && runs->boolean() != nullptr && *runs->boolean();
+  if (!may_be_linked) {
+    CallbackCall<PeersView> call(site_.loop, site_.view);
+    const auto view = co_await call;
+    const std::string asker = introduced_dc(routed.request.gateway);
+    if (is_linked(view, asker)) {
+      co_return problem(409, "runs_already",
+                        "another gateway runs as " + asker + " and is linked with " + site_.dc);
+    }
+  }
   const Json* from_json = body->find("from");
   const bool from_given = from_json != nullptr && from_json->integer() != nullptr;
   uint64_t from =

@@ -14,11 +14,12 @@ namespace entente {
 // POST /v1/snapshot, for other gateways: the whole database of this one, a piece an answer, for who
 // has none yet.
 //
-// A request is `{"id": …, "from": …}`: which copy, and from which byte on; without an id, or one
-// that is not there any more, a copy is made, and the answer begins with its first byte. An answer
-// is a line of JSON, `{"id", "bytes", "from", "checksum"}` (of the piece, XXH3-64; "bytes"
-// of the whole), and the piece. 404 `empty`: nothing was ever written here; 503 `busy`: the copy is
-// being made, ask again soon.
+// A request is `{"id": …, "from": …, "linked": …}`: which copy, from which byte on, and whether the
+// asker's gateway runs; without an id, or one that is not there any more, a copy is made, and the
+// answer begins with its first byte. An answer is a line of JSON, `{"id", "bytes", "from",
+// "checksum"}` (of the piece, XXH3-64; "bytes" of the whole), and the piece. 404 `empty`: nothing
+// was ever written here; 503 `busy`: the copy is being made, ask again soon; 409 `runs_already`:
+// the asker's gateway does not run, and one of that name is linked with this.
 //
 // Threads: the network thread; a copy is made on one of its own.
 // Bounds:  one copy at a time, shared by all who ask; it goes when nobody asked for a while.

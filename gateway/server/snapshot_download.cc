@@ -87,13 +87,14 @@ class Target {
 // One question at a time, over a connection that is opened again after an error.
 class Asker {
  public:
-  Asker(const Config& config, const std::string& dc, const Datacenter& from)
-      : introduction_(introduction_of(config, dc)), from_(from) {}
+  Asker(const Config& config, const std::string& dc, const Datacenter& from, bool linked)
+      : introduction_(introduction_of(config, dc)), from_(from), linked_(linked) {}
 
   Result<HttpAnswer> ask(const std::string& id, uint64_t position) {
     if (!caller_) caller_.emplace(io_.get_executor(), from_.peers, kAnswerBytes);
     JsonWriter body;
-    body.begin_object().member("id", id).key("from").unsigned_integer(position).end_object();
+    body.begin_object().member("id", id).key("from").unsigned_integer(position);
+    body.key("linked").boolean(linked_).end_object();
     std::optional<Result<HttpAnswer>> answer;
     caller_->ask({"/v1/snapshot", body.take(), {{"Entente-Gateway", introduction_}}}, kPatience,
                  [&](Result<HttpAnswer> a) { answer = std::move(a); });
@@ -108,6 +109,7 @@ class Asker {
  private:
   const std::string introduction_;
   const Datacenter& from_;
+  const bool linked_;
   boost::asio::io_context io_;
   std::optional<HttpCaller> caller_;
 };
@@ -127,9 +129,10 @@ Error refusal(const Datacenter& from, const HttpAnswer& answer) {
 }  // namespace
 
 Result<void> download_snapshot(const Config& config, const std::string& dc, const Datacenter& from,
-                               const std::filesystem::path& to, const DownloadProgress& progress) {
+                               bool linked, const std::filesystem::path& to,
+                               const DownloadProgress& progress) {
   const Target target(to);
-  Asker asker(config, dc, from);
+  Asker asker(config, dc, from, linked);
   std::string id;
   uint64_t have = 0, total = 0;
   for (int attempts = 0; attempts < kAttempts;) {

@@ -132,6 +132,7 @@ struct Store::Impl {
 
   std::atomic<uint64_t> changes{0}, groups{0}, committed{0}, failed{0}, transactions_applied{0},
       collected_rows{0}, handlers_failed{0};
+  std::atomic<uint64_t> last_stamp{opened.hlc.bits};  // the writer's
   std::atomic<bool> disk_full{false};
 };
 
@@ -251,6 +252,7 @@ void Store::Impl::answer(std::vector<PendingWrite>& group, CommittedGroup& outco
     auto& result = outcome.results[i];
     ++(result ? committed : failed);
     if (!result) note(result.error());
+    if (result) last_stamp = std::max(last_stamp.load(), result->hlc.bits);
     group[i].done(std::move(result));
   }
 }
@@ -502,6 +504,7 @@ Store::Counters Store::counters() const {
   c.collected_rows = s.collected_rows;
   c.handlers_failed = s.handlers_failed;
   c.disk_full = s.disk_full;
+  c.last_stamp = Hlc{s.last_stamp};
   c.foreign_writes = s.database->foreign_writes();
   {
     const std::lock_guard lock(s.write_mutex);

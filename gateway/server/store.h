@@ -79,6 +79,7 @@ class Store {
              queued_reads = 0, collected_rows = 0, handlers_failed = 0;
     uint64_t foreign_writes = 0;  // times that another process was found to have written
     bool disk_full = false;       // the last write failed for want of space
+    Hlc last_stamp;               // of what clients wrote here, or as old as the database is open
   };
   Counters counters() const;
 

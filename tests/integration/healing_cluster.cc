@@ -90,6 +90,9 @@ void HealingCluster::write_everywhere() {
   for (const auto& dc : cluster_.dcs()) {
     writers_.push_back(std::make_unique<Writer>(cluster_, dc, dc, kWriterPause));
   }
+  for (const auto& writer : writers_) {
+    EXPECT_TRUE(eventually([&] { return !writer->acknowledged().empty(); }));
+  }
 }
 
 bool HealingCluster::put(const std::string& dc, const std::string& key) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,6 +28,9 @@ class Cluster {
   // The link between these two goes through a proxy. Before start().
   TcpProxy& proxy(const std::string& a, const std::string& b);
 
+  // This gateway's wall clock is so far from the machine's; the first time before start().
+  void shift_clock(const std::string& dc, std::chrono::milliseconds by);
+
   void start(const std::string& dc);
   void start_all();
   void kill(const std::string& dc);  // kill -9
@@ -46,6 +50,7 @@ class Cluster {
 
  private:
   std::filesystem::path write_config(const std::string& dc);
+  std::filesystem::path clock_file(const std::string& dc) const;
 
   Options options_;
   TemporaryFolder folder_;

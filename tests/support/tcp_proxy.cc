@@ -49,6 +49,8 @@ void TcpProxy::set_up(bool up) {
   if (!up) cut_all();
 }
 
+void TcpProxy::block(Way way, bool blocked) { blocked_[static_cast<int>(way)] = blocked; }
+
 void TcpProxy::cut_all() {
   const std::lock_guard lock(mutex_);
   for (const auto& [a, b] : pairs_) {
@@ -73,19 +75,21 @@ bool TcpProxy::shovel(int from, int to) {
 void TcpProxy::run() {
   while (!stop_) {
     std::vector<pollfd> polled{{listener_, POLLIN, 0}};
+    std::vector<std::pair<int, int>> pairs;
     {
       const std::lock_guard lock(mutex_);
-      for (const auto& [a, b] : pairs_) {
-        polled.push_back({a, POLLIN, 0});
-        polled.push_back({b, POLLIN, 0});
-      }
+      pairs = pairs_;
+    }
+    for (const auto& [a, b] : pairs) {  // poll() looks past what is negative
+      polled.push_back({blocked_[0] ? -1 : a, POLLIN, 0});
+      polled.push_back({blocked_[1] ? -1 : b, POLLIN, 0});
     }
     if (::poll(polled.data(), polled.size(), 20) <= 0) continue;
     std::vector<int> over;
-    for (size_t i = 1; i + 1 < polled.size(); i += 2) {
-      const int a = polled[i].fd, b = polled[i + 1].fd;
-      const bool fine =
-          (polled[i].revents == 0 || shovel(a, b)) && (polled[i + 1].revents == 0 || shovel(b, a));
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      const auto [a, b] = pairs[i];
+      const bool from_a = polled[1 + 2 * i].revents != 0, from_b = polled[2 + 2 * i].revents != 0;
+      const bool fine = (!from_a || shovel(a, b)) && (!from_b || shovel(b, a));
       if (!fine) over.push_back(a);
     }
     const std::lock_guard lock(mutex_);

@@ -10,7 +10,9 @@
 namespace entente::testing {
 
 // Stands between two gateways on loopback and can be told to fail. While it is down it refuses new
-// connections and has cut the old ones.
+// connections and has cut the old ones. While one way is blocked nothing passes that way, not even
+// the end of a connection, as when a router loses one direction's packets; what was sent arrives
+// when it is open again.
 class TcpProxy {
  public:
   explicit TcpProxy(int target_port);
@@ -20,6 +22,8 @@ class TcpProxy {
 
   int port() const { return port_; }
   void set_up(bool up);
+  enum class Way { kToTarget, kFromTarget };
+  void block(Way way, bool blocked);
   // Moved so far, both ways together.
   uint64_t bytes() const { return bytes_; }
 
@@ -32,6 +36,7 @@ class TcpProxy {
   int port_ = 0;
   int listener_ = -1;
   std::atomic<bool> up_{true};
+  std::atomic<bool> blocked_[2] = {false, false};  // by Way
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> bytes_{0};
   std::mutex mutex_;

@@ -21,8 +21,24 @@ const std::string kHealthy = R"({"verdict": "All 2 datacenters are up.", "health
   "cluster": "shop", "dc": "tokyo", "datacenters": [
   {"dc": "tokyo", "self": true, "link": "none", "reason": "", "lag_seconds": null, "behind": 0,
    "unacknowledged": 0, "round_trip_ms": null},
-  {"dc": "paris", "self": false, "link": "up", "reason": "", "lag_seconds": 0.0125, "behind": 3,
+  {"dc": "paris", "self": false, "link": "up", "reason": "", "route": "paris",
+   "preferred": "paris", "lag_seconds": 0.0125, "behind": 3,
    "unacknowledged": 18446744073709551615, "round_trip_ms": 0.44}]})";
+
+const std::string kDegraded = R"({"verdict": "tokyo serves its clients; it has no link to paris.",
+  "healthy": false, "dc": "tokyo", "notes": ["Changes of paris come from oslo rather than paris: )"
+                              R"(the link to paris is down since 2026-01-01T00:00:00.000Z."],
+  "datacenters": [
+  {"dc": "tokyo", "self": true, "link": "none", "reason": ""},
+  {"dc": "paris", "self": false, "link": "connecting", "reason": "Connection refused",
+   "route": "oslo", "preferred": "paris", "lag_seconds": 1.5, "behind": 1, "unacknowledged": 2,
+   "round_trip_ms": null}],
+  "origins": [{"dc": "paris", "origin": "0123456789abcdef", "upstream": "oslo",
+   "preferred": "paris", "applied": 7, "behind": 1, "lag_seconds": 1.5, "held": 1,
+   "held_bytes": 120}],
+  "links": [{"peer": "oslo", "state": "up", "round_trip_ms": 80.25, "clock_offset_ms": -3.4,
+   "received_bytes_per_second": 1200.4, "received_changes_per_second": 10.04,
+   "sent_bytes_per_second": 0, "sent_changes_per_second": 0, "held": 1, "held_bytes": 120}]})";
 
 struct Outcome {
   int code = 0;
@@ -31,7 +47,7 @@ struct Outcome {
 
 Outcome status_of(const std::string& url, OutputFormat format = OutputFormat::kTable) {
   std::ostringstream out, err;
-  const int code = status(url, format, out, err);
+  const int code = status(url, format, {}, out, err);
   return {code, out.str(), err.str()};
 }
 
@@ -42,9 +58,36 @@ TEST(Status, PutsTheVerdictFirstAndOneRowPerDatacenter) {
   EXPECT_EQ(got.out,
             "All 2 datacenters are up.\n"
             "\n"
-            "DATACENTER  LINK      LAG      BEHIND  UNACKNOWLEDGED        ROUND TRIP  REASON\n"
+            "DATACENTER  LINK      ROUTE  LAG      BEHIND  UNACKNOWLEDGED        ROUND TRIP\n"
             "tokyo       this one\n"
-            "paris       up        0.013 s  3       18446744073709551615  0.4 ms\n");
+            "paris       up        paris  0.013 s  3       18446744073709551615  0.4 ms\n");
+}
+
+TEST(Status, SaysBelowTheTableWhatIsNotAsItShouldBe) {
+  const auto picture = picture_status(kDegraded);
+  ASSERT_TRUE(picture);
+  EXPECT_EQ(picture->text,
+            "tokyo serves its clients; it has no link to paris.\n"
+            "\n"
+            "DATACENTER  LINK        ROUTE             LAG    BEHIND  UNACKNOWLEDGED  ROUND TRIP\n"
+            "tokyo       this one\n"
+            "paris       connecting  oslo (not paris)  1.5 s  1       2               -\n"
+            "\n"
+            "paris: Connection refused\n"
+            "Changes of paris come from oslo rather than paris: the link to paris is down since\n"
+            "  2026-01-01T00:00:00.000Z.\n");
+}
+
+TEST(Status, ShowsOriginsAndLinksWhenAskedFor) {
+  const auto picture = picture_status(kDegraded, {.origins = true, .links = true});
+  ASSERT_TRUE(picture);
+  for (const std::string line :
+       {"ORIGIN  LIFE      ROUTE             APPLIED  BEHIND  LAG    HELD  BYTES\n"
+        "paris   01234567  oslo (not paris)  7        1       1.5 s  1     120\n",
+        "LINK  STATE  ROUND TRIP  CLOCK  IN B/S  IN TX/S  OUT B/S  OUT TX/S  HELD  BYTES\n"
+        "oslo  up     80.3 ms     -3 ms  1200    10       0        0         1     120\n"}) {
+    EXPECT_NE(picture->text.find("\n\n" + line), std::string::npos) << picture->text;
+  }
 }
 
 TEST(Status, DegradedIsExitCodeOneAndJsonPassesThrough) {

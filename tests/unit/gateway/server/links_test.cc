@@ -248,6 +248,34 @@ TEST_F(LinksTest, ACutLinkSaysWhyOnBothSidesAndTriesAgain) {
   EXPECT_EQ(a.view("b").reason, "the peer refuses: its clock is ahead");
   EXPECT_TRUE(b.downs.empty());  // who cut knows
   EXPECT_TRUE(until([&] { return a.up("b") && b.up("a"); }));
+  for (const auto& view : {a.view("b"), b.view("a")}) {  // remembered, and not settled at once
+    EXPECT_TRUE(view.refusal.ends_with("its clock is ahead")) << view.refusal;
+    EXPECT_TRUE(view.refused_seconds_ago);
+  }
+  EXPECT_TRUE(until([&] { return a.view("b").settled && b.view("a").settled; }));
+}
+
+TEST_F(LinksTest, ALinkThatIsRefusedAgainAndAgainNeverLooksSettled) {
+  config_.limits.reconnect_max = 1s;  // the first pauses are much shorter
+  auto& a = add("a", 1);
+  auto& b = add("b", 2);
+  start_all();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(until([&] { return a.up("b") && b.up("a"); }));
+    EXPECT_EQ(b.view("a").settled, i == 0);
+    b.links->cut("a", "its clock is ahead");
+    ASSERT_TRUE(until([&] { return !a.up("b"); }));
+  }
+}
+
+TEST_F(LinksTest, AHelloTellsHowTheClocksDiffer) {
+  auto& a = add("a", 1);
+  auto& b = add("b", 2);
+  b.hello.wall_ms = a.hello.wall_ms = 1'000;  // long ago
+  a.config.limits.heartbeat = b.config.limits.heartbeat = 1h;
+  start_all();
+  ASSERT_TRUE(until([&] { return a.up("b") && b.up("a"); }));
+  EXPECT_LT(a.view("b").clock_offset_ms, -1e9);
 }
 
 TEST_F(LinksTest, AnotherClusterIsRefusedWithTheReasonOnBothSides) {

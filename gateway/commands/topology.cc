@@ -1,0 +1,139 @@
+#include "gateway/commands/topology.h"
+
+#include <simdjson.h>
+
+#include <ostream>
+
+#include "gateway/commands/http_call.h"
+#include "gateway/commands/topology_file.h"
+#include "gateway/server/json.h"
+
+namespace entente {
+namespace {
+
+using namespace std::chrono_literals;
+namespace dom = simdjson::dom;
+
+constexpr auto kTimeout = 10s;
+
+std::string text_of(const dom::element& object, const char* key) {
+  std::string_view text;
+  return object[key].get(text) ? "" : std::string(text);
+}
+
+std::vector<std::string> texts_of(const dom::element& object, const char* key) {
+  std::vector<std::string> out;
+  dom::array array;
+  if (object[key].get(array)) return out;
+  for (const auto one : array) {
+    std::string_view text;
+    dom::array pair;
+    if (!one.get(text)) {
+      out.emplace_back(text);
+    } else if (!one.get(pair)) {
+      out.push_back(std::string(pair.at(0).get_string().value_unsafe()) + "–" +
+                    std::string(pair.at(1).get_string().value_unsafe()));
+    }
+  }
+  return out;
+}
+
+std::string number_of(const dom::element& object, const char* key) {
+  uint64_t number = 0;
+  return object[key].get(number) ? "?" : std::to_string(number);
+}
+
+int failed(const std::string& why, std::ostream& err, int code = kDegraded) {
+  err << "entente: " << printable(why) << "\n";
+  return code;
+}
+
+std::string lines_of(const dom::element& change) {
+  std::string lines;
+  const auto line = [&](const char* what, const std::vector<std::string>& items) {
+    if (!items.empty()) lines += std::string("  ") + what + " " + listed(items) + "\n";
+  };
+  if (const auto shape = text_of(change, "shape"); !shape.empty())
+    lines += "  from " + shape + "\n";
+  line("adds datacenter", texts_of(change, "added"));
+  line("removes datacenter", texts_of(change, "removed"));
+  line("adds link", texts_of(change, "links_added"));
+  line("removes link", texts_of(change, "links_removed"));
+  bool other = false;
+  if (!change["other"].get(other) && other) {
+    lines += "  changes preferred ways, timing or priorities\n";
+  }
+  return lines;
+}
+
+// What a gateway answered, or why it did not.
+Result<std::string> body_of(const Result<HttpAnswer>& answer, const std::string& url) {
+  if (!answer) return fail(answer.error().code, "cannot reach " + url + ": " + answer.error().text);
+  if (answer->status == 200) return answer->body;
+  dom::parser parser;
+  dom::element root;
+  if (parser.parse(answer->body).get(root)) {
+    return fail(Code::kRefused, url + " answered " + std::to_string(answer->status));
+  }
+  return fail(Code::kRefused, text_of(root, "detail"));
+}
+
+}  // namespace
+
+int show_topology(const std::string& url, OutputFormat format, std::ostream& out,
+                  std::ostream& err) {
+  const auto endpoint = parse_url(url);
+  if (!endpoint) return failed(url + ": " + endpoint.error().text, err, kUsage);
+  const auto body = body_of(http_get(*endpoint, "/v1/topology", kTimeout), url);
+  if (!body) return failed(body.error().text, err);
+  dom::parser parser;
+  dom::element root;
+  if (parser.parse(*body).get(root)) return failed("the answer is no topology", err);
+  if (format == OutputFormat::kJson) {
+    out << *body << "\n";
+    return kFine;
+  }
+  out << "cluster " << printable(text_of(root, "cluster")) << ", " << text_of(root, "kind")
+      << ", epoch " << number_of(root, "epoch") << "\n\n";
+  out << "  datacenters " << printable(listed(texts_of(root, "datacenters"))) << "\n";
+  out << "  links " << printable(listed(texts_of(root, "links"))) << "\n";
+  return kFine;
+}
+
+int change_topology(const std::string& url, const TopologyStep& step, OutputFormat format,
+                    std::ostream& out, std::ostream& err) {
+  const auto endpoint = parse_url(url);
+  if (!endpoint) return failed(url + ": " + endpoint.error().text, err, kUsage);
+  const auto file = read_topology_file(step.file);
+  if (!file.loaded.problems.empty()) {
+    err << render_problems(file, file.loaded.problems);
+    return kUsage;
+  }
+  JsonWriter question;
+  question.begin_object().member("yaml", file.text).key("plan").boolean(step.plan);
+  question.key("remove").begin_array();
+  if (!step.remove.empty()) question.string(step.remove);
+  question.end_array().end_object();
+  const auto body = body_of(http_post(*endpoint, "/v1/topology", question.take(), kTimeout), url);
+  if (!body) return failed(body.error().text, err);
+  if (format == OutputFormat::kJson) {
+    out << *body << "\n";
+    return kFine;
+  }
+  dom::parser parser;
+  dom::element root, change;
+  if (parser.parse(*body).get(root) || root["change"].get(change)) {
+    return failed("the answer is no topology", err);
+  }
+  const std::string lines = lines_of(change), epoch = number_of(root, "epoch");
+  if (lines.empty()) {
+    out << "nothing to change: epoch " << epoch << " is like that\n";
+  } else {
+    out << (step.plan ? "it would change epoch " : "the cluster goes over to epoch ") << epoch
+        << (step.plan ? ":\n" : ", gateway by gateway, within seconds of its being reached:\n")
+        << printable(lines);
+  }
+  return kFine;
+}
+
+}  // namespace entente

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+#include "gateway/commands/output.h"
+
+namespace entente {
+
+// `entente topology show`: which topology is in force, as a gateway knows it.
+int show_topology(const std::string& url, OutputFormat format, std::ostream& out,
+                  std::ostream& err);
+
+struct TopologyStep {
+  std::filesystem::path file;  // the topology file to go over to
+  bool plan = false;           // only say what it would change
+  std::string remove;          // the datacenter that it leaves out; "" none
+};
+
+// `entente topology plan | apply | remove`: has the running cluster go over to a topology file, by
+// telling one gateway.
+int change_topology(const std::string& url, const TopologyStep& step, OutputFormat format,
+                    std::ostream& out, std::ostream& err);
+
+}  // namespace entente

@@ -1,0 +1,115 @@
+#include "gateway/server/topology_news.h"
+
+#include <spdlog/spdlog.h>
+
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "conflict/hex.h"
+#include "gateway/server/http_caller.h"
+#include "gateway/server/introduction.h"
+#include "gateway/server/json.h"
+#include "gateway/server/topology_epochs.h"
+
+namespace entente {
+namespace {
+
+constexpr std::chrono::milliseconds kEvery{1'000};
+constexpr HttpCaller::Patience kPatience{std::chrono::milliseconds(500),
+                                         std::chrono::milliseconds(2'000)};
+constexpr size_t kAnswerBytes = 2 << 20;
+
+}  // namespace
+
+std::string write_topology_news(const TopologyNewsItem& item) {
+  JsonWriter out;
+  out.begin_object().key("epoch").unsigned_integer(item.epoch);
+  out.member("fingerprint", item.fingerprint).member("yaml", item.yaml);
+  out.member("incarnation", to_hex(item.incarnation));
+  if (item.sealed) out.key("sealed").unsigned_integer(*item.sealed);
+  out.end_object();
+  return out.take();
+}
+
+Result<TopologyNewsItem> parse_topology_news(std::string& json) {
+  const auto body = parse_json(json);
+  const Json* epoch = body ? body->find("epoch") : nullptr;
+  const Json* sealed = body ? body->find("sealed") : nullptr;
+  if (epoch == nullptr || epoch->integer() == nullptr || *epoch->integer() < 0) {
+    return fail(Code::kInvalid, "this says nothing of a topology");
+  }
+  TopologyNewsItem item;
+  item.epoch = static_cast<uint64_t>(*epoch->integer());
+  item.fingerprint = text_of(*body, "fingerprint");
+  item.yaml = text_of(*body, "yaml");
+  item.incarnation = parse_origin(text_of(*body, "incarnation")).value_or(Origin{});
+  if (sealed != nullptr && sealed->integer() != nullptr) {
+    item.sealed = static_cast<uint64_t>(*sealed->integer());
+  }
+  return item;
+}
+
+Result<TopologyNewsItem> exchange_topology_news(const Config& config, const std::string& dc,
+                                                const Datacenter& other,
+                                                const TopologyNewsItem& mine) {
+  HttpQuestion question{"/v1/topology", write_topology_news(mine), {}};
+  question.headers.emplace_back("Entente-Gateway", introduction_of(config, dc));
+  auto answer = ask_server(other.peers, std::move(question), kPatience, kAnswerBytes);
+  if (!answer) return tl::unexpected(answer.error());
+  if (answer->status != 200) return fail(Code::kRefused, answer->body);
+  return parse_topology_news(answer->body);
+}
+
+TopologyNews::TopologyNews(const Config& config, std::string dc, Peers& peers,
+                           std::function<TopologyNewsItem()> mine, Adopt adopt)
+    : config_(config),
+      dc_(std::move(dc)),
+      peers_(peers),
+      mine_(std::move(mine)),
+      adopt_(std::move(adopt)),
+      thread_([this] { run(); }) {}
+
+TopologyNews::~TopologyNews() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    wake_.notify_all();
+  }
+  thread_.join();
+}
+
+bool TopologyNews::pause() {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, kEvery, [this] { return stop_; });
+}
+
+void TopologyNews::run() {
+  while (pause()) {
+    for (const auto& name : unlinked()) {
+      if (const Datacenter* neighbour = config_.find(name)) ask(*neighbour);
+    }
+  }
+}
+
+std::vector<std::string> TopologyNews::unlinked() {
+  const auto seen = std::make_shared<std::promise<PeersView>>();
+  peers_.view([seen](PeersView view) { seen->set_value(std::move(view)); });
+  std::vector<std::string> names;
+  for (const auto& link : seen->get_future().get().links) {
+    if (link.state != "up") names.push_back(link.peer);
+  }
+  return names;
+}
+
+void TopologyNews::ask(const Datacenter& neighbour) {
+  const TopologyNewsItem mine = mine_();
+  const auto said = exchange_topology_news(config_, dc_, neighbour, mine);
+  if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) return;
+  const auto done = adopt_({said->epoch, said->yaml, said->sealed});
+  if (done) return;
+  spdlog::warn("topology_not_taken dc={} from={} epoch={} reason=\"{}\"", dc_, neighbour.name,
+               said->epoch, done.error().text);
+}
+
+}  // namespace entente

@@ -1,0 +1,210 @@
+// A datacenter whose database cannot go on gets a copy of a neighbour's, and keeps what it alone
+// wrote. Real gateways.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "tests/support/cluster.h"
+#include "tests/support/feed_client.h"
+#include "tests/support/http_client.h"
+
+namespace entente::testing {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class RejoinTest : public ::testing::Test {
+ protected:
+  // `limits`: YAML in flow style.
+  void start(const std::string& limits) {
+    Cluster::Options options;
+    options.dcs = {"a", "b", "c"};
+    options.topology = "{kind: all-to-all, failover_after: 300ms}";
+    options.schema = "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT);";
+    options.extra = "limits: " + limits + "\n";
+    cluster_ = std::make_unique<Cluster>(options);
+    // c is dialled by both, so it can be cut off.
+    cluster_->proxy("a", "c"), cluster_->proxy("b", "c");
+    cluster_->start_all();
+    for (const auto& dc : cluster_->dcs()) ASSERT_TRUE(cluster_->wait_ready(dc));
+    write("a", "first", 5);
+    meet();
+  }
+
+  void isolate_c(bool on) {
+    cluster_->proxy("a", "c").set_up(!on);
+    cluster_->proxy("b", "c").set_up(!on);
+  }
+
+  void write(const std::string& dc, const std::string& prefix, int rows) {
+    HttpClient client(cluster_->port(dc));
+    for (int i = 0; i < rows; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      const auto answer = client.request("PUT", "/v1/tables/items/rows/" + key,
+                                         R"({"row":{"v":")" + std::string(500, 'x') + R"("}})");
+      ASSERT_EQ(answer.status, 200) << answer.body;
+      acknowledged_.insert(key);
+    }
+  }
+
+  std::string rows_at(const std::string& dc) {
+    const auto answer = sql(cluster_->port(dc),
+                            "SELECT group_concat(id || ':' || length(v)) FROM "
+                            "(SELECT * FROM items ORDER BY id)");
+    const auto at = answer.find("\"rows\"");
+    return at == std::string::npos ? answer : answer.substr(at, answer.find("affected") - at);
+  }
+
+  // Everybody has the same, and everything that was acknowledged.
+  void meet() {
+    ASSERT_TRUE(cluster_->wait_converged({}, 30)) << cluster_->output("c");
+    const auto rows = rows_at("a");
+    EXPECT_EQ(rows_at("b"), rows);
+    EXPECT_EQ(rows_at("c"), rows);
+    for (const auto& key : acknowledged_) EXPECT_TRUE(has(rows, key + ":")) << key;
+  }
+
+  bool says(const std::string& dc, const std::string& what, std::chrono::seconds patience = 20s) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (has(cluster_->output(dc), what)) return true;
+      std::this_thread::sleep_for(20ms);
+    }
+    return false;
+  }
+
+  // The change feed's, as of now.
+  std::string cursor(const std::string& dc) {
+    FeedClient feed(cluster_->port(dc), "?until=now");
+    std::string cursor;
+    while (const auto line = feed.line()) cursor = member(*line, "cursor");
+    return cursor;
+  }
+
+  // Whether the log loses what came after the cursor, in the end.
+  bool forgets(const std::string& dc, const std::string& after) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (FeedClient(cluster_->port(dc), "?until=now&since=" + after).status() == 410) return true;
+      std::this_thread::sleep_for(50ms);
+    }
+    return false;
+  }
+
+  std::unique_ptr<Cluster> cluster_;
+  std::set<std::string> acknowledged_;
+};
+
+TEST_F(RejoinTest, WhoWasAwayPastTheOthersLogsMeetsThemWithWhatItWroteAlone) {
+  start("{log_retention: 0ms, changes_retention: 0ms, conflict_log_rows: 1000}");
+  isolate_c(true);
+  const std::string had = cursor("a");
+  write("a", "theirs-a", 30);
+  write("b", "theirs-b", 30);
+  write("c", "ours", 20);
+  // a and b are a majority: their logs forget, c's does not.
+  ASSERT_TRUE(forgets("a", had) && forgets("b", had));
+  isolate_c(false);
+  ASSERT_TRUE(says("c", "rejoined dc=c")) << cluster_->output("c");
+  ASSERT_TRUE(cluster_->wait_ready("c"));
+  meet();
+  write("c", "after", 5);
+  meet();
+  EXPECT_TRUE(has(cluster_->output("c"), "reissued=0")) << cluster_->output("c");
+}
+
+TEST_F(RejoinTest, AFolderThatWasPutBackAndWrittenToLosesNothing) {
+  start("{conflict_log_rows: 1000}");
+  const fs::path folder = cluster_->folder() / "c", backup = cluster_->folder() / "c.backup";
+  ASSERT_EQ(cluster_->stop("c"), 0);
+  fs::copy(folder, backup, fs::copy_options::recursive);
+  cluster_->start("c");
+  ASSERT_TRUE(cluster_->wait_ready("c"));
+  write("c", "after-the-backup", 10);
+  meet();
+  ASSERT_EQ(cluster_->stop("c"), 0);
+  isolate_c(true);
+  fs::remove_all(folder);
+  fs::rename(backup, folder);
+  cluster_->start("c");
+  ASSERT_TRUE(cluster_->wait_ready("c"));
+  write("c", "orphan", 20);
+  write("a", "meanwhile", 5);
+  isolate_c(false);
+  ASSERT_TRUE(says("c", "rejoined dc=c")) << cluster_->output("c");
+  EXPECT_TRUE(has(cluster_->output("c"), "reissued=20")) << cluster_->output("c");
+  ASSERT_TRUE(cluster_->wait_ready("c"));
+  meet();
+  write("c", "after", 5);
+  meet();
+}
+
+TEST_F(RejoinTest, AFolderWithoutItsMarkerJoinsAgain) {
+  start("{conflict_log_rows: 1000}");
+  isolate_c(true);
+  write("c", "unshipped", 5);
+  ASSERT_EQ(cluster_->stop("c"), 0);
+  isolate_c(false);
+  fs::remove(cluster_->folder() / "c" / "incarnation");
+  cluster_->start("c");
+  ASSERT_TRUE(cluster_->wait_ready("c")) << cluster_->output("c");
+  EXPECT_TRUE(has(cluster_->output("c"), "rejoined dc=c"));
+  meet();
+}
+
+// Two gateways of one folder: the copy is refused, and does not become a second c with a new name.
+TEST_F(RejoinTest, AClonedFolderIsRefusedWhileTheOriginalRuns) {
+  start("{conflict_log_rows: 1000}");
+  const fs::path folder = cluster_->folder() / "a", clone = cluster_->folder() / "a.clone";
+  ASSERT_EQ(cluster_->stop("a"), 0);
+  fs::copy(folder, clone, fs::copy_options::recursive);
+  cluster_->start("a");
+  ASSERT_TRUE(cluster_->wait_ready("a"));
+  write("a", "original", 5);
+  meet();
+  std::stringstream config;
+  config << std::ifstream(cluster_->folder() / "a.yaml").rdbuf();
+  std::string text = config.str();
+  const std::string clients = "127.0.0.1:" + std::to_string(cluster_->port("a"));
+  const int other = free_port();
+  text.replace(text.find(clients), clients.size(), "127.0.0.1:" + std::to_string(other));
+  const auto mine = text.find("ws://127.0.0.1:");
+  const auto end = text.find('"', mine);
+  text.replace(mine, end - mine, "ws://127.0.0.1:" + std::to_string(free_port()));
+  std::ofstream(cluster_->folder() / "clone.yaml") << text;
+  const auto log = cluster_->folder() / "clone.log";
+  Process process(
+      {Cluster::binary(), "serve", "--config", (cluster_->folder() / "clone.yaml").string(), "--dc",
+       "a", "--data", clone.string()},
+      log);
+  const auto said = [&] {
+    std::stringstream out;
+    out << std::ifstream(log).rdbuf();
+    return out.str();
+  };
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (!has(said(), "not_rejoined") && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_TRUE(has(said(), "another gateway runs as a")) << said();
+  EXPECT_FALSE(has(said(), " rejoined dc=a")) << said();
+  write("a", "on-it-goes", 5);
+  meet();
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait(), 0);
+}
+
+}  // namespace
+}  // namespace entente::testing

@@ -1,0 +1,277 @@
+// A running cluster goes over to other topologies, takes a datacenter in, and goes on without one.
+// Real gateways.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "tests/support/cluster.h"
+#include "tests/support/http_client.h"
+
+namespace entente::testing {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class TopologyTest : public ::testing::Test {
+ protected:
+  void start(std::vector<std::string> dcs, const std::string& topology) {
+    Cluster::Options options;
+    options.dcs = std::move(dcs);
+    options.topology = topology;
+    options.schema = "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT);";
+    options.extra = "limits: {reconnect_max: 100ms}\n";
+    cluster_ = std::make_unique<Cluster>(options);
+  }
+
+  void start_all() {
+    cluster_->start_all();
+    for (const auto& dc : cluster_->dcs()) ASSERT_TRUE(cluster_->wait_ready(dc));
+    ASSERT_TRUE(cluster_->wait_converged({}, 20));  // everybody has the table
+  }
+
+  // The file of the first datacenter, with another topology and without some datacenters.
+  fs::path file(const std::string& topology, const std::set<std::string>& without = {}) {
+    std::ifstream in(cluster_->folder() / (cluster_->dcs().front() + ".yaml"));
+    std::ostringstream out;
+    for (std::string line; std::getline(in, line);) {
+      if (line.starts_with("topology:")) line = "topology: " + topology;
+      const auto name =
+          line.substr(2, line.find(':') == std::string::npos ? 0 : line.find(':') - 2);
+      if (line.starts_with("  ") && without.contains(name)) continue;
+      out << line << "\n";
+    }
+    const auto path = cluster_->folder() / "next.yaml";
+    std::ofstream(path) << out.str();
+    return path;
+  }
+
+  // What the command prints, and how it ends.
+  std::pair<std::string, int> entente(std::vector<std::string> words) {
+    const auto log = cluster_->folder() / "command.log";
+    fs::remove(log);
+    words.insert(words.begin(), Cluster::binary());
+    Process process(words, log);
+    const int code = process.wait();
+    std::stringstream text;
+    text << std::ifstream(log).rdbuf();
+    return {text.str(), code};
+  }
+  std::string url(const std::string& dc) {
+    return "http://127.0.0.1:" + std::to_string(cluster_->port(dc));
+  }
+
+  // Everybody named is under this epoch, linked with all neighbours.
+  bool all_at(int epoch, const std::vector<std::string>& dcs) {
+    const auto deadline = std::chrono::steady_clock::now() + 30s;
+    const auto there = [&](const std::string& dc) {
+      HttpClient client(cluster_->port(dc));
+      return has(client.request("GET", "/v1/topology").body,
+                 "\"epoch\":" + std::to_string(epoch) + ",") &&
+             has(client.request("GET", "/v1/status").body, "\"healthy\":true");
+    };
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (std::all_of(dcs.begin(), dcs.end(), there)) return true;
+      std::this_thread::sleep_for(20ms);
+    }
+    return false;
+  }
+
+  bool put(const std::string& dc, const std::string& key) {
+    HttpClient client(cluster_->port(dc));
+    return client.request("PUT", "/v1/tables/items/rows/" + key, R"({"row":{"v":"x"}})").status ==
+           200;
+  }
+
+  std::string rows_at(const std::string& dc) {
+    const auto answer = sql(cluster_->port(dc),
+                            "SELECT group_concat(id, ' ') FROM (SELECT * FROM items ORDER BY id)");
+    const auto at = answer.find("\"rows\"");
+    return at == std::string::npos ? answer : answer.substr(at, answer.find("affected") - at);
+  }
+
+  // They show the same, and everything that was acknowledged.
+  void meet(const std::vector<std::string>& dcs, const std::set<std::string>& acknowledged) {
+    const auto deadline = std::chrono::steady_clock::now() + 30s;
+    const auto same = [&] {
+      const auto rows = rows_at(dcs.front());
+      return std::all_of(dcs.begin(), dcs.end(),
+                         [&](const std::string& dc) { return rows_at(dc) == rows; }) &&
+             std::all_of(acknowledged.begin(), acknowledged.end(),
+                         [&](const std::string& key) { return has(rows, key); });
+    };
+    while (!same() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(50ms);
+    EXPECT_TRUE(same());
+  }
+
+  std::unique_ptr<Cluster> cluster_;
+};
+
+TEST_F(TopologyTest, GoesFromShapeToShapeUnderLoadAndLosesNothing) {
+  start({"a", "b", "c", "d"}, "{kind: circle, order: [a, b, c, d], failover_after: 500ms}");
+  start_all();
+  std::atomic<bool> stop{false};
+  std::map<std::string, std::set<std::string>> acknowledged;
+  std::vector<std::thread> writers;
+  for (const auto& dc : cluster_->dcs()) {
+    writers.emplace_back([&, dc, &mine = acknowledged[dc]] {
+      for (int i = 0; !stop; ++i) {
+        const std::string key = dc + "-" + std::to_string(i) + ".";
+        if (put(dc, key)) mine.insert(key);
+        std::this_thread::sleep_for(2ms);
+      }
+    });
+  }
+  const std::string shapes[] = {"{kind: star, hub: b, failover_after: 500ms}",
+                                "{kind: all-to-all, failover_after: 500ms}",
+                                "{kind: links, links: [[a, b], [b, c], [c, d]]}"};
+  int epoch = 0;
+  bool went = true;
+  for (const auto& shape : shapes) {
+    const auto [said, code] =
+        entente({"topology", "apply", file(shape).string(), url(epoch % 2 == 0 ? "a" : "c")});
+    EXPECT_EQ(code, 0) << said;
+    went = went && all_at(++epoch, cluster_->dcs());
+  }
+  stop = true;
+  for (auto& writer : writers) writer.join();
+  ASSERT_TRUE(went) << cluster_->output("d");
+  std::set<std::string> all;
+  for (auto& [dc, keys] : acknowledged) {
+    EXPECT_GT(keys.size(), 20u) << dc;
+    all.merge(keys);
+  }
+  meet(cluster_->dcs(), all);
+  // It is kept over a restart, and comes before what the file says.
+  EXPECT_EQ(cluster_->stop("d"), 0);
+  cluster_->start("d");
+  ASSERT_TRUE(all_at(epoch, cluster_->dcs()));
+}
+
+TEST_F(TopologyTest, APlanChangesNothingAndARefusalSaysWhy) {
+  start({"a", "b", "c"}, "{kind: all-to-all}");
+  start_all();
+  const auto star = file("{kind: star, hub: b}");
+  const auto [plan, code] = entente({"topology", "plan", star.string(), url("a")});
+  EXPECT_EQ(code, 0);
+  EXPECT_TRUE(has(plan, "from all-to-all to star")) << plan;
+  EXPECT_TRUE(has(plan, "removes link a–c")) << plan;
+  EXPECT_TRUE(has(entente({"topology", "show", url("a")}).first, "all-to-all, epoch 0"));
+  // Leaving somebody out has to be asked for.
+  const auto smaller = file("{kind: all-to-all}", {"c"});
+  const auto [refusal, refused] = entente({"topology", "apply", smaller.string(), url("a")});
+  EXPECT_EQ(refused, 1);
+  EXPECT_TRUE(has(refusal, "it leaves out c")) << refusal;
+  // So has a file that reads badly, or does not connect everybody.
+  const auto cut = file("{kind: links, links: [[a, b]]}");
+  const auto [problem, bad] = entente({"topology", "apply", cut.string(), url("a")});
+  EXPECT_EQ(bad, 2) << problem;
+  HttpClient client(cluster_->port("a"));
+  EXPECT_EQ(client.request("POST", "/v1/topology", R"({"yaml":"cluster: x"})").status, 400);
+  EXPECT_EQ(client.request("POST", "/v1/topology", R"({"yaml":"","epoch":7})").status, 409);
+  EXPECT_TRUE(all_at(0, cluster_->dcs()));
+}
+
+TEST_F(TopologyTest, WhoWasAwayGoesOverWhenItReturns) {
+  start({"a", "b", "c"}, "{kind: star, hub: a}");
+  start_all();
+  ASSERT_TRUE(put("a", "before."));
+  cluster_->kill("c");
+  ASSERT_EQ(entente({"topology", "apply", file("{kind: all-to-all}").string(), url("b")}).second,
+            0);
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (!has(entente({"topology", "show", url("a")}).first, "epoch 1") &&
+         std::chrono::steady_clock::now() < deadline) {
+  }
+  cluster_->start("c");
+  ASSERT_TRUE(all_at(1, cluster_->dcs())) << cluster_->output("c");
+  ASSERT_TRUE(put("c", "after."));
+  meet(cluster_->dcs(), {"before.", "after."});
+}
+
+TEST_F(TopologyTest, ANewDatacenterIsTakenInAndJoins) {
+  start({"a", "b", "c"}, "{kind: all-to-all}");
+  for (const char* dc : {"a", "b"}) cluster_->start(dc);  // writes the files of these two, with c
+  const auto with_c = file("{kind: all-to-all}");
+  for (const char* dc : {"a", "b"}) cluster_->kill(dc), fs::remove_all(cluster_->folder() / dc);
+  // The cluster begins without c.
+  for (const std::string dc : {"a", "b"}) {
+    const auto small = file("{kind: all-to-all}", {"c"});
+    fs::rename(small, cluster_->folder() / (dc + "-small.yaml"));
+  }
+  std::vector<std::unique_ptr<Process>> first;
+  for (const std::string dc : {"a", "b"}) {
+    first.push_back(std::make_unique<Process>(
+        std::vector<std::string>{Cluster::binary(), "serve", "--config",
+                                 (cluster_->folder() / (dc + "-small.yaml")).string(), "--dc", dc,
+                                 "--data", (cluster_->folder() / dc).string()},
+        cluster_->folder() / (dc + "-small.log")));
+  }
+  ASSERT_TRUE(all_at(0, {"a", "b"}));
+  ASSERT_TRUE(put("a", "before."));
+  meet({"a", "b"}, {"before."});
+  fs::rename(file("{kind: all-to-all}"), with_c);
+  const auto [said, code] = entente({"topology", "apply", with_c.string(), url("b")});
+  ASSERT_EQ(code, 0) << said;
+  EXPECT_TRUE(has(said, "adds datacenter c")) << said;
+  cluster_->start("c");
+  ASSERT_TRUE(all_at(1, {"a", "b", "c"})) << cluster_->output("c");
+  ASSERT_TRUE(put("c", "after."));
+  meet({"a", "b", "c"}, {"before.", "after."});
+  for (auto& process : first) {
+    process->signal(SIGTERM);
+    EXPECT_EQ(process->wait(), 0);
+  }
+}
+
+TEST_F(TopologyTest, ARemovedDatacenterEndsAndLeavesWhatOnlyItHas) {
+  start({"a", "b", "c"}, "{kind: all-to-all}");
+  cluster_->proxy("a", "c"), cluster_->proxy("b", "c");
+  start_all();
+  ASSERT_TRUE(put("c", "shipped."));
+  meet(cluster_->dcs(), {"shipped."});
+  const auto cut = [&](bool off) {
+    cluster_->proxy("a", "c").set_up(!off);
+    cluster_->proxy("b", "c").set_up(!off);
+  };
+  cut(true);
+  ASSERT_TRUE(put("c", "alone1.") && put("c", "alone2."));
+  ASSERT_EQ(cluster_->stop("c"), 0);
+  cut(false);
+  const auto without = file("{kind: all-to-all}", {"c"});
+  EXPECT_EQ(entente({"topology", "remove", "b", without.string(), url("a")}).second, 1);
+  const auto [said, code] = entente({"topology", "remove", "c", without.string(), url("a")});
+  ASSERT_EQ(code, 0) << said;
+  ASSERT_TRUE(all_at(1, {"a", "b"})) << cluster_->output("b");
+  // The zombie returns, hears of it, and ends.
+  cluster_->start("c");
+  EXPECT_EQ(cluster_->process("c").wait(), 1);
+  EXPECT_TRUE(has(cluster_->output("c"), "c was removed from the cluster"))
+      << cluster_->output("c");
+  std::ifstream unshipped(cluster_->folder() / "c" / "unshipped.ndjson");
+  std::string line;
+  HttpClient client(cluster_->port("b"));
+  int lines = 0;
+  while (std::getline(unshipped, line)) {
+    ++lines;
+    EXPECT_EQ(client.request("POST", "/v1/transactions", line).status, 200) << line;
+  }
+  EXPECT_EQ(lines, 2);
+  meet({"a", "b"}, {"shipped.", "alone1.", "alone2."});
+}
+
+}  // namespace
+}  // namespace entente::testing
