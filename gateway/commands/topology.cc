@@ -51,10 +51,10 @@ int failed(const std::string& why, std::ostream& err, int code = kDegraded) {
 std::string lines_of(const dom::element& change) {
   std::string lines;
   const auto line = [&](const char* what, const std::vector<std::string>& items) {
-    if (!items.empty()) lines += std::string("  ") + what + " " + listed(items) + "\n";
+    if (!items.empty()) lines += std::string("  ") + what + " " + printable(listed(items)) + "\n";
   };
   if (const auto shape = text_of(change, "shape"); !shape.empty())
-    lines += "  from " + shape + "\n";
+    lines += "  from " + printable(shape) + "\n";
   line("adds datacenter", texts_of(change, "added"));
   line("removes datacenter", texts_of(change, "removed"));
   line("adds link", texts_of(change, "links_added"));
@@ -131,7 +131,7 @@ int change_topology(const std::string& url, const TopologyStep& step, OutputForm
   } else {
     out << (step.plan ? "it would change epoch " : "the cluster goes over to epoch ") << epoch
         << (step.plan ? ":\n" : ", gateway by gateway, within seconds of its being reached:\n")
-        << printable(lines);
+        << lines;
   }
   return kFine;
 }

@@ -182,7 +182,9 @@ std::vector<std::string> notes(const Sight& sight) {
   }
   for (const auto& origin : sight.peers.origins) {
     const std::string why = detour_reason(sight, origin);
-    if (why.empty()) continue;
+    // Of a datacenter that was removed, nothing more is to come.
+    const bool complete = origin.detour == Detour::kUnknown && origin.known <= origin.applied;
+    if (why.empty() || complete) continue;
     const std::string from = origin.upstream.empty() ? "from nobody" : "from " + origin.upstream;
     const std::string rather = origin.preferred.empty() ? "" : " rather than " + origin.preferred;
     out.push_back("Changes of " + (origin.dc.empty() ? to_hex(origin.origin) : origin.dc) +

@@ -110,6 +110,14 @@ TEST_F(StandingTest, NobodyAskedSaysWhy) {
   EXPECT_TRUE(notes(sight()).at(0).starts_with("Rerouting is off"));
 }
 
+TEST_F(StandingTest, WhoWasRemovedIsNotedAsLongAsSomethingOfHisIsToCome) {
+  of_b().detour = Detour::kUnknown;
+  of_b().upstream = of_b().preferred = "";
+  EXPECT_TRUE(notes(sight()).empty());
+  of_b().known += 1;
+  EXPECT_EQ(notes(sight()).size(), 1u);
+}
+
 TEST_F(StandingTest, ALinkThatCameUpRightAfterARefusalIsStillRefused) {
   to_b().settled = false;
   to_b().refusal = "the peer refuses: a change of a is stamped too far ahead";
