@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "topology/graph.h"
 
@@ -117,6 +118,11 @@ Config succeed(const Config& now, const Config& next, uint64_t epoch) {
     dc.priority = priority;
   }
   return config;
+}
+
+bool comes_after(uint64_t epoch, const std::string& fingerprint, uint64_t other_epoch,
+                 const std::string& other_fingerprint) {
+  return epoch > 0 && std::tie(epoch, fingerprint) > std::tie(other_epoch, other_fingerprint);
 }
 
 }  // namespace entente

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,5 +31,9 @@ std::vector<std::string> objections(const Config& now, const Config& next);
 
 // `now` with what `next` changes, as this epoch. REQUIRES: no objections.
 Config succeed(const Config& now, const Config& next, uint64_t epoch);
+
+// Of two topologies that gateways have gone over to, the one that both go on with.
+bool comes_after(uint64_t epoch, const std::string& fingerprint, uint64_t other_epoch,
+                 const std::string& other_fingerprint);
 
 }  // namespace entente

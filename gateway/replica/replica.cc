@@ -549,7 +549,8 @@ void Replica::choose_upstreams() {
 
 // The neighbour the topology names. While it is away, or has had nothing new for a while although
 // somebody else has, the neighbour that claims most; then the first again as soon as it claims as
-// much as that one.
+// much as that one. Of an origin that the topology does not have (a datacenter that was removed, or
+// our own former life) always the one that claims most: whatever anybody has of it must spread.
 std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const auto first = preferred(origin);
   const Link* wanted = first ? up_link(*first) : nullptr;
@@ -558,7 +559,8 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const auto ahead = [&](const Link* link) {
     return link != nullptr && link->peer_applied.at(origin) > stream.received.seq;
   };
-  std::string other = options_.reroute ? best_other(origin, stream) : std::string();
+  const bool any = options_.reroute || !first;
+  std::string other = any ? best_other(origin, stream) : std::string();
   const bool waits_for_us = !stream.held.empty() || stream.scheduled.seq != stream.applied.seq;
   if (other.empty() || waits_for_us) stream.progress = now_;
   if (current != nullptr && !ahead(current) && now_ - stream.progress >= options_.failover_after) {

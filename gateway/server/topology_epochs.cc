@@ -1,7 +1,6 @@
 #include "gateway/server/topology_epochs.h"
 
 #include <cstdlib>
-#include <tuple>
 
 #include "gateway/server/data_folder.h"
 #include "topology/loader.h"
@@ -52,11 +51,6 @@ Result<Config> config_in_force(const Config& file, const std::filesystem::path& 
               "the topology that the cluster has gone over to, epoch " +
                   std::to_string(topology->epoch) +
                   ", does not go with this gateway's file: " + config.error().text);
-}
-
-bool comes_after(uint64_t epoch, const std::string& fingerprint, uint64_t other_epoch,
-                 const std::string& other_fingerprint) {
-  return epoch > 0 && std::tie(epoch, fingerprint) > std::tie(other_epoch, other_fingerprint);
 }
 
 }  // namespace entente

@@ -26,8 +26,4 @@ Result<Config> read_successor(const Config& now, const std::string& yaml, uint64
 // What holds for a datacenter's gateway: `file`, or what the cluster has gone over to since.
 Result<Config> config_in_force(const Config& file, const std::filesystem::path& data);
 
-// Of two topologies that gateways have gone over to, the one that both go on with.
-bool comes_after(uint64_t epoch, const std::string& fingerprint, uint64_t other_epoch,
-                 const std::string& other_fingerprint);
-
 }  // namespace entente

@@ -54,6 +54,11 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "stream paused",
     "overflow asked for again",
     "lived without one node",
+    "spare link",
+    "went over to a topology",
+    "joined",
+    "left",
+    "lost with who left",
     "table made",
     "table edited",
 };

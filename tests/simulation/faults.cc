@@ -1,7 +1,10 @@
 #include "tests/simulation/faults.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
+
+#include "topology/succession.h"
 
 namespace entente::simulation {
 
@@ -10,14 +13,18 @@ void Faults::begin() {
   repeat(Fault::kPartition, "partition", 100, 900, [this](Random& r) { partition(r); });
   repeat(Fault::kCut, "cut", 20, 400, [this](Random& r) {
     world_.coverage.met(Met::kLinkCut);
-    network_.cut(r.below(network_.links()));
+    network_.cut(r.pick(network_.used_links()));
   });
   repeat(Fault::kOneWay, "one-way", 50, 600, [this](Random& r) {
     world_.coverage.met(Met::kOneWayStall);
-    const size_t link = r.below(network_.links());
+    const size_t link = r.pick(network_.used_links());
     const size_t direction = r.below(2);
     network_.stall(link, direction, world_.scheduler.now() + r.between(50, 1500));
   });
+  repeat(Fault::kTopology, "topology change", 200, 2500,
+         [this](Random& r) { change_topology(r, false, false); });
+  repeat(Fault::kJoin, "join", 300, 2500, [this](Random& r) { change_topology(r, true, false); });
+  repeat(Fault::kLeave, "leave", 500, 3000, [this](Random& r) { change_topology(r, false, true); });
   for (Node* node : nodes_) {
     repeat(Fault::kCrash, "crash " + node->name(), 100, 3000,
            [this, node](Random& r) { crash(*node, r); });
@@ -53,7 +60,7 @@ void Faults::partition(Random& random) {
   const uint64_t kind = random.below(3);
   const uint64_t half = random.next();
   const uint64_t one = uint64_t{1} << random.below(nodes_.size());
-  const size_t link = random.below(network_.links());
+  const size_t link = random.pick(network_.used_links());
   const int64_t ms = random.between(20, 1500);
   world_.coverage.met(Met::kPartition);
   if (kind == 2) return flap(link, 6, ms / 12 + 1);
@@ -79,6 +86,34 @@ void Faults::crash(Node& node, Random& random) {
   if (!node.alive()) return;
   node.crash();
   world_.scheduler.after(down, [&node] { node.start(); });
+}
+
+void Faults::change_topology(Random& random, bool join, bool leave) {
+  Node& asked = *nodes_[random.below(nodes_.size())];
+  const size_t gone = random.below(nodes_.size());
+  Random shape(random.next(), "shape");
+  if (!asked.alive()) return;
+  const Config& now = asked.epoch()->config;
+  std::vector<std::string> names;
+  for (const auto& dc : now.datacenters) names.push_back(dc.name);
+  std::vector<Node*> fresh;
+  std::copy_if(nodes_.begin(), nodes_.end(), std::back_inserter(fresh),
+               [](const Node* node) { return node->epoch() == nullptr; });
+  if (join && fresh.empty()) return;
+  if (join) names.push_back(fresh.front()->name());
+  if (leave) {
+    // The schema leader stays, and so does who is asked.
+    if (names.size() < 3 || nodes_[gone] == nodes_[0] || nodes_[gone] == &asked) return;
+    if (std::erase(names, nodes_[gone]->name()) == 0) return;
+  }
+  Config next = now;
+  next.topology = draw_topology(names, shape);
+  next.datacenters.clear();
+  for (const auto& name : names) next.datacenters.emplace_back().name = name;
+  for (const auto& objection : objections(now, next)) world_.fail("objection: " + objection);
+  const Epoch& epoch = world_.add_epoch(succeed(now, next, now.epoch + 1));
+  if (join) fresh.front()->join(epoch);
+  asked.adopt(epoch, {});
 }
 
 void Faults::heal(std::optional<Node*> dead) {

@@ -29,6 +29,8 @@ class Faults {
   void partition(Random& random);
   void flap(size_t link, int64_t times, int64_t ms);
   void crash(Node& node, Random& random);
+  // Somebody tells a node to go over to a topology like the one it has, but for this.
+  void change_topology(Random& random, bool join, bool leave);
 
   World& world_;
   Network& network_;

@@ -20,25 +20,15 @@ size_t bytes_of(const Message& message) {
 }  // namespace
 
 Network::Network(World& world) : world_(world) {
-  const auto& names = world.graph.datacenters();
-  for (const auto& a : names) {
-    for (const auto& b : world.graph.neighbours(a)) {
-      if (!Graph::dials(a, b)) continue;
-      links_.emplace_back(index_of(a), index_of(b), Random(world.plan.seed, "link " + a + " " + b));
+  const auto& names = world.plan.names;
+  for (size_t a = 0; a < names.size(); ++a) {
+    for (size_t b = a + 1; b < names.size(); ++b) {
+      links_.emplace_back(a, b, Random(world.plan.seed, "link " + names[a] + " " + names[b]));
     }
   }
 }
 
 void Network::attach(std::vector<Endpoint*> endpoints) { endpoints_ = std::move(endpoints); }
-
-void Network::connect_all() {
-  for (size_t i = 0; i < links_.size(); ++i) try_connect(i);
-}
-
-size_t Network::index_of(const std::string& dc) const {
-  const auto& names = world_.graph.datacenters();
-  return static_cast<size_t>(std::find(names.begin(), names.end(), dc) - names.begin());
-}
 
 size_t Network::link_between(size_t a, size_t b) const {
   for (size_t i = 0; i < links_.size(); ++i) {
@@ -55,12 +45,51 @@ bool Network::crosses(size_t link, uint64_t side) const {
   return (side >> links_[link].ends[0] & 1) != (side >> links_[link].ends[1] & 1);
 }
 
+bool Network::drawn(const Link& link) const {
+  const auto& names = world_.plan.names;
+  const auto has = [&](size_t me, size_t other) {
+    const Epoch* epoch = endpoints_[link.ends[me]]->epoch();
+    if (epoch == nullptr) return false;
+    const auto& near = epoch->graph.neighbours(names[link.ends[me]]);
+    return std::binary_search(near.begin(), near.end(), names[link.ends[other]]);
+  };
+  return has(0, 1) || has(1, 0);
+}
+
+std::vector<size_t> Network::used_links() const {
+  std::vector<size_t> used;
+  for (size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i].connected || drawn(links_[i])) used.push_back(i);
+  }
+  return used;
+}
+
 // ---- A link's life -----------------------------------------------------------------------------
+
+bool Network::may_connect(const Link& link) const {
+  const Endpoint& a = *endpoints_[link.ends[0]];
+  const Endpoint& b = *endpoints_[link.ends[1]];
+  if (!a.alive() || !b.alive() || link.blocked > 0 || a.epoch() != b.epoch()) return false;
+  const auto& names = world_.plan.names;
+  return a.wants(names[link.ends[1]]) || b.wants(names[link.ends[0]]);
+}
+
+void Network::open(size_t from, const std::string& peer) {
+  reconnect_later(link_between(from, world_.index_of(peer)));
+}
+
+void Network::close(size_t from, const std::string& peer) {
+  const size_t link = link_between(from, world_.index_of(peer));
+  if (!may_connect(links_[link])) break_link(link);
+}
+
+bool Network::reachable(size_t a, size_t b) const {
+  return links_[link_between(a, b)].blocked == 0;
+}
 
 void Network::try_connect(size_t index) {
   Link& link = links_[index];
-  const bool waits = link.connected || link.closing[0] || link.closing[1] || link.blocked > 0;
-  if (waits || !endpoints_[link.ends[0]]->alive() || !endpoints_[link.ends[1]]->alive()) return;
+  if (link.connected || link.closing[0] || link.closing[1] || !may_connect(link)) return;
   ++link.session;
   link.connected = true;
   world_.trace("connect", link.ends[0], link.ends[1], link.session);
@@ -73,7 +102,7 @@ void Network::try_connect(size_t index) {
 }
 
 void Network::send(size_t from, const std::string& peer, Message message) {
-  const size_t index = link_between(from, index_of(peer));
+  const size_t index = link_between(from, world_.index_of(peer));
   if (index == links_.size()) return world_.fail("a message to a node without a link");
   const size_t direction = links_[index].ends[0] == from ? 0 : 1;
   if (!links_[index].connected) return;  // this end has yet to notice
@@ -119,10 +148,13 @@ void Network::hand_over(size_t index, size_t direction, Frame frame) {
   Link& link = links_[index];
   Endpoint& to = *endpoints_[link.ends[1 - direction]];
   if (!to.alive()) return;
-  const std::string& from = world_.graph.datacenters()[link.ends[direction]];
+  const std::string& from = world_.plan.names[link.ends[direction]];
   if (const auto* hello = std::get_if<Hello>(&frame)) {
     link.told[1 - direction] = true;
-    return to.link_up(*hello);
+    if (to.link_up(*hello)) return;
+    world_.trace("refuse", link.ends[1 - direction], link.ends[direction]);
+    link.told[1 - direction] = false;
+    return break_link(index);
   }
   if (!link.told[1 - direction]) return;
   Message message = std::get<Message>(std::move(frame));
@@ -145,7 +177,7 @@ void Network::maybe_replay(Link& link, size_t direction) {
   if (!to.alive() || !link.told[1 - direction]) return;
   world_.coverage.met(Met::kFrameReplayed);
   world_.trace("replay", link.ends[1 - direction], link.ends[direction]);
-  to.receive(world_.graph.datacenters()[link.ends[direction]], link.random.pick(delivered));
+  to.receive(world_.plan.names[link.ends[direction]], link.random.pick(delivered));
 }
 
 void Network::break_link(size_t index) {
@@ -176,7 +208,7 @@ void Network::notice(size_t index, size_t end, uint64_t session) {
   Endpoint& node = *endpoints_[link.ends[end]];
   if (std::exchange(link.told[end], false) && node.alive()) {
     world_.trace("link down", link.ends[end], link.ends[1 - end]);
-    node.link_down(world_.graph.datacenters()[link.ends[1 - end]]);
+    node.link_down(world_.plan.names[link.ends[1 - end]]);
   }
   if (!link.closing[1 - end]) reconnect_later(index);
 }
@@ -228,22 +260,10 @@ void Network::heal() {
   }
 }
 
-bool Network::connected_without(size_t node) const {
-  std::vector<bool> reached(endpoints_.size(), false);
-  reached[node] = true;
-  reached[node == 0 ? 1 : 0] = true;
-  for (size_t round = 0; round < endpoints_.size(); ++round) {
-    for (size_t i = 0; i < links_.size(); ++i) {
-      const auto [a, b] = std::pair(links_[i].ends[0], links_[i].ends[1]);
-      if (!joins(i, node) && (reached[a] || reached[b])) reached[a] = reached[b] = true;
-    }
-  }
-  return std::find(reached.begin(), reached.end(), false) == reached.end();
-}
-
 bool Network::quiet() const {
-  return std::all_of(links_.begin(), links_.end(), [](const Link& link) {
-    return link.told[0] && link.told[1] && link.connected && link.directions[0].in_flight.empty() &&
+  return std::all_of(links_.begin(), links_.end(), [this](const Link& link) {
+    if (!link.connected) return !drawn(link) && !link.closing[0] && !link.closing[1];
+    return link.told[0] && link.told[1] && link.directions[0].in_flight.empty() &&
            link.directions[1].in_flight.empty();
   });
 }
@@ -251,8 +271,9 @@ bool Network::quiet() const {
 std::string Network::describe() const {
   std::string text;
   for (const auto& link : links_) {
-    text += world_.graph.datacenters()[link.ends[0]] + "-" +
-            world_.graph.datacenters()[link.ends[1]] + (link.connected ? " up; " : " DOWN; ");
+    if (!link.connected && !drawn(link)) continue;
+    text += world_.plan.names[link.ends[0]] + "-" + world_.plan.names[link.ends[1]] +
+            (link.connected ? " up; " : " DOWN; ");
   }
   return text;
 }

@@ -18,28 +18,39 @@ class Endpoint {
  public:
   virtual ~Endpoint() = default;
   virtual bool alive() const = 0;
+  // The topology it is under; null before it took part.
+  virtual const Epoch* epoch() const = 0;
+  // It has a link with this one, or opens a spare one.
+  virtual bool wants(const std::string& peer) const = 0;
   virtual Hello hello() const = 0;
-  virtual void link_up(const Hello& hello) = 0;
+  // False: it refuses, and the link breaks.
+  virtual bool link_up(const Hello& hello) = 0;
   virtual void link_down(const std::string& peer) = 0;
   virtual void receive(const std::string& peer, Message message) = 0;
 };
 
-// The links of the topology. Each is a connection as TCP gives it: in order within one life of the
-// link; when it breaks, any suffix of what was in flight is lost in either direction, and the two
-// ends notice at different times. Links reconnect by themselves unless they are blocked.
+// A link for every two nodes, connected while both are under the same topology and one of them
+// wants it. Each is a connection as TCP gives it: in order within one life of the link; when it
+// breaks, any suffix of what was in flight is lost in either direction, and the two ends notice at
+// different times. Links reconnect by themselves unless they are blocked.
 class Network {
  public:
   explicit Network(World& world);
 
-  // In the order of Graph::datacenters().
+  // In the order of Plan::names.
   void attach(std::vector<Endpoint*> endpoints);
-  void connect_all();
 
   void send(size_t from, const std::string& peer, Message message);
-  size_t index_of(const std::string& dc) const;
+  // One end begins, or ceases, to want a link.
+  void open(size_t from, const std::string& peer);
+  void close(size_t from, const std::string& peer);
+  // Something else than a link would get through.
+  bool reachable(size_t a, size_t b) const;
 
   // ---- Faults.
   size_t links() const { return links_.size(); }
+  // Those that somebody's topology has, or else all.
+  std::vector<size_t> used_links() const;
   bool joins(size_t link, size_t node) const;
   bool crosses(size_t link, uint64_t side) const;  // `side`: a bit for every node on this side
   void block(size_t link);  // breaks it, and keeps it down until as many unblock()
@@ -51,9 +62,8 @@ class Network {
   void returned(size_t node);
   void heal();  // nothing is blocked or stalled any more
 
-  // Whether links lead from every node to every other, if this one is away.
-  bool connected_without(size_t node) const;
-  bool quiet() const;  // all links are up, and nothing is on its way
+  // All links of the newest topology are up, and nothing is on its way.
+  bool quiet() const;
   std::string describe() const;
 
  private:
@@ -77,6 +87,7 @@ class Network {
     Direction directions[2];  // [i] is from ends[i]
   };
 
+  bool may_connect(const Link& link) const;
   void try_connect(size_t link);
   void transmit(size_t link, size_t direction, Frame frame);
   int64_t draw_latency(Link& link);
@@ -87,6 +98,7 @@ class Network {
   void notice(size_t link, size_t end, uint64_t session);
   void reconnect_later(size_t link);
   size_t link_between(size_t a, size_t b) const;
+  bool drawn(const Link& link) const;  // some end's topology has it
 
   World& world_;
   std::vector<Endpoint*> endpoints_;

@@ -19,9 +19,9 @@ Node::Node(World& world, Network& network, size_t index)
     : world_(world),
       network_(network),
       index_(index),
-      name_(world.graph.datacenters()[index]),
-      disk_(world.plan.over_sqlite ? sqlite_disk() : memory_disk()),
+      name_(world.plan.names[index]),
       work_(world.plan.seed, "work " + name_),
+      news_(world.plan.seed, "news " + name_),
       crash_(world.plan.seed, "crash at point " + name_),
       busy_faults_(world.plan.seed, "busy " + name_) {
   // Two clocks may be max_clock_drift apart: each stays well within half of it from the truth.
@@ -34,20 +34,29 @@ Node::Node(World& world, Network& network, size_t index)
 
 // ---- Life --------------------------------------------------------------------------------------
 
-DatabaseOptions Node::options(const std::string& life) const {
+// A new database, or copy, begins this life.
+DatabaseOptions Node::options() const {
   DatabaseOptions options;
   options.dc = name_;
+  const std::string life = incarnations_ > 1 ? " life " + std::to_string(incarnations_) : "";
   Random identity(world_.plan.seed, "origin " + name_ + life);
   for (auto& byte : options.fresh_origin.id) byte = static_cast<uint8_t>(identity.next());
   options.rules = world_.plan.config.rules;
   options.schema_leader = index_ == 0;
-  options.schema_leader_name = world_.graph.datacenters()[0];
+  options.schema_leader_name = world_.plan.config.schema_leader;
   options.wall_ms = wall_ms();
   return options;
 }
 
+void Node::begin() {
+  epoch_ = &world_.first_epoch();
+  disk_ = world_.plan.over_sqlite ? sqlite_disk() : memory_disk();
+  incarnations_ = 1;
+  start();
+}
+
 void Node::reopen() {
-  database_ = disk_->open(options(""));
+  database_ = disk_->open(options());
 
   const DatabaseState state = database_->state();
   durable_ = {};
@@ -64,15 +73,16 @@ void Node::declare(Database& database) {
   const Run& run = declaration->at(0).run;
   ByteReader in(run.records);
   const auto head = decode_head(self, in.string(), {});
-  if (auto bad = world_.oracle.committed(run, head->context)) world_.fail(*bad);
+  if (auto bad = world_.oracle.committed(run, head->context, takes_part())) world_.fail(*bad);
 }
 
 // As the gateway does: what the copy lacks is in the log here, or another copy is needed.
 void Node::rejoin(const std::vector<std::string>& neighbours) {
   for (const auto& peer : neighbours) {
-    const Node& from = *all_[network_.index_of(peer)];
-    if (!from.alive()) continue;
-    const auto as = options(" life " + std::to_string(++incarnations_));
+    const Node& from = node(peer);
+    if (!reaches(from) || from.epoch_ != epoch_) continue;
+    ++incarnations_;
+    const auto as = options();
     auto disk = from.disk_->copy(as);
     auto fresh = disk->open(as);
     const auto done = replay(*database_, *fresh, {}, wall_ms());
@@ -82,7 +92,7 @@ void Node::rejoin(const std::vector<std::string>& neighbours) {
     }
     if (!done) return world_.fail(name_ + " cannot rejoin: " + done.error().text);
     if (done->reissued > 0) return world_.fail(name_ + " takes its own history for another's");
-    world_.trace("rejoin", index_, network_.index_of(peer), done->changes);
+    world_.trace("rejoin", index_, from.index_, done->changes);
     world_.coverage.met(Met::kRejoined);
     if (done->changes > 0) world_.coverage.met(Met::kBroughtOver);
     declare(*fresh);
@@ -97,7 +107,7 @@ void Node::rejoin(const std::vector<std::string>& neighbours) {
     if (!durable_.covers(had)) {
       world_.fail(name_ + " lost what it had when its database was replaced (P2)");
     }
-    catching_up_ = true;
+    catching_up_ = from_copy_ = true;
     world_.scheduler.after(work_.between(1, 200), [this] { start(); });
     return;
   }
@@ -111,17 +121,157 @@ void Node::look_whether_caught_up() {
   catching_up_ = false;
 }
 
+bool Node::takes_part() const { return world_.newest_epoch().has(name_); }
+
+// What those have that take part.
+VersionVector Node::somewhere() const {
+  VersionVector all;
+  for (const Node* node : all_) {
+    if (node->takes_part()) all.join(node->durable_);
+  }
+  return all;
+}
+
+// ---- Topologies --------------------------------------------------------------------------------
+
+bool Node::reaches(const Node& other) const {
+  return other.alive() && network_.reachable(index_, other.index_);
+}
+
+void Node::join(const Epoch& epoch) {
+  epoch_ = &epoch;
+  try_to_join();
+}
+
+void Node::try_to_join() {
+  for (const auto& peer : epoch_->graph.neighbours(name_)) {
+    const Node& from = node(peer);
+    if (!reaches(from)) continue;
+    if (from.epoch_->comes_after(*epoch_)) epoch_ = from.epoch_;
+    if (!epoch_->has(name_)) return leave({});
+    if (from.epoch_ != epoch_) continue;
+    ++incarnations_;
+    const auto as = options();
+    disk_ = from.disk_->copy(as);
+    reopen();
+    world_.trace("join", index_, from.index_);
+    world_.coverage.met(Met::kJoined);
+    copied_promise_ = database_->state().promised;
+    collected_ = from.collected_;
+    catching_up_ = from_copy_ = true;
+    return start();
+  }
+  world_.scheduler.after(news_.between(20, 300), [this] { try_to_join(); });
+}
+
+void Node::adopt(const Epoch& epoch, const VersionVector& told_by) {
+  if (left_ || !epoch.comes_after(*epoch_)) return;
+  world_.trace("go over", index_, epoch.config.epoch);
+  world_.coverage.met(Met::kWentOver);
+  crash();
+  epoch_ = &epoch;
+  if (!epoch.has(name_)) return leave(told_by);
+  if (disk_) world_.scheduler.after(news_.between(1, 50), [this] { start(); });
+}
+
+// What it alone has is in a file for whoever wants to write it again.
+void Node::leave(const VersionVector& told_by) {
+  left_ = dead_ = true;
+  database_.reset();
+  world_.coverage.met(Met::kLeft);
+  world_.trace("leave", index_);
+  for (const auto& [origin, seq] : durable_) {
+    if (seq > told_by.at(origin)) world_.oracle.may_lose(origin, told_by.at(origin));
+  }
+  durable_ = {};
+  disk_.reset();
+  look_whether_taken_back();
+}
+
+// Two topologies that were applied at once: one left it out, and then the other came to hold. Or it
+// is taken in again. It begins anew.
+void Node::look_whether_taken_back() {
+  world_.scheduler.after(news_.between(200, 1000), [this] {
+    if (!takes_part()) return look_whether_taken_back();
+    left_ = dead_ = false;
+    join(world_.newest_epoch());
+  });
+}
+
+// Whoever has no link is asked which topology it has gone over to, and told.
+void Node::ask_for_news() {
+  if (world_.scheduler.now() < news_at_) return;
+  news_at_ = world_.scheduler.now() + news_.between(100, 500);
+  for (const auto& name : world_.plan.names) {
+    if (name == name_ || !wants(name) || peers_[name].linked) continue;
+    Node& other = node(name);
+    world_.scheduler.after(news_.between(1, 2 * world_.plan.latency_ms), [this, &other] {
+      if (!alive() || !reaches(other) || other.epoch_ == epoch_) return;
+      adopt(*other.epoch_, other.durable_);
+      if (alive() && epoch_->has(other.name_)) other.adopt(*epoch_, durable_);
+    });
+  }
+}
+
+bool Node::drawn(const std::string& peer) const {
+  const auto& near = epoch_->graph.neighbours(name_);
+  return std::binary_search(near.begin(), near.end(), peer);
+}
+
+bool Node::wants(const std::string& peer) const {
+  if (epoch_ == nullptr) return false;
+  if (drawn(peer)) return true;
+  const auto spare = peers_.find(peer);
+  return spare != peers_.end() && spare->second.wanted;
+}
+
+// Opens and closes spare links, as the gateway's Links do.
+void Node::heal_links() {
+  const auto& graph = epoch_->graph;
+  const int64_t t = world_.scheduler.now();
+  const auto needed = graph.needed_spares(name_, [this](const auto& dc) { return gone(dc); });
+  for (const auto& name : graph.spares(name_)) {
+    Peer& peer = peers_[name];
+    const bool opens = needed.contains(name) && !peer.needed;
+    peer.needed = needed.contains(name);
+    if (opens) {
+      peer.failed = false;
+      peer.missed_since = t;
+      network_.open(index_, name);
+    }
+    if (peer.needed && !peer.linked && !reaches(node(name))) peer.failed = true;
+    if (peer.needed || replica_->in_use(name)) peer.used_at = t;
+    peer.wanted =
+        peer.needed ||
+        (peer.linked && t - peer.used_at < epoch_->config.topology.failover_after.count());
+    if (peer.linked && !peer.wanted) network_.close(index_, name);
+  }
+}
+
+bool Node::gone(const std::string& name) const {
+  const auto it = peers_.find(name);
+  const Peer peer = it == peers_.end() ? Peer{} : it->second;
+  const auto& spares = epoch_->graph.spares(name_);
+  const bool spare = std::binary_search(spares.begin(), spares.end(), name);
+  if (peer.linked || (spare && !peer.needed)) return false;
+  if (spare && peer.failed) return true;
+  return world_.scheduler.now() - peer.missed_since >=
+         epoch_->config.topology.failover_after.count();
+}
+
+// ---- Life --------------------------------------------------------------------------------------
+
 void Node::start() {
-  if (alive() || dead_) return;
+  if (alive() || dead_ || !disk_) return;
   ++life_;
   reopen();
   const DatabaseState state = database_->state();
   const auto& limits = world_.plan.config.limits;
   Replica::Options options;
   options.dc = name_;
-  options.graph = &world_.graph;
-  options.reroute = world_.plan.config.topology.reroute;
-  options.failover_after = world_.plan.config.topology.failover_after;
+  options.graph = &epoch_->graph;
+  options.reroute = epoch_->config.topology.reroute;
+  options.failover_after = epoch_->config.topology.failover_after;
   options.max_clock_drift = world_.plan.config.max_clock_drift;
   options.context_lifetime = limits.context_lifetime;
   options.majority_pause = Replica::Instant(0);
@@ -133,6 +283,9 @@ void Node::start() {
       options,
       Replica::State{state.self, state.streams, state.labels, state.log_head, state.promised});
   world_.trace("start", index_, life_, state.log_head);
+  for (const auto& name : epoch_->graph.datacenters()) {
+    peers_[name].missed_since = world_.scheduler.now();
+  }
   later(work_.between(0, kTickMs), [this] { tick(); });
   network_.returned(index_);
 }
@@ -157,6 +310,7 @@ void Node::crash() {
   collecting_ = {};
   round_runs_ = another_round_ = false;
   credit_.clear();
+  peers_.clear();
   network_.vanish(index_);
 }
 
@@ -187,6 +341,8 @@ void Node::tick() {
   replica_->tick(now());
   pump();
   collect();
+  heal_links();
+  ask_for_news();
   look_whether_caught_up();
   later(kTickMs, [this] { tick(); });
   if (!rejoin_from_.empty()) rejoin(std::exchange(rejoin_from_, {}));
@@ -194,7 +350,10 @@ void Node::tick() {
 
 // ---- The network -------------------------------------------------------------------------------
 
-void Node::link_up(const Hello& hello) {
+bool Node::link_up(const Hello& hello) {
+  peers_[hello.dc].linked = true;
+  peers_[hello.dc].failed = false;
+  if (!drawn(hello.dc)) world_.coverage.met(Met::kSpareLink);
   ++link_lives_[hello.dc];
   credit_[hello.dc] = static_cast<int64_t>(hello.window);
   if (catching_up_ && !catch_up_with_) {
@@ -203,9 +362,12 @@ void Node::link_up(const Hello& hello) {
   }
   replica_->link_up(hello, now());
   pump();
+  return true;
 }
 
 void Node::link_down(const std::string& peer) {
+  peers_[peer].linked = false;
+  peers_[peer].missed_since = world_.scheduler.now();
   replica_->link_down(peer, now());
   pump();
 }
@@ -250,7 +412,7 @@ void Node::check_bounds() {
   const auto& limits = world_.plan.config.limits;
   const size_t held = replica_->held_bytes();
   if (held > 0 && idle()) world_.coverage.met(Met::kHeldBack);
-  const size_t links = world_.graph.neighbours(name_).size();
+  const size_t links = world_.plan.names.size();
   const size_t most = limits.hold_back_bytes + links * (2 * limits.link_window + (64 << 10));
   if (held > most) {
     world_.fail(name_ + " holds " + std::to_string(held) + " bytes back; the bound is " +
@@ -300,6 +462,8 @@ void Node::charge(const std::string& peer, const Changes& changes) {
 void Node::check_credit() const {
   const auto window = static_cast<int64_t>(world_.plan.config.limits.link_window);
   for (const auto& [peer, credit] : credit_) {
+    const auto known = peers_.find(peer);
+    if (known == peers_.end() || !known->second.linked) continue;
     if (credit < window - window / 4) {
       world_.fail(name_ + " was never given back " + std::to_string(window - credit) + " of the " +
                   std::to_string(window) + " bytes that " + peer + " lets in");
@@ -342,7 +506,7 @@ void Node::watch(const Ready& ready) {
         received_.set(start->origin, start->after);
       }
       const auto& dc = world_.oracle.dc(start->origin);
-      if (dc != "?" && world_.graph.upstream(name_, dc) != send.peer) {
+      if (dc != "?" && epoch_->graph.upstream(name_, dc) != send.peer) {
         world_.coverage.met(Met::kRerouted);
       }
     }
@@ -423,7 +587,8 @@ void Node::collect() {
 }
 
 void Node::run_collect(const VersionVector& stable) {
-  if (auto bad = world_.oracle.collected(stable, durable_)) world_.fail(name_ + ": " + *bad);
+  if (auto bad = world_.oracle.collected(stable, durable_, somewhere()))
+    world_.fail(name_ + ": " + *bad);
   collected_.join(stable);
   const auto done = database_->collect(stable, kCollectRows);
   if (!done) return world_.fail("collecting failed: " + done.error().text);
@@ -447,7 +612,7 @@ void Node::run_commit(Job job) {
     world_.trace("commit", index_, run.first, run.count);
     durable_.advance(run.origin, run.last());
     history_[world_.scheduler.now()] = durable_;
-    if (auto bad = world_.oracle.committed(run, had)) world_.fail(*bad);
+    if (auto bad = world_.oracle.committed(run, had, takes_part())) world_.fail(*bad);
     piece = LogPiece{done->chunk->position, run};
   }
   tell(
@@ -513,7 +678,13 @@ void Node::forget_log() {
 }
 
 std::string Node::describe() const {
-  std::string text = name_ + (alive() ? "" : " DOWN") + ":";
+  std::string text = name_ +
+                     (alive() ? ""
+                      : left_ ? " LEFT"
+                      : disk_ ? " DOWN"
+                              : " JOINING") +
+                     " epoch " + std::to_string(epoch_->config.epoch) +
+                     (catching_up_ ? " catching up:" : ":");
   if (!alive()) return text;
   for (const auto& o : replica_->origins()) {
     text += " [" + o.dc + " applied " + std::to_string(o.applied) + " known " +

@@ -27,9 +27,16 @@ class Node final : public Endpoint {
   using Replies = std::function<void(const std::vector<Result<Committed>>&)>;
 
   Node(World& world, Network& network, size_t index);
-  // Whose databases it may copy, in the order of Graph::datacenters().
+  // In the order of Plan::names: whose databases it may copy, and whom it asks for a topology.
   void attach(std::vector<Node*> all) { all_ = std::move(all); }
 
+  // Begins with the others.
+  void begin();
+  // Somebody starts it, under a topology that has it, with a database that is a copy.
+  void join(const Epoch& epoch);
+  // It was told of a topology, by somebody who has applied this. If that is the later one it goes
+  // over, or ends if it has no part in it.
+  void adopt(const Epoch& epoch, const VersionVector& told_by);
   void start();
   void crash();
   // Crashes and stays down, whatever restart was planned, until start_again().
@@ -48,13 +55,20 @@ class Node final : public Endpoint {
 
   // ---- As the network sees it.
   bool alive() const override { return replica_ != nullptr; }
+  const Epoch* epoch() const override { return epoch_; }
+  bool wants(const std::string& peer) const override;
   Hello hello() const override { return replica_->hello({}); }
-  void link_up(const Hello& hello) override;
+  bool link_up(const Hello& hello) override;
   void link_down(const std::string& peer) override;
   void receive(const std::string& peer, Message message) override;
 
   // ---- What is known.
   const std::string& name() const { return name_; }
+  // The newest topology has it.
+  bool takes_part() const;
+  bool left() const { return left_; }
+  bool has_disk() const { return disk_ != nullptr; }
+  bool catching_up() const { return catching_up_; }
   Database& database() const { return *database_; }
   const Disk& disk() const { return *disk_; }
   const VersionVector& durable() const { return durable_; }
@@ -63,7 +77,8 @@ class Node final : public Endpoint {
   // Everything is collected that there is, and everybody has promised all that there is.
   bool all_collected() const;
   const Replica& replica() const { return *replica_; }
-  bool reborn() const { return incarnations_ > 1; }
+  // It began with a copy of another database.
+  bool from_copy() const { return from_copy_; }
   bool idle() const { return jobs_.empty() && !busy_ && untold_ == 0; }
   uint64_t changes_sent() const { return changes_sent_; }
   std::string describe() const;
@@ -79,7 +94,26 @@ class Node final : public Endpoint {
     std::optional<VersionVector> collect{};  // or a slice of this
   };
 
+  // What the node knows of a link, in this life of it.
+  struct Peer {
+    bool linked = false;
+    int64_t missed_since = 0;
+    // Of a spare link.
+    bool needed = false, failed = false, wanted = false;
+    int64_t used_at = 0;
+  };
+
   uint64_t wall_ms() const;
+  Node& node(const std::string& name) const { return *all_[world_.index_of(name)]; }
+  bool reaches(const Node& other) const;
+  VersionVector somewhere() const;
+  void try_to_join();
+  void leave(const VersionVector& told_by);
+  void look_whether_taken_back();
+  void ask_for_news();
+  void heal_links();
+  bool gone(const std::string& peer) const;
+  bool drawn(const std::string& peer) const;  // the topology has a link with it
   Replica::Instant now() const { return Replica::Instant(world_.scheduler.now()); }
   // Runs `what` after `delay`, unless the node crashed meanwhile.
   void later(int64_t delay, std::function<void()> what);
@@ -100,7 +134,7 @@ class Node final : public Endpoint {
   void run_promise(const VersionVector& floor);
   void run_collect(const VersionVector& stable);
   void collect();
-  DatabaseOptions options(const std::string& life) const;
+  DatabaseOptions options() const;
   // Replaces its database by a copy of a neighbour's, with what it alone has.
   void rejoin(const std::vector<std::string>& from);
   void declare(Database& database);
@@ -117,11 +151,16 @@ class Node final : public Endpoint {
   const size_t index_;
   const std::string name_;
   std::vector<Node*> all_;
+  const Epoch* epoch_ = nullptr;
+  bool left_ = false;
+  int64_t news_at_ = 0;
+  std::map<std::string, Peer> peers_;
   std::unique_ptr<Disk> disk_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Replica> replica_;
   uint64_t life_ = 0;
-  uint64_t incarnations_ = 1;
+  uint64_t incarnations_ = 0;
+  bool from_copy_ = false;
   VersionVector copied_promise_;
   std::vector<std::string> rejoin_from_;
   // Of a copy: no client is served before it has caught up with a neighbour.
@@ -130,6 +169,7 @@ class Node final : public Endpoint {
   bool dead_ = false;  // no restart that was planned wakes it
 
   Random work_;   // how long things take
+  Random news_;   // … and when others are asked for a topology
   Random crash_;  // crashes right after something became durable
   Random busy_faults_;
   int64_t clock_offset_ = 0, clock_step_ = 0;

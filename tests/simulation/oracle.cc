@@ -36,7 +36,7 @@ Oracle::Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables) 
 
 // ---- What happened -----------------------------------------------------------------------------
 
-Oracle::Complaint Oracle::committed(const Run& run, const VersionVector& had) {
+Oracle::Complaint Oracle::committed(const Run& run, const VersionVector& had, bool takes_part) {
   StreamState& stream = streams_[run.origin];
   if (run.first != stream.seq + 1) return "an origin committed after a gap";
   index_.try_emplace(run.origin, index_.size());
@@ -49,19 +49,20 @@ Oracle::Complaint Oracle::committed(const Run& run, const VersionVector& had) {
     if (!head || !t) return "an origin committed what is no record: " + t.error().text;
     stream = advance(stream, *head, record);
     const Dot dot = t->dot;
-    if (auto bad = enter(std::move(*t), std::string(record), has)) return bad;
+    if (auto bad = enter(std::move(*t), std::string(record), has, takes_part)) return bad;
     has.advance(dot.origin, dot.seq);
   }
   if (!in.done()) return "a run has bytes after its records";
   return std::nullopt;
 }
 
-Oracle::Complaint Oracle::enter(Transaction t, std::string record, const VersionVector& had) {
+Oracle::Complaint Oracle::enter(Transaction t, std::string record, const VersionVector& had,
+                                bool takes_part) {
   if (t.context != had) {
     return "the context of " + to_string(t.dot) + " is not what its origin had applied";
   }
   if (auto bad = check_stamp(t)) return bad;
-  if (auto bad = check_has_seen(t, collected_)) return bad;
+  if (auto bad = takes_part ? check_has_seen(t, collected_) : std::nullopt) return bad;
   if (!t.declares_dc.empty()) dcs_[t.dot.origin] = t.declares_dc;
   for (const auto& change : t.changes) {
     const auto* row = std::get_if<RowChange>(&change);
@@ -76,13 +77,31 @@ Oracle::Complaint Oracle::enter(Transaction t, std::string record, const Version
   return std::nullopt;
 }
 
-Oracle::Complaint Oracle::collected(const VersionVector& stable, const VersionVector& applied) {
+Oracle::Complaint Oracle::collected(const VersionVector& stable, const VersionVector& applied,
+                                    const VersionVector& somewhere) {
   collected_.join(stable);
   for (const auto& [origin, transactions] : log_) {
-    for (size_t i = applied.at(origin); i < transactions.size(); ++i) {
+    for (size_t i = applied.at(origin); i < somewhere.at(origin); ++i) {
       if (auto bad = check_has_seen(transactions[i].transaction, stable)) return bad;
     }
   }
+  return std::nullopt;
+}
+
+void Oracle::may_lose(const Origin& origin, uint64_t seq) {
+  const auto [it, is_new] = may_lose_after_.try_emplace(origin, seq);
+  it->second = std::min(it->second, seq);
+}
+
+Oracle::Complaint Oracle::lost_all_but(const VersionVector& left) {
+  for (const auto& last : everything_) {
+    const auto may = may_lose_after_.find(last.origin);
+    const uint64_t must = may == may_lose_after_.end() ? last.seq : std::min(may->second, last.seq);
+    if (left.at(last.origin) >= must) continue;
+    return "of " + dc(last.origin) + ", " + to_string(last) +
+           " is lost, and nobody has more than " + std::to_string(left.at(last.origin)) + " (P2)";
+  }
+  everything_ = left;
   return std::nullopt;
 }
 

@@ -54,14 +54,21 @@ class Oracle {
   Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables);
 
   // A run became durable at its origin, which had applied `had` before it.
-  Complaint committed(const Run& run, const VersionVector& had);
+  // `takes_part`: it knows of no topology without it.
+  Complaint committed(const Run& run, const VersionVector& had, bool takes_part);
 
   // A replica that has applied `applied` forgets tombstones that `stable` covers: whatever it has
-  // yet to apply must have seen them.
-  Complaint collected(const VersionVector& stable, const VersionVector& applied);
+  // yet to apply, of all that somebody who takes part has, must have seen them.
+  Complaint collected(const VersionVector& stable, const VersionVector& applied,
+                      const VersionVector& somewhere);
 
-  // Everything that ever became durable at its origin.
+  // Everything that ever became durable at its origin and was not lost.
   const VersionVector& everything() const { return everything_; }
+
+  // Of this origin, what is after `seq` may be lost: the only disk that has it is gone.
+  void may_lose(const Origin& origin, uint64_t seq);
+  // This is all that is left, for good. A complaint if more is lost than may be (P2).
+  Complaint lost_all_but(const VersionVector& left);
   // The record's bytes; null if there is no such transaction.
   const std::string* record(const Dot& dot) const;
   const Transaction* transaction(const Dot& dot) const;
@@ -100,7 +107,7 @@ class Oracle {
     std::string record;
   };
 
-  Complaint enter(Transaction t, std::string record, const VersionVector& had);
+  Complaint enter(Transaction t, std::string record, const VersionVector& had, bool takes_part);
   Complaint check_stamp(const Transaction& t) const;
   static Complaint check_has_seen(const Transaction& t, const VersionVector& collected);
   void enter(const RowChange& change, const Transaction& t);
@@ -127,6 +134,7 @@ class Oracle {
   std::map<RowName, std::map<std::string, std::vector<StoredWrite>>> rows_;
   VersionVector everything_;
   VersionVector collected_;  // by any replica
+  std::map<Origin, uint64_t> may_lose_after_;
 };
 
 }  // namespace entente::simulation

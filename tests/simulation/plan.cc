@@ -25,7 +25,14 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
     {Fault::kClock, "clock"},
     {Fault::kTrim, "trim"},
     {Fault::kForget, "forget"},
+    {Fault::kTopology, "topology"},
+    {Fault::kJoin, "join"},
+    {Fault::kLeave, "leave"},
 }};
+
+constexpr size_t kNodesMax = 7;
+
+bool is_rare(Fault fault) { return fault >= Fault::kTopology; }
 
 // A random tree, and now and then a link more.
 std::vector<std::pair<std::string, std::string>> connected_links(
@@ -40,23 +47,6 @@ std::vector<std::pair<std::string, std::string>> connected_links(
     }
   }
   return links;
-}
-
-TopologySpec draw_topology(const std::vector<std::string>& names, Random& random) {
-  TopologySpec spec;
-  spec.reroute = random.chance(0.7);
-  spec.failover_after = std::chrono::milliseconds(random.between(100, 800));
-  spec.kind = static_cast<TopologyKind>(random.below(4));
-  spec.both_ways = random.chance(0.5);
-  const bool backup = random.chance(0.5);
-  const auto links = connected_links(names, random);
-  if (spec.kind == TopologyKind::kCircle) spec.order = names;
-  if (spec.kind == TopologyKind::kLinks) spec.links = links;
-  if (spec.kind == TopologyKind::kStar) {
-    spec.hub = names[0];
-    if (backup && names.size() > 2) spec.backup_hub = names[1];
-  }
-  return spec;
 }
 
 Policy draw_policy(Random& random) {
@@ -123,8 +113,8 @@ void draw_conflicts(Plan& plan, Random& random) {
     plan.config.rules.tables[table.name] = std::move(rules);
     plan.tables.push_back(std::move(table));
   }
-  for (const auto& dc : plan.config.datacenters) {
-    plan.config.rules.priorities[dc.name] = static_cast<int>(random.below(4)) * 10;
+  for (const auto& name : plan.names) {
+    plan.config.rules.priorities[name] = static_cast<int>(random.below(4)) * 10;
   }
 }
 
@@ -190,6 +180,23 @@ std::optional<Fault> parse_fault(std::string_view name) {
   return std::nullopt;
 }
 
+TopologySpec draw_topology(const std::vector<std::string>& names, Random& random) {
+  TopologySpec spec;
+  spec.reroute = random.chance(0.7);
+  spec.failover_after = std::chrono::milliseconds(random.between(100, 800));
+  spec.kind = static_cast<TopologyKind>(random.below(4));
+  spec.both_ways = random.chance(0.5);
+  const bool backup = random.chance(0.5);
+  const auto links = connected_links(names, random);
+  if (spec.kind == TopologyKind::kCircle) spec.order = names;
+  if (spec.kind == TopologyKind::kLinks) spec.links = links;
+  if (spec.kind == TopologyKind::kStar) {
+    spec.hub = names[0];
+    if (backup && names.size() > 2) spec.backup_hub = names[1];
+  }
+  return spec;
+}
+
 Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   Plan plan;
   plan.seed = seed;
@@ -198,26 +205,27 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   Random workload(seed, "workload-mix"), faults(seed, "faults"), limits(seed, "limits");
   Random network(seed, "network-mix"), lifetime(seed, "lifetime"), schema(seed, "schema");
 
-  const auto drawn = static_cast<size_t>(size.between(2, 7));
+  const auto drawn = static_cast<size_t>(size.between(2, kNodesMax));
   const size_t nodes = std::min(drawn, overrides.nodes.value_or(drawn));
-  std::vector<std::string> names;
   for (size_t i = 0; i < nodes; ++i) {
-    names.emplace_back(1, static_cast<char>('a' + i));
-    plan.config.datacenters.emplace_back().name = names.back();
+    plan.names.emplace_back(1, static_cast<char>('a' + i));
+    plan.config.datacenters.emplace_back().name = plan.names.back();
   }
   plan.config.cluster = "simulation";
-  plan.config.schema_leader = names[0];
-  plan.config.topology = draw_topology(names, topology);
+  plan.config.schema_leader = plan.names[0];
+  plan.config.topology = draw_topology(plan.names, topology);
+  const bool calm = faults.chance(0.05);
+  for (const Fault fault : kAllFaults) {
+    const bool present = faults.chance(is_rare(fault) ? 0.2 : 0.45) && !calm;
+    if (present && !overrides.without.contains(fault)) plan.faults.insert(fault);
+  }
+  for (size_t i = nodes; plan.has(Fault::kJoin) && i < std::min(nodes + 2, kNodesMax); ++i) {
+    plan.names.emplace_back(1, static_cast<char>('a' + i));
+  }
   draw_conflicts(plan, conflicts);
   draw_workload(plan, workload);
   draw_schema(plan, schema);
   plan.operations = std::min(plan.operations, overrides.operations.value_or(plan.operations));
-
-  const bool calm = faults.chance(0.05);
-  for (const Fault fault : kAllFaults) {
-    const bool present = faults.chance(0.45) && !calm;
-    if (present && !overrides.without.contains(fault)) plan.faults.insert(fault);
-  }
   draw_limits(plan.config.limits, plan.has(Fault::kSmall), limits);
   draw_lifetime(plan.config.limits, lifetime);
   plan.latency_ms = network.between(1, 15);

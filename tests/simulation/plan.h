@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "conflict/schema.h"
+#include "tests/simulation/random.h"
 #include "topology/config.h"
 
 namespace entente::simulation {
@@ -27,11 +28,15 @@ enum class Fault {
   kClock,         // wall clocks are apart, drift and step, within max_clock_drift
   kTrim,          // logs are trimmed as soon as everybody has what they hold
   kForget,        // … as soon as a majority has: who was away joins again from a copy
+  kTopology,      // the cluster goes over to another topology
+  kJoin,          // a datacenter more
+  kLeave,         // one less, which may be away when the others go on without it
 };
 inline constexpr Fault kAllFaults[] = {
-    Fault::kDelay, Fault::kCut,          Fault::kReplay, Fault::kPartition, Fault::kOneWay,
-    Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,   Fault::kBusy,      Fault::kSmall,
-    Fault::kClock, Fault::kTrim,         Fault::kForget};
+    Fault::kDelay,  Fault::kCut,      Fault::kReplay,       Fault::kPartition,
+    Fault::kOneWay, Fault::kCrash,    Fault::kCrashAtPoint, Fault::kSlow,
+    Fault::kBusy,   Fault::kSmall,    Fault::kClock,        Fault::kTrim,
+    Fault::kForget, Fault::kTopology, Fault::kJoin,         Fault::kLeave};
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view name);
 
@@ -51,7 +56,8 @@ inline constexpr const char* kChangingTable = "changing";
 struct Plan {
   uint64_t seed = 0;
   bool over_sqlite = false;
-  Config config;
+  Config config;                   // the first topology, and what holds under all of them
+  std::vector<std::string> names;  // who takes part at first, and after them who may join
   std::vector<TableDef> tables;
   std::set<Fault> faults;
 
@@ -75,9 +81,14 @@ struct Plan {
   // Contexts live so short that tombstones are collected.
   bool collects() const { return config.limits.context_lifetime <= std::chrono::seconds(2); }
   bool has(Fault fault) const { return faults.contains(fault); }
+  bool changes_members() const {
+    return has(Fault::kTopology) || has(Fault::kJoin) || has(Fault::kLeave);
+  }
 };
 
 Plan draw_plan(uint64_t seed, const Overrides& overrides);
+// Of these datacenters, any kind.
+TopologySpec draw_topology(const std::vector<std::string>& names, Random& random);
 std::string describe(const Plan& plan);
 
 }  // namespace entente::simulation

@@ -23,7 +23,7 @@ class Simulation {
  public:
   Simulation(const Plan& plan, bool print_trace) : world_(plan, print_trace), network_(world_) {
     std::vector<Endpoint*> endpoints;
-    for (size_t i = 0; i < plan.config.datacenters.size(); ++i) {
+    for (size_t i = 0; i < plan.names.size(); ++i) {
       owned_.push_back(std::make_unique<Node>(world_, network_, i));
       nodes_.push_back(owned_.back().get());
       endpoints.push_back(nodes_.back());
@@ -61,8 +61,16 @@ class Simulation {
   }
 
  private:
+  // Those whom the newest topology has.
+  std::vector<Node*> members() const {
+    std::vector<Node*> out;
+    std::copy_if(nodes_.begin(), nodes_.end(), std::back_inserter(out),
+                 [](const Node* n) { return n->takes_part(); });
+    return out;
+  }
+
   void start() {
-    for (Node* node : nodes_) node->start();
+    for (Node* node : members()) node->begin();
   }
 
   void run_for(int64_t ms) {
@@ -83,17 +91,27 @@ class Simulation {
     Random checks(world_.plan.seed, "checks");
     for (int64_t i = 0; i < kChecks; ++i) {
       const Node* node = nodes_[checks.below(nodes_.size())];
-      world_.scheduler.after(checks.between(0, world_.plan.chaos_ms),
-                             [this, node] { check_contents(world_, *node); });
+      world_.scheduler.after(checks.between(0, world_.plan.chaos_ms), [this, node] {
+        if (node->has_disk()) check_contents(world_, *node);
+      });
     }
   }
 
+  // Who takes part is under the newest topology and has all that anybody of them has; who does not
+  // has ended.
   bool converged() const {
-    const VersionVector& all = world_.oracle.everything();
-    return std::all_of(nodes_.begin(), nodes_.end(), [&](const Node* n) {
-      return n->alive() && n->idle() && n->durable() == all && n->replica().applied() == all &&
+    const auto everybody = members();
+    VersionVector all;
+    for (const Node* n : everybody) all.join(n->durable());
+    const auto has_it = [&](const Node* n) {
+      return n->alive() && n->epoch() == &world_.newest_epoch() && n->idle() && !n->catching_up() &&
+             n->durable() == all && n->replica().applied() == all &&
              n->replica().held_bytes() == 0 && n->replica().stable() == all;
-    });
+    };
+    return std::all_of(everybody.begin(), everybody.end(), has_it) &&
+           std::all_of(nodes_.begin(), nodes_.end(), [](const Node* n) {
+             return n->takes_part() || n->left() || n->epoch() == nullptr;
+           });
   }
 
   void quiesce(const std::string& when) {
@@ -101,19 +119,23 @@ class Simulation {
       if (waited >= kQuiesceMs) return world_.fail("stuck " + when + ": " + describe_state());
       run_for(kStepMs);
     }
+    if (world_.failure()) return;
+    if (auto bad = world_.oracle.lost_all_but(nodes_[0]->durable())) world_.fail(*bad);
   }
 
   // In some seeds one node stays dead for a while, if rerouting can make up for it.
   std::optional<Node*> draw_dead() {
     Random random(world_.plan.seed, "dead");
     const bool one = random.chance(0.4);
-    const size_t node = random.below(nodes_.size());
+    const size_t node = random.below(world_.plan.config.datacenters.size());
     // Where logs forget at once what a majority has, it may be the one that has what two others
     // lack.
-    const bool may_be_needed = world_.plan.has(Fault::kForget);
-    if (!one || may_be_needed || !world_.plan.config.topology.reroute ||
-        !network_.connected_without(node))
-      return {};
+    // Or it alone knows of the newest topology.
+    const bool may_be_needed = world_.plan.has(Fault::kForget) || world_.plan.changes_members();
+    const auto& epoch = world_.newest_epoch();
+    const auto needed = epoch.graph.single_points_of_failure();
+    const bool cuts = std::find(needed.begin(), needed.end(), nodes_[node]->name()) != needed.end();
+    if (!one || may_be_needed || !epoch.config.topology.reroute || cuts) return {};
     return nodes_[node];
   }
 
@@ -145,28 +167,29 @@ class Simulation {
     if (world_.failure()) return;
     const auto expected = world_.oracle.expected(world_.oracle.everything());
     note_conflicts(world_, expected);
-    for (const Node* node : nodes_) {
+    for (const Node* node : members()) {
       check_contents(world_, *node, expected);
       check_losers_listed(world_, *node, expected);
       check_chains(*node);
       node->check_credit();
     }
     note_losses(world_, *nodes_[0]);
-    check_changing_table(world_, nodes_);
+    check_changing_table(world_, members());
   }
 
   // Once everybody has everything, and a lifetime has passed, no tombstone is left.
   void collect_all(const std::string& when) {
     if (!world_.plan.collects()) return;
     const auto done = [](const Node* n) { return n->all_collected(); };
-    for (int64_t waited = 0; !std::all_of(nodes_.begin(), nodes_.end(), done); waited += kStepMs) {
+    const auto all = members();
+    for (int64_t waited = 0; !std::all_of(all.begin(), all.end(), done); waited += kStepMs) {
       if (world_.failure()) return;
       if (waited >= kQuiesceMs) return world_.fail("nothing more is collected " + when);
       run_for(kStepMs);
     }
-    check_changing_table(world_, nodes_);
+    check_changing_table(world_, all);
     const auto expected = world_.oracle.expected(world_.oracle.everything());
-    for (const Node* node : nodes_) {
+    for (const Node* node : all) {
       check_contents(world_, *node, expected);
       check_collected(world_, *node, expected);
     }
@@ -186,9 +209,9 @@ class Simulation {
 
   void restart_cold() {
     if (world_.failure()) return;
-    for (Node* node : nodes_) node->crash();
+    for (Node* node : members()) node->crash();
     run_for(200);
-    start();
+    for (Node* node : members()) node->start();
     quiesce("after the cold restart");
     const uint64_t sent = changes_sent();
     run_for(200);
@@ -203,7 +226,9 @@ class Simulation {
 
   std::string describe_state() const {
     std::string text = network_.describe();
-    for (const Node* node : nodes_) text += "\n    " + node->describe();
+    for (const Node* node : nodes_) {
+      if (node->epoch() != nullptr) text += "\n    " + node->describe();
+    }
     return text;
   }
 

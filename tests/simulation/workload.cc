@@ -209,7 +209,7 @@ void Workload::refused(const Asked& asked, const Error& error) {
   const Shown& shown = *asked.shown[asked.outcomes.size()];
   const int64_t age = asked.ran_at - shown.since;
   // (A new life promises at once what the one before may have.)
-  if (shown.from == asked.node && !asked.node->reborn() &&
+  if (shown.from == asked.node && !asked.node->from_copy() &&
       age < world_.plan.config.limits.context_lifetime.count()) {
     world_.fail(asked.node->name() + " refused a context that it gave out only " +
                 std::to_string(age) + " ms ago");
