@@ -28,28 +28,37 @@ Result<std::optional<bool>> same_history(Database& a, Database& b, const Origin&
 }
 
 // The last change of `origin` that both have and is the same, if there is one after it that both
-// have and is not. A chain covers all before it: where it differs it goes on differing.
+// have and is not. A chain covers all before it: where it differs it goes on differing. What cannot
+// be compared any more is the same up to `restored`; absent: all of it.
 Result<std::optional<uint64_t>> last_shared(Database& a, Database& b, const Origin& origin,
-                                            uint64_t both) {
+                                            uint64_t both, std::optional<uint64_t> restored) {
   if (both == 0) return std::nullopt;
   const auto at_end = same_history(a, b, origin, both);
   if (!at_end) return tl::unexpected(at_end.error());
-  if (!*at_end || **at_end) return std::nullopt;
+  const auto same_at = [&](uint64_t seq, const std::optional<bool>& compared) {
+    return compared.value_or(!restored || seq <= *restored);
+  };
+  if (same_at(both, *at_end)) return std::nullopt;
   uint64_t same = 0, differs = both;
   while (differs - same > 1) {
     const uint64_t middle = same + (differs - same) / 2;
     const auto here = same_history(a, b, origin, middle);
     if (!here) return tl::unexpected(here.error());
-    // What a log has forgotten every majority had: it is the history of both.
-    (*here && !**here ? differs : same) = middle;
+    (same_at(middle, *here) ? same : differs) = middle;
   }
   return same;
 }
 
 class Replay {
  public:
-  Replay(Database& from, Database& to, const Origin& fresh, uint64_t wall_ms)
-      : from_(from), to_(to), source_(from.state()), wall_ms_(wall_ms), fresh_(fresh) {
+  Replay(Database& from, Database& to, const Origin& fresh, std::optional<uint64_t> restored,
+         uint64_t wall_ms)
+      : from_(from),
+        to_(to),
+        source_(from.state()),
+        wall_ms_(wall_ms),
+        fresh_(fresh),
+        restored_(restored) {
     const auto state = to_.state();
     for (const auto& [origin, stream] : state.streams) has_.advance(origin, stream.seq);
     seen_ = state.promised;
@@ -57,10 +66,14 @@ class Replay {
 
   Result<Replayed> run() {
     const Origin& self = source_.self;
-    const auto shared =
-        last_shared(from_, to_, self, std::min(applied_at(source_, self), has_.at(self)));
+    const uint64_t both = std::min(applied_at(source_, self), has_.at(self));
+    auto shared = last_shared(from_, to_, self, both, restored_);
     if (!shared) return tl::unexpected(shared.error());
-    if (*shared) reissue_.emplace(self, **shared, fresh_, seen_);
+    if (!*shared && restored_) *shared = both;
+    if (*shared) {
+      reissue_.emplace(self, **shared, fresh_, seen_);
+      if (auto known = look_up_stamps(); !known) return tl::unexpected(known.error());
+    }
     forked_after_ = shared->value_or(0);
     if (auto reaches = check_reach(); !reaches) return tl::unexpected(reaches.error());
     for (LogPosition at = 0;;) {
@@ -73,6 +86,40 @@ class Replay {
   }
 
  private:
+  // The latest stamp of what every reissued change counts as having seen: theirs must be later.
+  Result<void> look_up_stamps() {
+    const auto state = to_.state();
+    for (const auto& [origin, seq] : seen_) {
+      const StreamState& stream = state.streams.at(origin);
+      auto stamp = stream.seq == seq ? Result<Hlc>(stream.hlc) : stamp_of({origin, seq});
+      if (!stamp && stamp.error().code == Code::kNotFound) stamp = stream.hlc;
+      if (!stamp) return tl::unexpected(stamp.error());
+      written_.hlc = std::max(written_.hlc, *stamp);
+    }
+    return {};
+  }
+
+  // kNotFound if the log does not reach back to it.
+  Result<Hlc> stamp_of(const Dot& dot) const {
+    const auto before = to_.position_before(dot.origin, dot.seq);
+    if (!before) return tl::unexpected(before.error());
+    for (LogPosition at = *before;;) {
+      const auto chunks = to_.read_log(at, 1);
+      if (!chunks) return tl::unexpected(chunks.error());
+      if (chunks->empty()) return fail(Code::kNotFound, "it is not in the log");
+      at = chunks->back().position;
+      const Run& run = chunks->front().run;
+      if (run.origin != dot.origin || run.last() < dot.seq) continue;
+      ByteReader in(run.records);
+      for (uint64_t seq = run.first; seq < dot.seq; ++seq) in.string();
+      StreamState previous;  // contexts are not asked for
+      previous.seq = dot.seq - 1;
+      const auto head = decode_head(dot.origin, in.string(), previous);
+      if (!head) return tl::unexpected(head.error());
+      return head->hlc;
+    }
+  }
+
   bool forked(const Origin& origin) const { return reissue_ && origin == source_.self; }
 
   // The log is only of use where it begins no later than what the copy lacks.
@@ -154,6 +201,7 @@ class Replay {
     const size_t changes = transaction.changes.size();
     Transaction renamed = (*reissue_)(std::move(transaction), source_.labels.at(source_.self));
     renamed.context.join(written_.context);
+    renamed.hlc = std::max(renamed.hlc, Hlc{written_.hlc.bits + 1});
     done_.dropped_schema_changes += changes - renamed.changes.size();
     std::string record = encode_record(renamed, written_);
     written_.seq = renamed.dot.seq;
@@ -167,6 +215,7 @@ class Replay {
   const DatabaseState source_;
   const uint64_t wall_ms_;
   const Origin fresh_;
+  const std::optional<uint64_t> restored_;
   VersionVector has_;   // `to`
   VersionVector seen_;  // what every reissued change counts as having seen
   std::optional<Reissue> reissue_;
@@ -177,8 +226,9 @@ class Replay {
 
 }  // namespace
 
-Result<Replayed> replay(Database& from, Database& to, const Origin& fresh, uint64_t wall_ms) {
-  return Replay(from, to, fresh, wall_ms).run();
+Result<Replayed> replay(Database& from, Database& to, const Origin& fresh,
+                        std::optional<uint64_t> restored, uint64_t wall_ms) {
+  return Replay(from, to, fresh, restored, wall_ms).run();
 }
 
 }  // namespace entente

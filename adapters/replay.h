@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "adapters/database.h"
@@ -20,11 +21,17 @@ struct Replayed {
 //
 // What `from` wrote itself, under a name that `to` knows with another history (its hash chain
 // differs), becomes the history of `fresh`: see conflict/reissue.h. Everything else stays as it is.
+// `restored`: `from` is older than what others know of it. Then all that `to` lacks of its own
+// becomes that of `fresh`, because clients may have written it whose contexts this datacenter had
+// promised to refuse; and where the logs do not reach far enough back to compare the histories,
+// they are taken for the same up to this seq: the last when `from` was opened for the first time
+// since.
 //
 // REQUIRES: nobody else uses either database. It may be done again after an error or a crash, with
 // a new copy.
 // Errors: kRefused, "copy_too_old": `to` lacks changes that the log of `from` holds no longer; and
 //         those of the databases. `to` is of no use then.
-Result<Replayed> replay(Database& from, Database& to, const Origin& fresh, uint64_t wall_ms);
+Result<Replayed> replay(Database& from, Database& to, const Origin& fresh,
+                        std::optional<uint64_t> restored, uint64_t wall_ms);
 
 }  // namespace entente

@@ -6,8 +6,9 @@ namespace entente {
 
 // Two databases have written under one origin: both hold its changes up to `last`, and after it
 // each its own (a restored backup that was written to, a lost fsync). The changes of one of them
-// become another origin's, seq by seq from 1, and nothing else about them changes: their stamps,
-// their values, and what their writers had seen, with its own part of it renamed as well.
+// become another origin's, seq by seq from 1, and little else about them changes: their values stay, and
+// what their writers had seen, with its own part of it renamed as well. (Their stamps stay, too,
+// unless what they count as having seen is later: who calls this sees to it.)
 class Reissue {
  public:
   // `seen`: what every writer counts as having seen. Where tombstones were collected under it, a

@@ -38,14 +38,14 @@ Result<bool> install(const Config& config, const Datacenter& dc, const DataFolde
 
 // Both are closed again, and have no other files, when it returns.
 Result<Replayed> bring_over(const DatabaseOptions& options, const fs::path& from,
-                            const fs::path& to) {
+                            const fs::path& to, bool restored) {
   const auto reissued_as = random_origin();
   if (!reissued_as) return tl::unexpected(reissued_as.error());
   const auto old = open_sqlite(from, options);
   if (!old) return tl::unexpected(old.error());
   const auto fresh = open_sqlite(to, options);
   if (!fresh) return tl::unexpected(fresh.error());
-  return replay(**old, **fresh, *reissued_as, options.wall_ms);
+  return replay(**old, **fresh, *reissued_as, restored, options.wall_ms);
 }
 
 Result<void> exchange(const fs::path& a, const fs::path& b) {
@@ -73,14 +73,14 @@ std::string story_of(const Replacement& done, const std::string& why, const std:
 
 Result<Replacement> replace(const Config& config, const Datacenter& dc, const DataFolder& folder,
                             const fs::path& part, const fs::path& destination,
-                            const std::string& why, const std::string& from) {
+                            const std::string& why, const std::string& from, bool restored) {
   const auto proved = check_snapshot(part);
   if (!proved) return tl::unexpected(proved.error());
   const auto origin = random_origin();
   if (!origin) return tl::unexpected(origin.error());
   const auto options = database_options(config, dc.name, *origin, wall_ms());
   if (auto begun = begin_new_life(part, options); !begun) return tl::unexpected(begun.error());
-  auto replayed = bring_over(options, destination, part);
+  auto replayed = bring_over(options, destination, part, restored);
   if (!replayed) return tl::unexpected(replayed.error());
   // After a crash in between the marker is not the database's, and it is all done again.
   auto done = folder.set_catching_up(true)
@@ -129,10 +129,11 @@ Result<bool> begin_life_of_copy(const Config& config, const Datacenter& dc, cons
 
 Result<Replacement> replace_by_copy(const Config& config, const Datacenter& dc,
                                     const fs::path& data, const fs::path& part,
-                                    const std::string& why, const std::string& from) {
+                                    const std::string& why, const std::string& from,
+                                    bool restored) {
   auto folder = DataFolder::open(data);
   if (!folder) return tl::unexpected(folder.error());
-  auto done = replace(config, dc, *folder, part, database_path(dc, data), why, from);
+  auto done = replace(config, dc, *folder, part, database_path(dc, data), why, from, restored);
   if (!done) sqlite::remove_database(part);
   return done;
 }

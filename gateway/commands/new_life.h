@@ -32,10 +32,11 @@ struct Replacement {
 // what this one has and the copy lacks (adapters/replay.h). No client is served before it has
 // caught up. Whole, or as it was before; the copy is gone then. What was there is kept beside it,
 // in the place of what was replaced before. `why`, and `from` whom the copy is: for the story.
+// `restored`: what was there is older than what others know of it.
 // Errors: kBusy (its gateway runs); kRefused (the copy is damaged, or too old).
 Result<Replacement> replace_by_copy(const Config& config, const Datacenter& dc,
                                     const std::filesystem::path& data,
                                     const std::filesystem::path& part, const std::string& why,
-                                    const std::string& from);
+                                    const std::string& from, bool restored);
 
 }  // namespace entente

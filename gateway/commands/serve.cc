@@ -111,6 +111,7 @@ class Replacing {
     pause_ = std::min(2 * pause_, kLongestPause);
     spdlog::warn("rejoining dc={} reason=\"{}\"", dc_.name, wanted.reason);
     why_ = wanted.reason;
+    restored_ = wanted.restored;
     auto asked = wanted.from;
     if (asked.empty()) asked = Graph(config_).neighbours(dc_.name);
     const auto first = static_cast<ptrdiff_t>(asked.empty() ? 0 : turn_++ % asked.size());
@@ -126,7 +127,7 @@ class Replacing {
 
   // REQUIRES: fetch() succeeded, and the gateway does not run.
   Result<void> replace() {
-    const auto done = replace_by_copy(config_, dc_, data_, part_, why_, from_);
+    const auto done = replace_by_copy(config_, dc_, data_, part_, why_, from_, restored_);
     if (!done) {
       spdlog::warn("not_rejoined dc={} from={} reason=\"{}\"", dc_.name, from_, done.error().text);
       return tl::unexpected(done.error());
@@ -146,6 +147,7 @@ class Replacing {
   const std::filesystem::path& data_;
   const std::filesystem::path part_ = database_path(dc_, data_).string() + ".joining";
   std::string why_, from_;
+  bool restored_ = false;
   size_t turn_ = 0;  // who is asked first
   std::chrono::seconds pause_ = kShortestPause;
   Clock::time_point not_before_{};
@@ -157,22 +159,20 @@ Result<bool> live(const Config& config, const Datacenter& dc, const std::filesys
   Gateway gateway(config, dc.name, data, open_database);
   if (const auto started = gateway.start(); !started) {
     if (started.error().code != Code::kFork) return tl::unexpected(started.error());
-    const auto replaced = rejoin
-                              .fetch({started.error().text, Graph(config).neighbours(dc.name)},
-                                     false, [&] { return signals.pending(); })
-                              .and_then([&] { return rejoin.replace(); });
+    const auto replaced =
+        rejoin
+            .fetch({started.error().text, Graph(config).neighbours(dc.name), true}, false,
+                   [&] { return signals.pending(); })
+            .and_then([&] { return rejoin.replace(); });
     return replaced ? Result<bool>(true) : tl::unexpected(started.error());
   }
   out << ready_line(dc, gateway) << std::endl;
   signals.watch(gateway);
   using What = Gateway::Next::What;
   auto next = gateway.wait();
-  const auto needs_a_copy = [](const Gateway::Next& n) {
-    return n.what == What::kBehind || n.what == What::kForked;
-  };
+  const auto needs_a_copy = [](const Gateway::Next& n) { return n.what == What::kRejoin; };
   while (next && needs_a_copy(*next) &&
-         !rejoin.fetch(next->rejoin, next->what == What::kBehind,
-                       [&] { return gateway.stopping(); })) {
+         !rejoin.fetch(next->rejoin, next->linked, [&] { return gateway.stopping(); })) {
     next = gateway.wait();
   }
   const bool goes_on = next && next->what != What::kStopped && !gateway.stopping();

@@ -60,6 +60,7 @@ void Replica::link_up(const Hello& hello, Instant now) {
     learn_label(position.origin, position.dc);
   }
   link.peer_applied = row.applied;
+  say_what_is_known_of(hello);
   learn(row, true);
   vectors_changed_ = true;
   choose_upstreams();
@@ -184,6 +185,19 @@ void Replica::located(std::string_view peer, const Origin& origin, Result<uint64
   link->cursor = std::min(link->cursor, *position);
 }
 
+void Replica::copied_by(const std::string& dc) {
+  const auto known = members_.find(dc);
+  copied_by_[dc] = known == members_.end() ? Origin{} : known->second.incarnation;
+}
+
+void Replica::look_who_is_back() {
+  std::erase_if(copied_by_, [this](const auto& copy) {
+    const auto it = members_.find(copy.first);
+    return it != members_.end() && it->second.incarnation != copy.second &&
+           applied_.covers(it->second.applied);
+  });
+}
+
 void Replica::tick(Instant now) {
   now_ = now;
   if (!started_) {
@@ -193,19 +207,21 @@ void Replica::tick(Instant now) {
   }
   choose_upstreams();
   look_whether_to_rejoin();
+  look_who_is_back();
   own_promise_.look(applied_, now);
   majority_.look(majority_now(), now);
   if (vectors_changed_ && now - vectors_told_ >= kVectorInterval) tell_vectors();
 }
 
 Ready Replica::take() {
-  if (now_ >= promise_after_) out_.promise = own_promise_.take();
+  if (now_ >= promise_after_ && !restored_ && copied_by_.empty()) out_.promise = own_promise_.take();
   if (in_flight_.empty() && now_ >= apply_after_) out_.apply = next_apply();
   for (auto& [peer, link] : links_) {
     if (!link.up) continue;
     flush_credit(peer, link);
     pump(peer, link);
   }
+  if (restored_) out_.sends.clear();
   return std::exchange(out_, Ready{});
 }
 
@@ -231,6 +247,13 @@ void Replica::on(const std::string&, Link& link, Credit&& message) {
 void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
   for (const auto& [origin, dc] : message.labels) learn_label(origin, dc);
   for (const auto& row : message.rows) {
+    if (knows_more_of_us(row)) {
+      restored_ = true;
+      out_.rejoin = {"this database was restored or copied: " + peer +
+                         " has heard more of it than it knows itself",
+                     {peer},
+                     true};
+    }
     learn(row, row.dc == peer);
     if (row.dc == peer) link.peer_applied.join(row.applied);
   }
@@ -313,6 +336,28 @@ Replica::Stream& Replica::stream_of(const Origin& origin) {
   return it->second;
 }
 
+// What anybody here has heard of a peer before it said hello, so that it finds out, before it is
+// asked for anything, if its database is older than that.
+void Replica::say_what_is_known_of(const Hello& hello) {
+  const auto it = members_.find(hello.dc);
+  MemberVector row =
+      it == members_.end() ? MemberVector{hello.dc, hello.incarnation, {}, {}} : it->second;
+  const auto own = streams_.find(row.incarnation);
+  if (own != streams_.end()) row.applied.advance(row.incarnation, own->second.received.seq);
+  for (const auto& [dc, member] : members_) {
+    row.applied.advance(row.incarnation, member.applied.at(row.incarnation));
+  }
+  send(hello.dc, Vectors{{std::move(row)}, {}});
+}
+
+// It was said of this datacenter, or by somebody who has our changes.
+bool Replica::knows_more_of_us(const MemberVector& row) const {
+  if (row.applied.at(self_) > applied_.at(self_)) return true;
+  if (row.dc != options_.dc) return false;
+  if (row.incarnation != self_) return follows(row, members_.at(options_.dc));
+  return !applied_.covers(row.applied) || !own_promise_.floor().covers(row.promise.floor);
+}
+
 // How far a peer has applied an origin, by the latest word of it.
 uint64_t Replica::durable_at(std::string_view peer, const Origin& origin) const {
   const auto it = members_.find(peer);
@@ -326,7 +371,7 @@ void Replica::learn(const MemberVector& row, bool from_itself) {
   auto [it, is_new] = members_.try_emplace(row.dc, row);
   MemberVector& known = it->second;
   const bool another_life = known.incarnation != row.incarnation;
-  if (another_life && !from_itself && !follows(row, known)) return;
+  if (another_life && (from_itself ? follows(known, row) : !follows(row, known))) return;
   if (another_life) known = row;
   const bool promises_more =
       row.promise.floor != known.promise.floor && row.promise.floor.covers(known.promise.floor);
@@ -610,7 +655,7 @@ void Replica::look_whether_to_rejoin() {
   out_of_reach_since_ = now_;
   out_.rejoin = {
       options_.dc + " was away for so long that the others' logs no longer hold what it lacks",
-      std::move(who)};
+      std::move(who), false};
 }
 
 // Unless it has said that its log begins later than what we lack.
@@ -699,7 +744,7 @@ VersionVector Replica::majority_now() const {
 }
 
 VersionVector Replica::collectable() const {
-  if (knows_of_a_former_life()) return {};
+  if (restored_ || knows_of_a_former_life()) return {};
   VersionVector everywhere = own_promise_.floor();
   for (const auto& dc : options_.graph->datacenters()) {
     if (dc != options_.dc) everywhere.meet(promises_.counted(dc));

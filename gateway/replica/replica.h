@@ -52,11 +52,13 @@ struct Cut {
   std::string reason;
 };
 
-// Nobody's log can bring this datacenter up to date any more: its database has to be replaced by a
-// copy of one of these neighbours', who have what it lacks (adapters/replay.h); none named: any.
+// This database has to be replaced by a copy of one of these neighbours' (adapters/replay.h); none
+// named: any. Either nobody's log can bring it up to date any more, or it was `restored`: others
+// know more of it than it does itself.
 struct Rejoin {
   std::string reason;
   std::vector<std::string> from;
+  bool restored = false;
 };
 
 struct Ready {
@@ -142,6 +144,10 @@ class Replica {
   void promise_failed(Instant now);
   void log_read(std::string_view peer, const std::vector<LogPiece>& pieces, Instant now);
   void located(std::string_view peer, const Origin& origin, Result<uint64_t> position, Instant now);
+  // A datacenter is given a copy of this database as it is after this, and begins a new life with it.
+  // No promise is made from here on until that life is known here with all that it brings: what it
+  // writes counts as having seen what was promised in the copy, and nobody collects more.
+  void copied_by(const std::string& dc);
   // Call at least every 20 ms while anything changes.
   void tick(Instant now);
 
@@ -204,6 +210,8 @@ class Replica {
   };
   std::vector<LinkStatus> links() const;
   const std::map<std::string, MemberVector, std::less<>>& members() const { return members_; }
+  // Those who were given a copy and whose new life is not known here yet.
+  const std::map<std::string, Origin>& given_a_copy() const { return copied_by_; }
   size_t held_bytes() const { return held_bytes_; }
   // Either side takes changes from the other over this link.
   bool in_use(std::string_view peer) const;
@@ -276,6 +284,8 @@ class Replica {
   Stream& stream_of(const Origin& origin);
   uint64_t durable_at(std::string_view peer, const Origin& origin) const;
   void learn(const MemberVector& row, bool from_itself);
+  void say_what_is_known_of(const Hello& hello);
+  bool knows_more_of_us(const MemberVector& row) const;
   VersionVector majority_now() const;
   bool knows_of_a_former_life() const;
   void learn_label(const Origin& origin, const std::string& dc);
@@ -304,6 +314,7 @@ class Replica {
   std::string best_other(const Origin& origin, const Stream& stream) const;
   std::optional<std::string> preferred(const Origin& origin) const;
   void look_whether_to_rejoin();
+  void look_who_is_back();
   static bool can_give(const Link& link, const Origin& origin, const Stream& stream);
   // Who has more of it, if nobody whom we may ask has it in the log.
   std::vector<std::string> who_has_what_is_forgotten(const Origin& origin,
@@ -322,6 +333,7 @@ class Replica {
   VectorHistory majority_;
   MemberPromises promises_;  // the others'
   Instant promise_after_{0};
+  std::map<std::string, Origin> copied_by_;  // and whose life it was then
   uint64_t log_head_ = 0;
   size_t held_bytes_ = 0;
   std::vector<InFlight> in_flight_;  // empty: no apply outstanding
@@ -332,6 +344,7 @@ class Replica {
   Instant vectors_told_{0};
   std::optional<Instant> started_;
   std::optional<Instant> out_of_reach_since_;  // some origin's changes are in nobody's log
+  bool restored_ = false;  // says nothing more to anybody, until its database was replaced
   uint64_t wall_ms_ = 0;
   Instant now_{0};
   Ready out_;

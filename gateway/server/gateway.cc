@@ -171,8 +171,8 @@ Result<void> Gateway::Impl::start() {
   peers->on_request([this](boost::asio::ip::tcp::socket socket, std::string received) {
     clients->serve_gateway(std::move(socket), std::move(received));
   });
-  peers->on_rejoin([this](bool forked, const Rejoin& rejoin) {
-    wants({forked ? Next::What::kForked : Next::What::kBehind, rejoin});
+  peers->on_rejoin([this](bool linked, const Rejoin& rejoin) {
+    wants({Next::What::kRejoin, rejoin, linked});
   });
   return store->start()
       .and_then([&] { return apply_schema(); })
@@ -241,7 +241,7 @@ Result<void> Gateway::Impl::adopt(const TopologyEpoch& topology) {
   }
   if (auto done = folder->set_topology(topology); !done) return done;
   spdlog::info("topology_changes dc={} epoch={}", dc, topology.epoch);
-  wants({Next::What::kTopology, {}});
+  wants({Next::What::kTopology});
   return {};
 }
 

@@ -36,14 +36,12 @@ class Gateway {
   struct Next {
     enum class What {
       kStopped,
-      // Its database has to be replaced by a copy of a neighbour's: somebody fetches one, stops
-      // this, and starts another. It goes on meanwhile.
-      kBehind,    // the others' logs no longer reach back to what it lacks
-      kForked,    // it was restored or copied
+      kRejoin,    // somebody fetches a copy, stops this, and starts another. It goes on meanwhile.
       kTopology,  // the cluster has gone over to another one: stop this, and start another
     };
     What what = What::kStopped;
     Rejoin rejoin = {};
+    bool linked = false;  // while it asks for a copy
   };
   // Blocks until stop() was called from a signal handler's thread, or somebody has to do something;
   // or a fatal error: returns it.

@@ -183,7 +183,7 @@ Result<void> Peers::Impl::check_history(const Hello& mine, const Hello& theirs) 
     return store.database().chain_at(origin, seq);
   });
   if (!one && one.error().tag == kOwnFork && on_rejoin)
-    on_rejoin(true, {one.error().text, {theirs.dc}});
+    on_rejoin(false, {one.error().text, {theirs.dc}, true});
   return one;
 }
 
@@ -235,7 +235,7 @@ void Peers::Impl::perform(Ready& ready) {
   for (const auto& request : ready.locates) locate(request);
   for (const auto& cut : ready.cuts) links.cut(cut.peer, cut.reason);
   if (ready.promise) store.promise(std::move(*ready.promise), at_home(&Impl::promised));
-  if (ready.rejoin && on_rejoin) on_rejoin(false, *ready.rejoin);
+  if (ready.rejoin && on_rejoin) on_rejoin(true, *ready.rejoin);
 }
 
 void Peers::Impl::apply(Apply work) { store.apply(std::move(work.runs), at_home(&Impl::applied)); }

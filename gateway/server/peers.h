@@ -65,10 +65,10 @@ class Peers {
   using OnRequest = std::function<void(boost::asio::ip::tcp::socket, std::string)>;
   void on_request(OnRequest listener);
 
-  // The database has to be replaced by a copy of a neighbour's, and why: it is `forked`, was
-  // restored or copied; or it was away for too long. Called on the thread of this, again every now
-  // and then. Before start().
-  using OnRejoin = std::function<void(bool forked, const Rejoin& rejoin)>;
+  // The database has to be replaced by a copy of a neighbour's. Not `linked`: the neighbour refused
+  // a link, and may have one with another gateway of this name. Called on the thread of this, again
+  // every now and then. Before start().
+  using OnRejoin = std::function<void(bool linked, const Rejoin& rejoin)>;
   void on_rejoin(OnRejoin listener);
 
   // Listens on the datacenter's `peers` endpoint and connects to its neighbours.

@@ -58,7 +58,9 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "went over to a topology",
     "joined",
     "left",
-    "lost with who left",
+    "restored",
+    "cloned",
+    "reissued as another's",
     "table made",
     "table edited",
 };

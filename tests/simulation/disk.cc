@@ -21,6 +21,11 @@ class InMemory final : public Disk {
   std::unique_ptr<Disk> copy(const DatabaseOptions&) const override {
     return std::make_unique<InMemory>(copy_memory_disk(*disk_));
   }
+  std::unique_ptr<Disk> image() const override {
+    auto image = copy_memory_disk(*disk_);
+    image->self = disk_->self;
+    return std::make_unique<InMemory>(std::move(image));
+  }
   std::unique_ptr<Database> open(const DatabaseOptions& options) override {
     return open_memory(disk_, options);
   }
@@ -36,14 +41,14 @@ class InMemory final : public Disk {
 // Each life of a node has files of its own: what the one before had written when it died.
 class InFiles final : public Disk {
  public:
+  std::unique_ptr<Disk> image() const override {
+    auto image = std::make_unique<InFiles>();
+    copy_files(file(life_), image->file(0));
+    return image;
+  }
   std::unique_ptr<Database> open(const DatabaseOptions& options) override {
     const auto before = file(life_), now = file(++life_);
-    for (const char* part : {"", "-wal"}) {
-      std::error_code error;
-      const auto from = std::filesystem::path(before.string() + part);
-      if (!std::filesystem::exists(from, error)) continue;
-      std::filesystem::copy_file(from, now.string() + part);
-    }
+    copy_files(before, now);
     auto database = open_sqlite(now, options);
     if (!database) give_up(now, database.error());
     return std::move(*database);
@@ -60,6 +65,15 @@ class InFiles final : public Disk {
   const RowState* find(const std::string&, const Key&) const override { return nullptr; }
 
  private:
+  static void copy_files(const std::filesystem::path& from, const std::filesystem::path& to) {
+    for (const char* part : {"", "-wal"}) {
+      std::error_code error;
+      const auto file = std::filesystem::path(from.string() + part);
+      if (std::filesystem::exists(file, error)) {
+        std::filesystem::copy_file(file, to.string() + part);
+      }
+    }
+  }
   [[noreturn]] static void give_up(const std::filesystem::path& file, const Error& error) {
     std::fprintf(stderr, "%s: %s\n", file.c_str(), error.text.c_str());
     std::abort();

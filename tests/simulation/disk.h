@@ -16,6 +16,8 @@ class Disk {
   // What a neighbour gets that replaces its database: a copy of what is there now, in which
   // options.fresh_origin, its datacenter's new life, begins when it is opened.
   virtual std::unique_ptr<Disk> copy(const DatabaseOptions& options) const = 0;
+  // What a backup of it holds, or a clone: the same life.
+  virtual std::unique_ptr<Disk> image() const = 0;
   // Whether rows() can be asked.
   virtual bool shows_states() const = 0;
   // The row's registers; null: nothing is known of it. REQUIRES: shows_states().

@@ -37,6 +37,13 @@ void Faults::begin() {
       node->step_clock(r.between(-1000, 1000));
     });
     repeat(Fault::kTrim, "trim " + node->name(), 30, 300, [node](Random&) { node->trim_log(); });
+    repeat(Fault::kRestore, "back up " + node->name(), 50, 800,
+           [node](Random&) { node->back_up(); });
+    repeat(Fault::kRestore, "restore " + node->name(), 500, 4000,
+           [node](Random&) { node->go_back(false); });
+    repeat(Fault::kClone, "clone " + node->name(), 50, 800, [node](Random&) { node->back_up(); });
+    repeat(Fault::kClone, "start clone " + node->name(), 500, 4000,
+           [node](Random&) { node->go_back(true); });
     repeat(Fault::kForget, "forget " + node->name(), 30, 600,
            [node](Random&) { node->forget_log(); });
   }

@@ -71,7 +71,9 @@ bool Network::may_connect(const Link& link) const {
   const Endpoint& b = *endpoints_[link.ends[1]];
   if (!a.alive() || !b.alive() || link.blocked > 0 || a.epoch() != b.epoch()) return false;
   const auto& names = world_.plan.names;
-  return a.wants(names[link.ends[1]]) || b.wants(names[link.ends[0]]);
+  const std::string& name_a = names[link.ends[0]];
+  const std::string& name_b = names[link.ends[1]];
+  return (a.wants(name_b) || b.wants(name_a)) && a.may_meet(name_b) && b.may_meet(name_a);
 }
 
 void Network::open(size_t from, const std::string& peer) {
@@ -249,6 +251,18 @@ void Network::vanish(size_t node) {
 void Network::returned(size_t node) {
   for (size_t i = 0; i < links_.size(); ++i) {
     if (joins(i, node)) reconnect_later(i);
+  }
+}
+
+void Network::lose_all_from(size_t node) {
+  for (size_t i = 0; i < links_.size(); ++i) {
+    Link& link = links_[i];
+    if (!joins(i, node)) continue;
+    const size_t direction = link.ends[0] == node ? 0 : 1;
+    const bool any = !link.directions[direction].in_flight.empty();
+    link.directions[direction].in_flight.clear();
+    link.directions[direction].delivered.clear();
+    if (any && link.closing[1 - direction]) notice(i, 1 - direction, link.session);
   }
 }
 

@@ -22,6 +22,8 @@ class Endpoint {
   virtual const Epoch* epoch() const = 0;
   // It has a link with this one, or opens a spare one.
   virtual bool wants(const std::string& peer) const = 0;
+  // Not cut off from this one by what the simulation does not go into.
+  virtual bool may_meet(const std::string& peer) const = 0;
   virtual Hello hello() const = 0;
   // False: it refuses, and the link breaks.
   virtual bool link_up(const Hello& hello) = 0;
@@ -60,6 +62,8 @@ class Network {
   // Its node crashed: its own ends vanish, and the others will notice.
   void vanish(size_t node);
   void returned(size_t node);
+  // What it had sent is gone.
+  void lose_all_from(size_t node);
   void heal();  // nothing is blocked or stalled any more
 
   // All links of the newest topology are up, and nothing is on its way.

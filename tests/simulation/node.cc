@@ -5,6 +5,7 @@
 
 #include "adapters/replay.h"
 #include "conflict/codec.h"
+#include "gateway/replica/handshake.h"
 
 namespace entente::simulation {
 namespace {
@@ -76,22 +77,37 @@ void Node::declare(Database& database) {
   if (auto bad = world_.oracle.committed(run, head->context, takes_part())) world_.fail(*bad);
 }
 
+std::unique_ptr<Disk> Node::give_copy(const std::string& to, const DatabaseOptions& as) {
+  gave_copies_to_.insert(to);
+  replica_->copied_by(to);
+  return disk_->copy(as);
+}
+
 // As the gateway does: what the copy lacks is in the log here, or another copy is needed.
-void Node::rejoin(const std::vector<std::string>& neighbours) {
-  for (const auto& peer : neighbours) {
-    const Node& from = node(peer);
-    if (!reaches(from) || from.epoch_ != epoch_) continue;
+void Node::rejoin(const Rejoin& why) {
+  for (const auto& peer : why.from) {
+    Node& from = node(peer);
+    if (!reaches(from) || from.epoch_ != epoch_ || !may_meet(peer) || from.astray_) continue;
     ++incarnations_;
     const auto as = options();
-    auto disk = from.disk_->copy(as);
+    auto disk = from.give_copy(name_, as);
     auto fresh = disk->open(as);
-    const auto done = replay(*database_, *fresh, {}, wall_ms());
+    const uint64_t copy_has = from.durable_.at(database_->state().self);
+    Origin reissued_as;
+    Random identity(world_.plan.seed, "fork " + name_ + std::to_string(incarnations_));
+    for (auto& byte : reissued_as.id) byte = static_cast<uint8_t>(identity.next());
+    const auto restored =
+        why.restored ? std::optional(unverified_.value_or(UINT64_MAX)) : std::nullopt;
+    const auto done = replay(*database_, *fresh, reissued_as, restored, wall_ms());
     if (!done && done.error().tag == "copy_too_old") {
       world_.coverage.met(Met::kCopyTooOld);
       continue;
     }
     if (!done) return world_.fail(name_ + " cannot rejoin: " + done.error().text);
-    if (done->reissued > 0) return world_.fail(name_ + " takes its own history for another's");
+    if (done->reissued > 0 && !why.restored) {
+      return world_.fail(name_ + " takes its own history for another's");
+    }
+    take_reissued(*fresh, reissued_as, done->reissued, copy_has);
     world_.trace("rejoin", index_, from.index_, done->changes);
     world_.coverage.met(Met::kRejoined);
     if (done->changes > 0) world_.coverage.met(Met::kBroughtOver);
@@ -104,13 +120,127 @@ void Node::rejoin(const std::vector<std::string>& neighbours) {
     disk_ = std::move(disk);
     const VersionVector had = durable_;
     reopen();
-    if (!durable_.covers(had)) {
+    if (!why.restored && !durable_.covers(had)) {
       world_.fail(name_ + " lost what it had when its database was replaced (P2)");
     }
     catching_up_ = from_copy_ = true;
     world_.scheduler.after(work_.between(1, 200), [this] { start(); });
     return;
   }
+}
+
+// What it had written itself and the copy lacked is another's history now.
+void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count, uint64_t copy_has) {
+  const Origin self = database_->state().self;
+  auto was = std::exchange(astray_records_, {});
+  if (!astray_ && count > 0) {  // others may have heard of some of it under the old name as well
+    for (uint64_t seq = copy_has + 1; seq <= durable_.at(self); ++seq) {
+      was.push_back(*world_.oracle.record({self, seq}));
+    }
+    world_.oracle.forget_after(self, others_have(self));
+  }
+  astray_ = false;
+  world_.contexts_since = world_.scheduler.now() + 1;
+  if (count != was.size()) {
+    return world_.fail(name_ + ": of " + std::to_string(was.size()) +
+                       " transactions of another history " + std::to_string(count) +
+                       " are left (P2)");
+  }
+  if (count == 0) return;
+  world_.coverage.met(Met::kReissued, count);
+  Run all{as, 1, count, {}};
+  const auto chunks = fresh.read_log(*fresh.position_before(as, 1), SIZE_MAX);
+  for (const auto& chunk : *chunks) {
+    if (chunk.run.origin == as) all.records += chunk.run.records;
+  }
+  if (auto bad = world_.oracle.reissued(all, was, takes_part())) world_.fail(*bad);
+}
+
+// ---- Backups and clones ------------------------------------------------------------------------
+
+Node::Past Node::present() const {
+  return {disk_->image(), durable_,     collected_,  copied_promise_,
+          from_copy_,     catching_up_, unverified_, astray_records_};
+}
+
+void Node::back_up() {
+  if (alive() && !astray_) backup_ = present();
+}
+
+uint64_t Node::others_have(const Origin& origin) const {
+  uint64_t most = 0;
+  for (const Node* other : all_) {
+    if (other != this) most = std::max(most, other->durable_.at(origin));
+  }
+  return most;
+}
+
+void Node::go_back(bool keep) {
+  const auto in_doubt = [](const Node* n) { return n->astray_ || n->aside_ || n->rejoin_; };
+  if (!alive() || !backup_ || std::any_of(all_.begin(), all_.end(), in_doubt)) return;
+  const Origin self = database_->state().self;
+  crash();
+  network_.lose_all_from(index_);
+  for (Node* other : all_) {  // what waits in somebody's memory may be the only trace of a change
+    if (other == this || !other->alive() || !other->disk_) continue;
+    other->crash();
+    world_.scheduler.after(1, [other] { other->start(); });
+  }
+  world_.trace("go back", index_, keep);
+  world_.coverage.met(keep ? Met::kCloned : Met::kRestored);
+  Past was = present();
+  put_back(*std::exchange(backup_, std::nullopt));
+  // What nobody has but the database that was there.
+  for (const auto& [origin, seq] : was.durable) {
+    const uint64_t left = std::max(others_have(origin), durable_.at(origin));
+    if (seq <= left) continue;
+    if (!keep && origin != self) world_.oracle.may_lose(origin, left);
+    if (origin == self) was.astray = world_.oracle.forget_after(self, left);
+  }
+  if (keep) aside_ = std::move(was);
+  world_.scheduler.after(news_.between(1, 300), [this] { start(); });
+}
+
+void Node::bring_back() {
+  if (!aside_) return;
+  crash();
+  network_.lose_all_from(index_);
+  world_.trace("bring back", index_);
+  put_back(*std::exchange(aside_, std::nullopt));
+  start();
+}
+
+void Node::put_back(Past past) {
+  database_.reset();
+  disk_ = std::move(past.disk);
+  collected_ = std::move(past.collected);
+  from_copy_ = past.from_copy;
+  catching_up_ = past.catching_up;
+  unverified_ = past.unverified;
+  astray_records_ = std::move(past.astray);
+  history_.clear();
+  world_.contexts_since = world_.scheduler.now() + 1;
+  reopen();
+  copied_promise_ = database_->state().promised;
+  const Origin self = database_->state().self;
+  astray_ = !astray_records_.empty() || others_have(self) > durable_.at(self);
+}
+
+// What two histories of one name do to somebody who hears the wrong one first is not gone into: who
+// is astray meets those first who know better.
+bool Node::may_meet(const std::string& peer) const {
+  if (!astray_) return true;
+  const Origin self = database_->state().self;
+  return node(peer).durable_.at(self) >= others_have(self);
+}
+
+Hello Node::hello() const {
+  Hello hello = replica_->hello({});
+  for (auto& position : hello.applied) {
+    const auto chain = database_->chain_at(position.origin, position.seq);
+    if (chain && *chain) position.chain = **chain;
+  }
+  return hello;
 }
 
 void Node::look_whether_caught_up() {
@@ -127,7 +257,7 @@ bool Node::takes_part() const { return world_.newest_epoch().has(name_); }
 VersionVector Node::somewhere() const {
   VersionVector all;
   for (const Node* node : all_) {
-    if (node->takes_part()) all.join(node->durable_);
+    if (node->takes_part() && !node->astray_) all.join(node->durable_);
   }
   return all;
 }
@@ -145,14 +275,14 @@ void Node::join(const Epoch& epoch) {
 
 void Node::try_to_join() {
   for (const auto& peer : epoch_->graph.neighbours(name_)) {
-    const Node& from = node(peer);
-    if (!reaches(from)) continue;
+    Node& from = node(peer);
+    if (!reaches(from) || from.astray_) continue;
     if (from.epoch_->comes_after(*epoch_)) epoch_ = from.epoch_;
     if (!epoch_->has(name_)) return leave({});
     if (from.epoch_ != epoch_) continue;
     ++incarnations_;
     const auto as = options();
-    disk_ = from.disk_->copy(as);
+    disk_ = from.give_copy(name_, as);
     reopen();
     world_.trace("join", index_, from.index_);
     world_.coverage.met(Met::kJoined);
@@ -279,9 +409,12 @@ void Node::start() {
   options.batch_bytes = limits.batch_bytes;
   options.hold_back_bytes = limits.hold_back_bytes;
   options.apply_bytes = limits.apply_bytes;
+  if (!unverified_) unverified_ = state.streams.at(state.self).seq;
   replica_ = std::make_unique<Replica>(
       options,
       Replica::State{state.self, state.streams, state.labels, state.log_head, state.promised});
+  // (A gateway does not remember, and makes its first promise a whole lifetime later.)
+  for (const auto& name : gave_copies_to_) replica_->copied_by(name);
   world_.trace("start", index_, life_, state.log_head);
   for (const auto& name : epoch_->graph.datacenters()) {
     peers_[name].missed_since = world_.scheduler.now();
@@ -305,7 +438,7 @@ void Node::crash() {
   untold_ = 0;
   last_told_ = 0;
   received_ = {};
-  rejoin_from_.clear();
+  rejoin_.reset();
   catch_up_with_.reset();
   collecting_ = {};
   round_runs_ = another_round_ = false;
@@ -339,18 +472,41 @@ void Node::later(int64_t delay, std::function<void()> what) {
 
 void Node::tick() {
   replica_->tick(now());
+  std::erase_if(gave_copies_to_, [this](const auto& name) {
+    return !replica_->given_a_copy().contains(name);
+  });
   pump();
   collect();
   heal_links();
   ask_for_news();
   look_whether_caught_up();
+  const bool linked = std::any_of(peers_.begin(), peers_.end(),
+                                  [](const auto& peer) { return peer.second.linked; });
+  if (linked && !rejoin_ && !astray_) unverified_.reset();
+  for (auto& [name, peer] : peers_) {  // whoever it may meet by now
+    if (astray_ && !peer.linked && wants(name)) network_.open(index_, name);
+  }
   later(kTickMs, [this] { tick(); });
-  if (!rejoin_from_.empty()) rejoin(std::exchange(rejoin_from_, {}));
+  if (rejoin_) rejoin(*std::exchange(rejoin_, std::nullopt));
 }
 
 // ---- The network -------------------------------------------------------------------------------
 
 bool Node::link_up(const Hello& hello) {
+  const auto one = check_history(this->hello(), hello, [this](const Origin& origin, uint64_t seq) {
+    return database_->chain_at(origin, seq);
+  });
+  if (!one && one.error().tag == kOwnFork) {
+    rejoin_ = {one.error().text, {hello.dc}, true};
+    return false;
+  }
+  const Node& peer = node(hello.dc);
+  const bool was_astray = hello.incarnation != peer.database_->state().self;
+  if (!one && (peer.astray_ || was_astray)) return false;
+  if (!one) {
+    world_.fail(name_ + " refuses " + hello.dc + ": " + one.error().text);
+    return false;
+  }
   peers_[hello.dc].linked = true;
   peers_[hello.dc].failed = false;
   if (!drawn(hello.dc)) world_.coverage.met(Met::kSpareLink);
@@ -399,7 +555,7 @@ void Node::pump() {
     for (const auto& read : ready.reads) read_log(read);
     for (const auto& l : ready.locates) locate(l);
     if (ready.promise) enqueue({{}, {}, {}, std::move(ready.promise)});
-    if (ready.rejoin) rejoin_from_ = ready.rejoin->from;
+    if (ready.rejoin) rejoin_ = std::move(ready.rejoin);
     for (const auto& cut : ready.cuts) {
       world_.fail(name_ + " cut the link to " + cut.peer + " though nobody lied: " + cut.reason);
     }
@@ -612,7 +768,12 @@ void Node::run_commit(Job job) {
     world_.trace("commit", index_, run.first, run.count);
     durable_.advance(run.origin, run.last());
     history_[world_.scheduler.now()] = durable_;
-    if (auto bad = world_.oracle.committed(run, had, takes_part())) world_.fail(*bad);
+    if (astray_) {
+      ByteReader in(run.records);
+      for (uint64_t i = 0; i < run.count; ++i) astray_records_.emplace_back(in.string());
+    } else if (auto bad = world_.oracle.committed(run, had, takes_part())) {
+      world_.fail(*bad);
+    }
     piece = LogPiece{done->chunk->position, run};
   }
   tell(

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,12 +53,19 @@ class Node final : public Endpoint {
   void step_clock(int64_t ms) { clock_step_ = ms; }
   void trim_log();    // what everybody has
   void forget_log();  // what a majority has
+  void back_up();
+  // Goes on with what it backed up last. `keep`: the present database is put aside, and goes on
+  // when it is brought back. Nothing happens while anybody's history is in doubt.
+  void go_back(bool keep);
+  void bring_back();
+  bool has_aside() const { return aside_.has_value(); }
 
   // ---- As the network sees it.
   bool alive() const override { return replica_ != nullptr; }
   const Epoch* epoch() const override { return epoch_; }
   bool wants(const std::string& peer) const override;
-  Hello hello() const override { return replica_->hello({}); }
+  bool may_meet(const std::string& peer) const override;
+  Hello hello() const override;
   bool link_up(const Hello& hello) override;
   void link_down(const std::string& peer) override;
   void receive(const std::string& peer, Message message) override;
@@ -72,6 +80,9 @@ class Node final : public Endpoint {
   Database& database() const { return *database_; }
   const Disk& disk() const { return *disk_; }
   const VersionVector& durable() const { return durable_; }
+  // It writes under a name that others know with another history, and does not know it yet: what it
+  // shows is not what the oracle has of that name.
+  bool astray() const { return astray_; }
   // Under this, tombstones may be gone.
   const VersionVector& collected() const { return collected_; }
   // Everything is collected that there is, and everybody has promised all that there is.
@@ -103,7 +114,19 @@ class Node final : public Endpoint {
     int64_t used_at = 0;
   };
 
+  // A database, and what the simulation knows of it.
+  struct Past {
+    std::unique_ptr<Disk> disk;
+    VersionVector durable, collected, copied_promise;
+    bool from_copy = false, catching_up = false;
+    std::optional<uint64_t> unverified;
+    std::vector<std::string> astray;  // records of its own that are not what others have
+  };
+
   uint64_t wall_ms() const;
+  Past present() const;
+  void put_back(Past past);
+  uint64_t others_have(const Origin& origin) const;
   Node& node(const std::string& name) const { return *all_[world_.index_of(name)]; }
   bool reaches(const Node& other) const;
   VersionVector somewhere() const;
@@ -136,7 +159,9 @@ class Node final : public Endpoint {
   void collect();
   DatabaseOptions options() const;
   // Replaces its database by a copy of a neighbour's, with what it alone has.
-  void rejoin(const std::vector<std::string>& from);
+  void rejoin(const Rejoin& why);
+  std::unique_ptr<Disk> give_copy(const std::string& to, const DatabaseOptions& as);
+  void take_reissued(Database& fresh, const Origin& as, uint64_t count, uint64_t copy_has);
   void declare(Database& database);
   void look_whether_caught_up();
   // Something became durable: tell it after a while, in order; or crash before.
@@ -151,6 +176,7 @@ class Node final : public Endpoint {
   const size_t index_;
   const std::string name_;
   std::vector<Node*> all_;
+  std::set<std::string> gave_copies_to_;
   const Epoch* epoch_ = nullptr;
   bool left_ = false;
   int64_t news_at_ = 0;
@@ -162,7 +188,12 @@ class Node final : public Endpoint {
   uint64_t incarnations_ = 0;
   bool from_copy_ = false;
   VersionVector copied_promise_;
-  std::vector<std::string> rejoin_from_;
+  std::optional<Rejoin> rejoin_;
+  std::optional<Past> backup_, aside_;
+  bool astray_ = false;
+  std::vector<std::string> astray_records_;
+  std::optional<uint64_t>
+      unverified_;  // the last seq of its own when it was started, unlinked since
   // Of a copy: no client is served before it has caught up with a neighbour.
   bool catching_up_ = false;
   std::optional<VersionVector> catch_up_with_;

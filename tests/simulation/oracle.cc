@@ -4,6 +4,7 @@
 #include <numeric>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "conflict/handler.h"
 #include "conflict/merge.h"
@@ -28,6 +29,27 @@ int64_t number(const Row& row, const std::string& column) {
   return n == nullptr ? 0 : *n;
 }
 
+using WrittenRow = std::tuple<std::string, Key, bool, Row>;
+
+std::vector<WrittenRow> rows_of(const std::vector<Change>& changes) {
+  std::vector<WrittenRow> out;
+  for (const auto& change : changes) {
+    const auto* row = std::get_if<RowChange>(&change);
+    if (row != nullptr) out.emplace_back(row->table, row->key, row->erase, row->columns);
+  }
+  return out;
+}
+
+std::vector<WrittenRow> rows_of(const std::string& record) {
+  StreamState before;  // it says nothing of the rows
+  before.seq = 1;
+  const auto head = decode_head({}, record, before);
+  std::vector<Change> changes;
+  ByteReader in(head->changes);
+  for (size_t i = 0; i < head->change_count; ++i) changes.push_back(*decode_change(in));
+  return rows_of(changes);
+}
+
 }  // namespace
 
 Oracle::Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables) : rules_(rules) {
@@ -37,28 +59,50 @@ Oracle::Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables) 
 // ---- What happened -----------------------------------------------------------------------------
 
 Oracle::Complaint Oracle::committed(const Run& run, const VersionVector& had, bool takes_part) {
+  return enter_run(run, had, Context::kIsAll, takes_part);
+}
+
+Oracle::Complaint Oracle::reissued(const Run& run, const std::vector<std::string>& was,
+                                   bool takes_part) {
+  if (run.count != was.size()) {
+    return "of " + std::to_string(was.size()) + " transactions of another history " +
+           std::to_string(run.count) + " are left (P2)";
+  }
+  if (auto bad = enter_run(run, {}, Context::kIsGiven, takes_part)) return bad;
+  for (size_t i = 0; i < was.size(); ++i) {
+    const Transaction& now = log_.at(run.origin)[i].transaction;
+    if (rows_of(was[i]) != rows_of(now.changes)) {
+      return to_string(now.dot) + " is not what was written under another name (P2)";
+    }
+  }
+  return std::nullopt;
+}
+
+Oracle::Complaint Oracle::enter_run(const Run& run, VersionVector has, Context context,
+                                    bool takes_part) {
   StreamState& stream = streams_[run.origin];
   if (run.first != stream.seq + 1) return "an origin committed after a gap";
   index_.try_emplace(run.origin, index_.size());
-  VersionVector has = had;
   ByteReader in(run.records);
   for (uint64_t i = 0; i < run.count; ++i) {
     const auto record = in.string();
     const auto head = decode_head(run.origin, record, stream);
     auto t = decode_record(run.origin, record, stream);
     if (!head || !t) return "an origin committed what is no record: " + t.error().text;
-    stream = advance(stream, *head, record);
+    const StreamState before = std::exchange(stream, advance(stream, *head, record));
     const Dot dot = t->dot;
-    if (auto bad = enter(std::move(*t), std::string(record), has, takes_part)) return bad;
+    if (auto bad = enter(std::move(*t), std::string(record), before, has, context, takes_part)) {
+      return bad;
+    }
     has.advance(dot.origin, dot.seq);
   }
   if (!in.done()) return "a run has bytes after its records";
   return std::nullopt;
 }
 
-Oracle::Complaint Oracle::enter(Transaction t, std::string record, const VersionVector& had,
-                                bool takes_part) {
-  if (t.context != had) {
+Oracle::Complaint Oracle::enter(Transaction t, std::string record, const StreamState& before,
+                                const VersionVector& had, Context context, bool takes_part) {
+  if (context == Context::kIsAll && t.context != had) {
     return "the context of " + to_string(t.dot) + " is not what its origin had applied";
   }
   if (auto bad = check_stamp(t)) return bad;
@@ -70,10 +114,10 @@ Oracle::Complaint Oracle::enter(Transaction t, std::string record, const Version
     if (row->context && !t.context.covers(*row->context)) {
       return "a row of " + to_string(t.dot) + " has seen what its origin had not";
     }
-    enter(*row, t);
+    enter(*row, t, context);
   }
   everything_.advance(t.dot.origin, t.dot.seq);
-  log_[t.dot.origin].push_back({std::move(t), std::move(record)});
+  log_[t.dot.origin].push_back({std::move(t), std::move(record), before});
   return std::nullopt;
 }
 
@@ -86,6 +130,31 @@ Oracle::Complaint Oracle::collected(const VersionVector& stable, const VersionVe
     }
   }
   return std::nullopt;
+}
+
+std::vector<std::string> Oracle::forget_after(const Origin& origin, uint64_t seq) {
+  auto& log = log_[origin];
+  std::vector<std::string> records;
+  if (log.size() <= seq) return records;
+  for (size_t i = seq; i < log.size(); ++i) records.push_back(std::move(log[i].record));
+  streams_[origin] = log[seq].before;
+  log.erase(log.begin() + static_cast<ptrdiff_t>(seq), log.end());
+  everything_.set(origin, seq);
+  const size_t index = index_.at(origin);
+  const auto gone = [&](const auto& at) { return at.first == index && at.second > seq; };
+  for (auto& [name, registers] : rows_) {
+    for (auto& [group, writes] : registers) {
+      std::erase_if(writes, [&](const StoredWrite& w) {
+        return gone(std::pair(w.origin, w.write.version.dot.seq));
+      });
+      for (auto& w : writes) {
+        std::erase_if(w.overwritten_by, gone);
+        std::erase_if(w.put_aside_by, gone);
+        for (auto& [element, removed_by] : w.added) std::erase_if(removed_by, gone);
+      }
+    }
+  }
+  return records;
 }
 
 void Oracle::may_lose(const Origin& origin, uint64_t seq) {
@@ -130,7 +199,7 @@ Oracle::Complaint Oracle::check_stamp(const Transaction& t) const {
   return std::nullopt;
 }
 
-void Oracle::enter(const RowChange& change, const Transaction& t) {
+void Oracle::enter(const RowChange& change, const Transaction& t, Context context) {
   if (!tables_.contains(change.table)) return;
   const Seen seen = seen_of(change.context ? *change.context : t.context);
   const size_t origin = index_.at(t.dot.origin);
@@ -151,8 +220,16 @@ void Oracle::enter(const RowChange& change, const Transaction& t) {
   }
   const Seen all_seen = seen_of(t.context);
   for (auto& [group, values] : parts) {
+    const std::string& column = group;
+    // A reissued change counts as having seen more than its writer had counted.
+    const auto has_counted = [&](size_t from, uint64_t seq) {
+      if (context == Context::kIsAll || from == origin) return all_seen.covers(from, seq);
+      return std::any_of(change.floors.begin(), change.floors.end(), [&](const Floor& f) {
+        return f.column == column && index_.at(f.origin) == from && f.seq >= seq;
+      });
+    };
     if (commutes(policy_of({change.table, change.key}, group), group)) {
-      enter_addition(registers[group], stored(std::move(values)), change, group, seen, all_seen);
+      enter_addition(registers[group], stored(std::move(values)), change, group, seen, has_counted);
     } else {
       enter_write(registers[group], stored(std::move(values)), seen, change, group);
     }
@@ -161,13 +238,13 @@ void Oracle::enter(const RowChange& change, const Transaction& t) {
 
 void Oracle::enter_addition(std::vector<StoredWrite>& to, StoredWrite write,
                             const RowChange& change, const std::string& column, const Seen& seen,
-                            const Seen& all_seen) {
+                            const HasCounted& has_counted) {
   const std::pair<size_t, uint64_t> self{write.origin, write.write.version.dot.seq};
   const Row base = change.inserted ? Row{} : change.base;
   const auto now = elements(change.columns, column), before = elements(base, column);
   for (auto& earlier : to) {
     const uint64_t seq = earlier.write.version.dot.seq;
-    if (change.inserted && all_seen.covers(earlier.origin, seq)) {
+    if (change.inserted && has_counted(earlier.origin, seq)) {
       earlier.put_aside_by.push_back(self);
     }
     if (!seen.covers(earlier.origin, seq)) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -62,6 +63,13 @@ class Oracle {
   Complaint collected(const VersionVector& stable, const VersionVector& applied,
                       const VersionVector& somewhere);
 
+  // Of an origin, what is after `seq` never was: nobody has it but one disk, which no longer
+  // counts, or whose history has become another's. Returns their records.
+  std::vector<std::string> forget_after(const Origin& origin, uint64_t seq);
+  // What a datacenter had written under a name that others know with another history, as a life of
+  // its own: the same rows, one for one.
+  Complaint reissued(const Run& run, const std::vector<std::string>& was, bool takes_part);
+
   // Everything that ever became durable at its origin and was not lost.
   const VersionVector& everything() const { return everything_; }
 
@@ -105,18 +113,24 @@ class Oracle {
   struct Stored {
     Transaction transaction;
     std::string record;
+    StreamState before;
   };
+  enum class Context { kIsAll, kIsGiven };  // all that its origin had applied, as a rule
 
-  Complaint enter(Transaction t, std::string record, const VersionVector& had, bool takes_part);
+  Complaint enter_run(const Run& run, VersionVector has, Context context, bool takes_part);
+  Complaint enter(Transaction t, std::string record, const StreamState& before,
+                  const VersionVector& had, Context context, bool takes_part);
   Complaint check_stamp(const Transaction& t) const;
   static Complaint check_has_seen(const Transaction& t, const VersionVector& collected);
-  void enter(const RowChange& change, const Transaction& t);
+  void enter(const RowChange& change, const Transaction& t, Context context);
   void enter_write(std::vector<StoredWrite>& to, StoredWrite write, const Seen& seen,
                    const RowChange& change, const std::string& group);
   Seen seen_of(const VersionVector& vector) const;
   ExpectedRow expected(const RowName& row, const Seen& seen) const;
+  // `has_counted`: what a re-creation of the row puts aside of its counters.
+  using HasCounted = std::function<bool(size_t origin, uint64_t seq)>;
   void enter_addition(std::vector<StoredWrite>& to, StoredWrite write, const RowChange& change,
-                      const std::string& column, const Seen& seen, const Seen& all_seen);
+                      const std::string& column, const Seen& seen, const HasCounted& has_counted);
   ExpectedRegister judged(const RowName& row, const std::string& group,
                           std::vector<OracleWrite> maximal) const;
   ExpectedRegister added_up(const Policy& policy, const std::string& column,

@@ -31,12 +31,14 @@ enum class Fault {
   kTopology,      // the cluster goes over to another topology
   kJoin,          // a datacenter more
   kLeave,         // one less, which may be away when the others go on without it
+  kRestore,       // a node goes on with its database as it was some time ago
+  kClone,         // … and later with the one that it had, which went on meanwhile
 };
 inline constexpr Fault kAllFaults[] = {
-    Fault::kDelay,  Fault::kCut,      Fault::kReplay,       Fault::kPartition,
-    Fault::kOneWay, Fault::kCrash,    Fault::kCrashAtPoint, Fault::kSlow,
-    Fault::kBusy,   Fault::kSmall,    Fault::kClock,        Fault::kTrim,
-    Fault::kForget, Fault::kTopology, Fault::kJoin,         Fault::kLeave};
+    Fault::kDelay, Fault::kCut,          Fault::kReplay, Fault::kPartition, Fault::kOneWay,
+    Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,   Fault::kBusy,      Fault::kSmall,
+    Fault::kClock, Fault::kTrim,         Fault::kForget, Fault::kTopology,  Fault::kJoin,
+    Fault::kLeave, Fault::kRestore,      Fault::kClone};
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view name);
 

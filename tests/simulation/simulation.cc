@@ -51,6 +51,7 @@ class Simulation {
       (*dead)->start_again();
     }
     quiesce("after the chaos");
+    bring_back_clones();
     check_all();
     collect_all("after the chaos");
     restart_cold();
@@ -92,7 +93,7 @@ class Simulation {
     for (int64_t i = 0; i < kChecks; ++i) {
       const Node* node = nodes_[checks.below(nodes_.size())];
       world_.scheduler.after(checks.between(0, world_.plan.chaos_ms), [this, node] {
-        if (node->has_disk()) check_contents(world_, *node);
+        if (node->has_disk() && !node->astray()) check_contents(world_, *node);
       });
     }
   }
@@ -105,7 +106,7 @@ class Simulation {
     for (const Node* n : everybody) all.join(n->durable());
     const auto has_it = [&](const Node* n) {
       return n->alive() && n->epoch() == &world_.newest_epoch() && n->idle() && !n->catching_up() &&
-             n->durable() == all && n->replica().applied() == all &&
+             !n->astray() && n->durable() == all && n->replica().applied() == all &&
              n->replica().held_bytes() == 0 && n->replica().stable() == all;
     };
     return std::all_of(everybody.begin(), everybody.end(), has_it) &&
@@ -119,7 +120,8 @@ class Simulation {
       if (waited >= kQuiesceMs) return world_.fail("stuck " + when + ": " + describe_state());
       run_for(kStepMs);
     }
-    if (world_.failure()) return;
+    const auto waits = [](const Node* n) { return n->has_aside(); };
+    if (world_.failure() || std::any_of(nodes_.begin(), nodes_.end(), waits)) return;
     if (auto bad = world_.oracle.lost_all_but(nodes_[0]->durable())) world_.fail(*bad);
   }
 
@@ -131,7 +133,8 @@ class Simulation {
     // Where logs forget at once what a majority has, it may be the one that has what two others
     // lack.
     // Or it alone knows of the newest topology.
-    const bool may_be_needed = world_.plan.has(Fault::kForget) || world_.plan.changes_members();
+    const bool may_be_needed = world_.plan.has(Fault::kForget) || world_.plan.changes_members() ||
+                               world_.plan.has(Fault::kRestore) || world_.plan.has(Fault::kClone);
     const auto& epoch = world_.newest_epoch();
     const auto needed = epoch.graph.single_points_of_failure();
     const bool cuts = std::find(needed.begin(), needed.end(), nodes_[node]->name()) != needed.end();
@@ -151,6 +154,15 @@ class Simulation {
       run_for(kStepMs);
     }
     for (const Node* node : others) check_contents(world_, *node);
+  }
+
+  // The databases of clones that ran in their place go on, and nothing that they have is lost.
+  void bring_back_clones() {
+    for (Node* node : nodes_) {
+      if (!node->has_aside() || world_.failure()) continue;
+      node->bring_back();
+      quiesce("after a clone was there");
+    }
   }
 
   static bool agree(const std::vector<const Node*>& nodes) {

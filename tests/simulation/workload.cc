@@ -135,9 +135,10 @@ Value Workload::draw_set() {
 std::optional<Workload::Shown> Workload::draw_context(const RowRequest& request, Node& node) {
   const bool required = world_.plan.config.rules.tables.at(request.table).blind == Blind::kRequire;
   if (!random_.chance(required ? 0.95 : world_.plan.with_context)) return std::nullopt;
-  const auto& known = contexts_[name_of(request)];
+  auto& known = contexts_[name_of(request)];
+  std::erase_if(known, [this](const Shown& s) { return s.since < world_.contexts_since; });
   const bool old = random_.chance(0.6);
-  if (old && !known.empty()) {
+  if (old && !known.empty() && !node.astray()) {
     world_.coverage.met(Met::kOldContext);
     return random_.pick(known);
   }
@@ -159,7 +160,7 @@ void Workload::read_something() {
   RowRequest request;
   request.table = random_.pick(world_.plan.tables).name;
   request.key = {random_.between(1, world_.plan.keys)};
-  if (!node.alive()) return;
+  if (!node.alive() || node.astray()) return;
   auto& known = contexts_[name_of(request)];
   if (known.size() >= kContextsKept) {
     known.erase(known.begin() + static_cast<int64_t>(random_.below(known.size())));
@@ -186,7 +187,7 @@ RowName Workload::name_of(const RowRequest& request) const {
 void Workload::replied(const Asked& asked, const Result<Committed>& result) {
   if (!result) return refused(asked, result.error());
   ++acknowledged_;
-  if (!result->dot) return;
+  if (!result->dot || asked.node->astray()) return;
   const Transaction* t = world_.oracle.transaction(*result->dot);
   if (t == nullptr) return world_.fail("acknowledged, but not durable (P2, P3)");
   check(asked, *t);

@@ -36,6 +36,8 @@ class World {
   Oracle oracle;
   Coverage coverage;
   std::set<Fault> active;  // the plan's faults, until everything is healed
+  // Clients keep no context from before: a database went back, and means others by the same dots.
+  int64_t contexts_since = 0;
 
   bool faulty(Fault fault) const { return active.contains(fault); }
 

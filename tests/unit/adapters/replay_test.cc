@@ -36,7 +36,7 @@ class ReplayTest : public ::testing::Test {
     const auto begun = begin_new_life(path, options);
     if (!begun) return tl::unexpected(begun.error());
     const auto fresh = open_sqlite(path, options);
-    const auto done = replay(*b_.db, **fresh, origin_of(21), source.now + 2);
+    const auto done = replay(*b_.db, **fresh, origin_of(21), std::nullopt, source.now + 2);
     b_.path = path;
     return done;
   }
@@ -129,7 +129,7 @@ TEST_F(ReplayTest, SchemaChangesOfAnOrphanHistoryAreLeftOutAndItsRowsAreNot) {
   options.fresh_origin = origin_of(12);
   ASSERT_TRUE(begin_new_life(path, options));
   const auto fresh = open_sqlite(path, options);
-  const auto done = replay(*restored.db, **fresh, origin_of(11), a_.now + 10);
+  const auto done = replay(*restored.db, **fresh, origin_of(11), std::nullopt, a_.now + 10);
   ASSERT_TRUE(done) << done.error().text;
   EXPECT_EQ(done->reissued, 2u);
   EXPECT_EQ(done->dropped_schema_changes, 1u);
