@@ -37,15 +37,17 @@ Result<bool> install(const Config& config, const Datacenter& dc, const DataFolde
 }
 
 // Both are closed again, and have no other files, when it returns.
-Result<Replayed> bring_over(const DatabaseOptions& options, const fs::path& from,
-                            const fs::path& to, bool restored) {
+Result<Replayed> bring_over(const DatabaseOptions& options, const DataFolder& folder,
+                            const fs::path& from, const fs::path& to, bool restored) {
   const auto reissued_as = random_origin();
   if (!reissued_as) return tl::unexpected(reissued_as.error());
   const auto old = open_sqlite(from, options);
   if (!old) return tl::unexpected(old.error());
   const auto fresh = open_sqlite(to, options);
   if (!fresh) return tl::unexpected(fresh.error());
-  return replay(**old, **fresh, *reissued_as, restored, options.wall_ms);
+  std::optional<uint64_t> same_up_to;
+  if (restored) same_up_to = folder.unverified((*old)->state().self).value_or(UINT64_MAX);
+  return replay(**old, **fresh, *reissued_as, same_up_to, options.wall_ms);
 }
 
 Result<void> exchange(const fs::path& a, const fs::path& b) {
@@ -80,7 +82,7 @@ Result<Replacement> replace(const Config& config, const Datacenter& dc, const Da
   if (!origin) return tl::unexpected(origin.error());
   const auto options = database_options(config, dc.name, *origin, wall_ms());
   if (auto begun = begin_new_life(part, options); !begun) return tl::unexpected(begun.error());
-  auto replayed = bring_over(options, destination, part, restored);
+  auto replayed = bring_over(options, folder, destination, part, restored);
   if (!replayed) return tl::unexpected(replayed.error());
   // After a crash in between the marker is not the database's, and it is all done again.
   auto done = folder.set_catching_up(true)

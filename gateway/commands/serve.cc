@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "adapters/memory/memory_database.h"
+#include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/commands/joining.h"
 #include "gateway/commands/new_life.h"
@@ -229,6 +230,30 @@ Result<bool> learn_topology(const Config& config, const Datacenter& dc,
   return false;
 }
 
+// Of two topologies that were applied at once the one that holds has it, or it was taken in again:
+// what it had is kept beside, and it begins anew.
+bool taken_back(const Config& config, const Datacenter& dc, const std::filesystem::path& data) {
+  const TopologyNewsItem mine{config.epoch, topology_fingerprint(config), "", {}};
+  for (const auto& other : config.datacenters) {
+    const auto said = exchange_topology_news(config, dc.name, other, mine);
+    if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
+      continue;
+    }
+    const auto next = read_successor(config, said->yaml, said->epoch);
+    if (!next || next->find(dc.name) == nullptr) continue;
+    const auto folder = DataFolder::open(data);
+    if (!folder || !folder->set_topology({said->epoch, said->yaml, said->sealed})) return false;
+    const auto path = database_path(dc, data),
+               kept = std::filesystem::path(path.string() + ".removed");
+    std::error_code ec;
+    sqlite::remove_database(kept);
+    std::filesystem::rename(path, kept, ec);
+    spdlog::warn("taken_back dc={} epoch={} kept={}", dc.name, said->epoch, kept.string());
+    return true;
+  }
+  return false;
+}
+
 // One life after the other, each under the topology that is in force then.
 int run(const Config& file, const Datacenter& dc, const std::filesystem::path& data,
         std::ostream& out, std::ostream& err) {
@@ -237,7 +262,12 @@ int run(const Config& file, const Datacenter& dc, const std::filesystem::path& d
     const auto config = config_in_force(file, data);
     if (!config) return failed(config.error(), err);
     const Datacenter* me = config->find(dc.name);
-    if (me == nullptr) return failed(removed(file, dc, data, config->epoch), err);
+    if (me == nullptr) {
+      const Error ended = removed(file, dc, data, config->epoch);
+      if (!taken_back(*config, dc, data)) return failed(ended, err);
+      first = true;
+      continue;
+    }
     if (first) {
       const auto learned = learn_topology(*config, *me, data);
       if (!learned) return failed(learned.error(), err);

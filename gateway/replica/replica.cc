@@ -214,7 +214,8 @@ void Replica::tick(Instant now) {
 }
 
 Ready Replica::take() {
-  if (now_ >= promise_after_ && !restored_ && copied_by_.empty()) out_.promise = own_promise_.take();
+  if (now_ >= promise_after_ && !restored_ && copied_by_.empty())
+    out_.promise = own_promise_.take();
   if (in_flight_.empty() && now_ >= apply_after_) out_.apply = next_apply();
   for (auto& [peer, link] : links_) {
     if (!link.up) continue;

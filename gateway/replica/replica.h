@@ -144,9 +144,9 @@ class Replica {
   void promise_failed(Instant now);
   void log_read(std::string_view peer, const std::vector<LogPiece>& pieces, Instant now);
   void located(std::string_view peer, const Origin& origin, Result<uint64_t> position, Instant now);
-  // A datacenter is given a copy of this database as it is after this, and begins a new life with it.
-  // No promise is made from here on until that life is known here with all that it brings: what it
-  // writes counts as having seen what was promised in the copy, and nobody collects more.
+  // A datacenter is given a copy of this database as it is after this, and begins a new life with
+  // it. No promise is made from here on until that life is known here with all that it brings: what
+  // it writes counts as having seen what was promised in the copy, and nobody collects more.
   void copied_by(const std::string& dc);
   // Call at least every 20 ms while anything changes.
   void tick(Instant now);
@@ -157,6 +157,8 @@ class Replica {
   // ---- What is known.
   const VersionVector& applied() const { return applied_; }
   const Origin& self() const { return self_; }
+  // Others know more of this database than it does; see Rejoin.
+  bool restored() const { return restored_; }
   Hello hello(const Hello& who_i_am) const;  // fills in what the state knows
   // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
   // while one of them was never heard of.

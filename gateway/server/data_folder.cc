@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -135,6 +136,24 @@ Result<void> DataFolder::set_catching_up(bool on) const {
   } else if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return system_error("cannot remove", path);
   }
+  return sync_folder(path_);
+}
+
+std::optional<uint64_t> DataFolder::unverified(const Origin& incarnation) const {
+  std::istringstream in(first_line(path_ / "unverified"));
+  std::string whose;
+  uint64_t seq = 0;
+  if (!(in >> whose >> seq) || whose != to_hex(incarnation)) return std::nullopt;
+  return seq;
+}
+
+Result<void> DataFolder::set_unverified(const Origin& incarnation, uint64_t seq) const {
+  return write_line("unverified", to_hex(incarnation) + " " + std::to_string(seq));
+}
+
+Result<void> DataFolder::set_verified() const {
+  const fs::path path = path_ / "unverified";
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("cannot remove", path);
   return sync_folder(path_);
 }
 

@@ -62,6 +62,7 @@ struct Gateway::Impl {
   Result<std::unique_ptr<Database>> open_database();
   Result<void> check_marker(const Database& database) const;
   Result<void> apply_schema();
+  Result<void> watch_history();
   ClientServer::Options client_options();
   void fatal(Error error);
   void wants(Next wanted);
@@ -171,6 +172,7 @@ Result<void> Gateway::Impl::start() {
   peers->on_request([this](boost::asio::ip::tcp::socket socket, std::string received) {
     clients->serve_gateway(std::move(socket), std::move(received));
   });
+  if (auto noted = watch_history(); !noted) return noted;
   peers->on_rejoin([this](bool linked, const Rejoin& rejoin) {
     wants({Next::What::kRejoin, rejoin, linked});
   });
@@ -187,6 +189,20 @@ Result<void> Gateway::Impl::start() {
         spdlog::info("gateway_started dc={} clients={} peers={} incarnation={}", dc,
                      clients->port(), peers->port(), to_hex(store->opened().self));
       });
+}
+
+// Should this prove to be a restored database, what it writes from here on is not what others know
+// under its name.
+Result<void> Gateway::Impl::watch_history() {
+  if (!durable()) return {};
+  const Origin self = store->opened().self;
+  peers->on_verified([this] {
+    if (const auto done = folder->set_verified(); !done) {
+      spdlog::warn("unverified_mark_stays dc={} reason=\"{}\"", dc, done.error().text);
+    }
+  });
+  if (folder->unverified(self)) return {};
+  return folder->set_unverified(self, store->opened().streams.at(self).seq);
 }
 
 ClientServer::Options Gateway::Impl::client_options() {

@@ -32,6 +32,7 @@ constexpr milliseconds kBusyTick{10};  // while something changes
 constexpr milliseconds kIdleTick{100};
 constexpr milliseconds kBusyFor{1'000};  // after the last event
 constexpr milliseconds kTrimEvery{500};
+constexpr milliseconds kVerifiedAfter{10'000};  // the peers have said by then what they know
 constexpr milliseconds kStopTime{3'000};
 constexpr milliseconds kMajorityPause{60'000};
 
@@ -142,6 +143,8 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   Links links;
   OnRequest on_request;
   OnRejoin on_rejoin;
+  std::function<void()> on_verified;  // null: it is known already
+  std::optional<Instant> first_linked;
   bool stopping = false;
   std::thread thread;
 };
@@ -154,7 +157,10 @@ Links::Events Peers::Impl::events() {
   e.check_history = [this](const Hello& mine, const Hello& theirs) {
     return check_history(mine, theirs);
   };
-  e.up = [this](const Hello& theirs) { step([&](Instant t) { replica.link_up(theirs, t); }); };
+  e.up = [this](const Hello& theirs) {
+    if (!first_linked) first_linked = now();
+    step([&](Instant t) { replica.link_up(theirs, t); });
+  };
   e.down = [this](const std::string& peer) {
     step([&](Instant t) { replica.link_down(peer, t); });
   };
@@ -276,6 +282,8 @@ void Peers::Impl::tick() {
     trim();
     collect();
     store.judge_again();
+    const bool known = first_linked && t - *first_linked >= kVerifiedAfter && !replica.restored();
+    if (known && on_verified) std::exchange(on_verified, nullptr)();
   }
   tick_after(t - last_event < kBusyFor ? kBusyTick : kIdleTick);
 }
@@ -365,6 +373,10 @@ Peers::~Peers() { stop(); }
 
 void Peers::on_rejoin(OnRejoin listener) { impl_->on_rejoin = std::move(listener); }
 
+void Peers::on_verified(std::function<void()> listener) {
+  impl_->on_verified = std::move(listener);
+}
+
 void Peers::on_request(OnRequest listener) { impl_->on_request = std::move(listener); }
 
 Result<void> Peers::start() {
@@ -397,6 +409,13 @@ uint16_t Peers::port() const { return impl_->links.port(); }
 
 void Peers::view(std::function<void(PeersView)> done) {
   asio::post(impl_->io, [impl = impl_.get(), done = std::move(done)] { done(impl->view()); });
+}
+
+void Peers::copied_by(std::string dc, std::function<void(bool)> done) {
+  asio::post(impl_->io, [impl = impl_.get(), dc = std::move(dc), done = std::move(done)] {
+    impl->replica.copied_by(dc);
+    done(true);
+  });
 }
 
 }  // namespace entente

@@ -71,12 +71,18 @@ class Peers {
   using OnRejoin = std::function<void(bool linked, const Rejoin& rejoin)>;
   void on_rejoin(OnRejoin listener);
 
+  // Called once, when links have been up for a while and nobody knew more of this datacenter than
+  // its database: it is no restored one. On the thread of this. Before start().
+  void on_verified(std::function<void()> listener);
+
   // Listens on the datacenter's `peers` endpoint and connects to its neighbours.
   Result<void> start();
   void stop();
   uint16_t port() const;  // the one listened on, once started
 
   void view(std::function<void(PeersView)> done);
+  // Replica::copied_by; `done`: it knows.
+  void copied_by(std::string dc, std::function<void(bool)> done);
 
  private:
   struct Impl;

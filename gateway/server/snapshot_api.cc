@@ -41,8 +41,8 @@ bool is_linked(const PeersView& view, const std::string& dc) {
 
 }  // namespace
 
-SnapshotApi::SnapshotApi(const Site& site, fs::path folder)
-    : site_(site), folder_(std::move(folder)) {
+SnapshotApi::SnapshotApi(const Site& site, fs::path folder, CopiedBy copied_by)
+    : site_(site), folder_(std::move(folder)), copied_by_(std::move(copied_by)) {
   if (!folder_.empty()) remove_leftovers(folder_);
 }
 
@@ -57,10 +57,10 @@ Task<Response> SnapshotApi::answer(RoutedRequest routed) {
   if (!body) co_return problem(body.error());
   const Json* runs = body->find("linked");
   const bool may_be_linked = runs != nullptr && runs->boolean() != nullptr && *runs->boolean();
+  const std::string asker = introduced_dc(routed.request.gateway);
   if (!may_be_linked) {
     CallbackCall<PeersView> call(site_.loop, site_.view);
     const auto view = co_await call;
-    const std::string asker = introduced_dc(routed.request.gateway);
     if (is_linked(view, asker)) {
       co_return problem(409, "runs_already",
                         "another gateway runs as " + asker + " and is linked with " + site_.dc);
@@ -75,6 +75,11 @@ Task<Response> SnapshotApi::answer(RoutedRequest routed) {
   }
   if (!copy_ || copy_->id != text_of(*body, "id")) {
     if (making_) co_return problem(503, "busy", "a copy of the database is being made");
+    std::function<void(CallbackCall<bool>::Done)> tell = [&](auto done) {
+      copied_by_(asker, done);
+    };
+    CallbackCall<bool> told(site_.loop, std::move(tell));
+    co_await told;
     if (!copy_) {
       Task<Result<void>> making = make();
       const auto made = co_await making;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -25,8 +26,10 @@ namespace entente {
 // Bounds:  one copy at a time, shared by all who ask; it goes when nobody asked for a while.
 class SnapshotApi {
  public:
+  // Tells this gateway's Replica::copied_by; calls back once it knows.
+  using CopiedBy = std::function<void(const std::string& dc, std::function<void(bool)> done)>;
   // Copies live in `folder`; what an earlier process left there goes.
-  SnapshotApi(const Site& site, std::filesystem::path folder);
+  SnapshotApi(const Site& site, std::filesystem::path folder, CopiedBy copied_by);
   ~SnapshotApi();
   SnapshotApi(const SnapshotApi&) = delete;
   SnapshotApi& operator=(const SnapshotApi&) = delete;
@@ -49,6 +52,7 @@ class SnapshotApi {
 
   const Site& site_;
   const std::filesystem::path folder_;
+  const CopiedBy copied_by_;
   std::optional<Copy> copy_;
   bool making_ = false;
   std::thread maker_;
