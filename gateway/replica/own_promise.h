@@ -26,6 +26,7 @@ class OwnPromise {
   void kept();    // the floor that was taken is durable
   void failed();  // … is not
 
+  bool under_way() const { return under_way_.has_value(); }
   // What is promised durably.
   const VersionVector& floor() const { return floor_; }
 

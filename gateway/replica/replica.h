@@ -147,7 +147,9 @@ class Replica {
   // A datacenter is given a copy of this database as it is after this, and begins a new life with
   // it. No promise is made from here on until that life is known here with all that it brings: what
   // it writes counts as having seen what was promised in the copy, and nobody collects more.
+  // Copy it once no promise is under way.
   void copied_by(const std::string& dc);
+  bool promise_under_way() const { return own_promise_.under_way(); }
   // Call at least every 20 ms while anything changes.
   void tick(Instant now);
 

@@ -107,6 +107,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   void committed(LogChunk chunk);
   void applied(Result<std::vector<LogChunk>> outcome);
   void promised(Result<void> outcome);
+  void give_copy(std::function<void(bool)> done);
 
   // What should be done.
   void drive();
@@ -145,6 +146,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   OnRejoin on_rejoin;
   std::function<void()> on_verified;  // null: it is known already
   std::optional<Instant> first_linked;
+  std::vector<std::function<void(bool)>> copies_wait;  // for a promise that is under way
   bool stopping = false;
   std::thread thread;
 };
@@ -222,9 +224,14 @@ void Peers::Impl::applied(Result<std::vector<LogChunk>> outcome) {
 }
 
 void Peers::Impl::promised(Result<void> outcome) {
-  if (outcome) return step([&](Instant t) { replica.promised(t); });
-  spdlog::warn("promise_failed reason=\"{}\"", outcome.error().text);
-  step([&](Instant t) { replica.promise_failed(t); });
+  if (!outcome) spdlog::warn("promise_failed reason=\"{}\"", outcome.error().text);
+  step([&](Instant t) { outcome ? replica.promised(t) : replica.promise_failed(t); });
+  for (auto& copy : std::exchange(copies_wait, {})) give_copy(std::move(copy));
+}
+
+void Peers::Impl::give_copy(std::function<void(bool)> done) {
+  if (replica.promise_under_way()) return copies_wait.push_back(std::move(done));
+  done(true);
 }
 
 // ---- What should be done -----------------------------------------------------------------------
@@ -414,7 +421,7 @@ void Peers::view(std::function<void(PeersView)> done) {
 void Peers::copied_by(std::string dc, std::function<void(bool)> done) {
   asio::post(impl_->io, [impl = impl_.get(), dc = std::move(dc), done = std::move(done)] {
     impl->replica.copied_by(dc);
-    done(true);
+    impl->give_copy(done);
   });
 }
 

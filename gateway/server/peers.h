@@ -81,7 +81,7 @@ class Peers {
   uint16_t port() const;  // the one listened on, once started
 
   void view(std::function<void(PeersView)> done);
-  // Replica::copied_by; `done`: it knows.
+  // Replica::copied_by; `done`: it knows, and no promise is under way.
   void copied_by(std::string dc, std::function<void(bool)> done);
 
  private:

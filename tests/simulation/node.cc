@@ -88,6 +88,7 @@ void Node::rejoin(const Rejoin& why) {
   for (const auto& peer : why.from) {
     Node& from = node(peer);
     if (!reaches(from) || from.epoch_ != epoch_ || !may_meet(peer) || from.astray_) continue;
+    if (from.replica_->promise_under_way()) continue;
     ++incarnations_;
     const auto as = options();
     auto disk = from.give_copy(name_, as);
@@ -133,6 +134,12 @@ void Node::rejoin(const Rejoin& why) {
 void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count, uint64_t copy_has) {
   const Origin self = database_->state().self;
   auto was = std::exchange(astray_records_, {});
+  // Both histories may have gone on with the same change: it is one.
+  for (uint64_t seq = durable_.at(self) - was.size() + 1; !was.empty(); ++seq) {
+    const std::string* known = world_.oracle.record({self, seq});
+    if (known == nullptr || *known != was.front()) break;
+    was.erase(was.begin());
+  }
   if (!astray_ && count > 0) {  // others may have heard of some of it under the old name as well
     for (uint64_t seq = copy_has + 1; seq <= durable_.at(self); ++seq) {
       was.push_back(*world_.oracle.record({self, seq}));
@@ -279,7 +286,7 @@ void Node::try_to_join() {
     if (!reaches(from) || from.astray_) continue;
     if (from.epoch_->comes_after(*epoch_)) epoch_ = from.epoch_;
     if (!epoch_->has(name_)) return leave({});
-    if (from.epoch_ != epoch_) continue;
+    if (from.epoch_ != epoch_ || from.replica_->promise_under_way()) continue;
     ++incarnations_;
     const auto as = options();
     disk_ = from.give_copy(name_, as);
@@ -472,9 +479,8 @@ void Node::later(int64_t delay, std::function<void()> what) {
 
 void Node::tick() {
   replica_->tick(now());
-  std::erase_if(gave_copies_to_, [this](const auto& name) {
-    return !replica_->given_a_copy().contains(name);
-  });
+  std::erase_if(gave_copies_to_,
+                [this](const auto& name) { return !replica_->given_a_copy().contains(name); });
   pump();
   collect();
   heal_links();

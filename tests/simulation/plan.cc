@@ -223,8 +223,8 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   }
   // Where databases go back, nobody is removed: it might be the one that knows better.
   if (plan.has(Fault::kRestore) || plan.has(Fault::kClone)) plan.faults.erase(Fault::kLeave);
-  // Whose own changes came to nobody, and who comes back after another wrote others under their names
-  // and the logs have forgotten which these are, is taken to have had those.
+  // Whose own changes came to nobody, and who comes back after another wrote others under their
+  // names and the logs have forgotten which these are, is taken to have had those.
   if (plan.has(Fault::kClone)) plan.faults.erase(Fault::kTrim), plan.faults.erase(Fault::kForget);
   for (size_t i = nodes; plan.has(Fault::kJoin) && i < std::min(nodes + 2, kNodesMax); ++i) {
     plan.names.emplace_back(1, static_cast<char>('a' + i));
