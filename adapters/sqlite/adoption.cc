@@ -275,9 +275,10 @@ Result<Adoption> adopt_sqlite(const std::filesystem::path& source,
   const fs::path copy = destination.string() + ".adopting";
   auto done =
       sqlite::copy_database(source, copy).and_then([&] { return sqlite::take_in(copy, options); });
-  if (done) fs::rename(copy, destination, ec);
-  if (done && ec) {
-    done = fail(Code::kExhausted, "cannot make " + destination.string() + ": " + ec.message());
+  if (done) {
+    if (auto named = sqlite::rename_durably(copy, destination); !named) {
+      done = tl::unexpected(named.error());
+    }
   }
   if (!done) sqlite::remove_database(copy);
   return done;

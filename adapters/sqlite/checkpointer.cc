@@ -1,8 +1,11 @@
 #include "adapters/sqlite/checkpointer.h"
 
+#include <algorithm>
+
 namespace entente::sqlite {
 
-Checkpointer::Checkpointer(Connection db) : db_(std::move(db)), thread_([this] { run(); }) {}
+Checkpointer::Checkpointer(Connection db, int pages_max)
+    : pages_max_(pages_max), db_(std::move(db)), thread_([this] { run(); }) {}
 
 Checkpointer::~Checkpointer() {
   {
@@ -17,12 +20,19 @@ void Checkpointer::watch(Connection& writer) {
   sqlite3_wal_hook(writer.get(), &Checkpointer::committed, this);
 }
 
-int Checkpointer::committed(void* self, sqlite3* db, const char* schema, int pages) {
-  if (pages < kPagesToStart) return SQLITE_OK;
+// Its failure is not the commit's: the WAL holds everything. Without room on the disk, or while a
+// reader is in the way, the next commit tries again.
+void Checkpointer::copy_back(sqlite3* db) {
+  const int code =
+      sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (code != SQLITE_OK && error_of(nullptr, code).code == Code::kCorrupt) failure_ = code;
+}
+
+int Checkpointer::committed(void* self, sqlite3* db, const char* /*schema*/, int pages) {
   auto* checkpointer = static_cast<Checkpointer*>(self);
-  if (pages >= kPagesMax) {
-    // Its failure is not the commit's: the WAL holds everything, and the next commit tries again.
-    sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (pages < std::min(kPagesToStart, checkpointer->pages_max_)) return SQLITE_OK;
+  if (pages >= checkpointer->pages_max_) {
+    checkpointer->copy_back(db);
     return SQLITE_OK;
   }
   {
@@ -40,7 +50,7 @@ void Checkpointer::run() {
     if (stop_) return;
     wanted_ = false;
     lock.unlock();
-    sqlite3_wal_checkpoint_v2(db_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    copy_back(db_.get());
     lock.lock();
   }
 }

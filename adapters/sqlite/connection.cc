@@ -146,6 +146,7 @@ Result<Connection> Connection::open(const std::filesystem::path& path, Kind kind
     return tl::unexpected(std::move(e));
   }
   if (kind == Kind::kRead) {
+    c.tidy_at_close(false);
     if (auto done = c.exec("PRAGMA query_only=1"); !done) return tl::unexpected(done.error());
   }
   return c;
@@ -163,6 +164,10 @@ Result<Stmt> Connection::prepare(std::string_view sql) {
                                       SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
   if (code != SQLITE_OK) return failed(db_, code);
   return Stmt(handle);
+}
+
+void Connection::tidy_at_close(bool on) {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, nullptr);
 }
 
 void Connection::rollback() {

@@ -117,6 +117,8 @@ class Connection {
   Result<void> exec(const std::string& sql) { return exec(sql.c_str()); }
   // Our own SQL, kept for long.
   Result<Stmt> prepare(std::string_view sql);
+  // Whether closing the file's last connection copies the WAL into it, and deletes it.
+  void tidy_at_close(bool on);
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   void rollback();
 

@@ -1,5 +1,10 @@
 #include "adapters/sqlite/file_copy.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <memory>
 
 #include "adapters/sqlite/connection.h"
@@ -25,6 +30,9 @@ Result<void> copy_pages(const std::filesystem::path& from, const std::filesystem
   sqlite3_busy_timeout(source->get(), 5000);
   auto copy = open_file(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (!copy) return tl::unexpected(copy.error());
+  // EXTRA: a journal that is deleted durably; one that came back would undo the copy.
+  const int set = sqlite3_exec(copy->get(), "PRAGMA synchronous=EXTRA", nullptr, nullptr, nullptr);
+  if (set != SQLITE_OK) return failed(copy->get(), set);
   sqlite3_backup* backup = sqlite3_backup_init(copy->get(), "main", source->get(), "main");
   if (backup == nullptr) return failed(copy->get(), sqlite3_errcode(copy->get()));
   sqlite3_backup_step(backup, -1);
@@ -42,6 +50,17 @@ Result<void> copy_database(const std::filesystem::path& from, const std::filesys
   auto done = copy_pages(from, to);
   if (!done) remove_database(to);
   return done;
+}
+
+Result<void> rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const auto parent = to.parent_path();
+  const int folder =
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool done = folder >= 0 && ::rename(from.c_str(), to.c_str()) == 0 && ::fsync(folder) == 0;
+  const int why = errno;
+  if (folder >= 0) ::close(folder);
+  if (done) return {};
+  return fail(Code::kExhausted, "cannot make " + to.string() + ": " + std::strerror(why));
 }
 
 void remove_database(const std::filesystem::path& path) {

@@ -10,6 +10,9 @@ namespace entente::sqlite {
 // when it returns; after an error there is no `to`.
 Result<void> copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// Gives a database that is closed its name, and syncs the folder.
+Result<void> rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // With the files that SQLite keeps beside it.
 void remove_database(const std::filesystem::path& path);
 

@@ -43,9 +43,10 @@ Result<SnapshotInfo> snapshot_sqlite(const std::filesystem::path& source,
   }
   const std::filesystem::path part = destination.string() + ".part";
   auto info = sqlite::copy_database(source, part).and_then([&] { return check_snapshot(part); });
-  if (info) std::filesystem::rename(part, destination, ec);
-  if (info && ec) {
-    info = fail(Code::kExhausted, "cannot make " + destination.string() + ": " + ec.message());
+  if (info) {
+    if (auto named = sqlite::rename_durably(part, destination); !named) {
+      info = tl::unexpected(named.error());
+    }
   }
   if (!info) sqlite::remove_database(part);
   return info;

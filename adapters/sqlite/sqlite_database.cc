@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <type_traits>
 
 #include "adapters/sqlite/applier.h"
 #include "adapters/sqlite/checkpointer.h"
@@ -25,13 +26,13 @@ struct Published {
 class SqliteDatabase final : public Database {
  public:
   SqliteDatabase(std::filesystem::path path, const DatabaseOptions& options, Connection local,
-                 Connection apply, Connection log, Connection checkpoint)
+                 Connection apply, Connection log, Connection checkpoint, int wal_pages)
       : path_(std::move(path)),
         options_(options),
         local_(std::move(local)),
         apply_(std::move(apply)),
         log_(std::move(log)),
-        checkpointer_(std::move(checkpoint)),
+        checkpointer_(std::move(checkpoint), wal_pages),
         committer_(local_, local_guard_, state_, options_),
         applier_(apply_, apply_guard_, state_, options_),
         others_(local_, apply_) {
@@ -77,7 +78,15 @@ class SqliteDatabase final : public Database {
   Result<void> adopt_tables();
   Result<void> check_owner() const;
   Result<void> follow_rules();
+  Result<void> show_what_waits(uint64_t wall_ms);
+  Result<void> settle();
   Result<void> reload();
+  Result<void> check_disk();
+  template <class T>
+  Result<T> answer(Result<T> done);
+  // Something that is done on the apply connection.
+  template <class Work>
+  std::invoke_result_t<Work> write_there(Work work);
   void publish();
   // After each commit of one of our two connections.
   void look_for_others(const Connection& committed);
@@ -85,7 +94,7 @@ class SqliteDatabase final : public Database {
   std::filesystem::path path_;
   DatabaseOptions options_;
   Guard local_guard_, apply_guard_;
-  Connection local_, apply_;
+  Connection local_, apply_;  // `local_` is the last to close, and tidies up
   LogReader log_;
   Checkpointer checkpointer_;
   FileState state_;
@@ -94,6 +103,8 @@ class SqliteDatabase final : public Database {
   ForeignWrites others_;
   std::atomic<uint64_t> foreign_writes_{0};
   Published published_;
+  std::optional<Error> broken_;  // a write failed so that the disk cannot be trusted
+  bool rows_wait_ = true;        // rows may be hidden although nothing hides them any more
   bool leave_tables_ = false;
   bool new_life_ = false;
 };
@@ -102,6 +113,7 @@ Result<void> SqliteDatabase::start() {
   if (auto done = local_.exec("PRAGMA foreign_keys=ON"); !done) return done;
   sqlite3_db_config(apply_.get(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   if (auto done = apply_.exec("PRAGMA foreign_keys=OFF"); !done) return done;
+  if (auto done = settle(); !done) return done;
   if (auto done = set_up(); !done) {
     local_.rollback();
     return done;
@@ -111,7 +123,18 @@ Result<void> SqliteDatabase::start() {
   publish();
   if (auto done = check_owner(); !done) return done;
   if (auto done = follow_rules(); !done) return done;
+  if (auto done = show_what_waits(options_.wall_ms); !done) return done;
   return others_.begin();
+}
+
+// What the last process left in the WAL may be in the kernel's hands only: it was killed before its
+// sync, or that failed. It counts from now on, so it must survive power loss: copied into the file,
+// synced there, and the WAL begun anew, because what a failed sync has lost is never written again.
+Result<void> SqliteDatabase::settle() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(local_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return {};  // another process is reading
+  return failed(local_.get(), code);
 }
 
 // Makes a new database the gateway's, or reads what it left.
@@ -162,11 +185,34 @@ Result<void> SqliteDatabase::check_owner() const {
 
 Result<void> SqliteDatabase::reload() {
   auto state = committer_.storage().load();
-  if (!state) return tl::unexpected(state.error());
+  if (!state) {
+    return fail(Code::kCorrupt, "the database cannot be read again: " + state.error().text,
+                state.error().tag);
+  }
   state_ = std::move(*state);
   committer_.schema_changed();
   applier_.forget_plans();
   return {};
+}
+
+// After a failed sync nobody knows what is on the disk, and asking again may answer that all is
+// well. So nothing more is written, and the WAL stays for who opens the file anew.
+Result<void> SqliteDatabase::check_disk() {
+  if (!broken_ && checkpointer_.failure() != SQLITE_OK) {
+    broken_ = error_of(nullptr, checkpointer_.failure());
+  }
+  if (!broken_) return {};
+  local_.tidy_at_close(false);
+  return tl::unexpected(*broken_);
+}
+
+template <class T>
+Result<T> SqliteDatabase::answer(Result<T> done) {
+  if (!done && done.error().code == Code::kCorrupt && !broken_) {
+    broken_ = done.error();
+    (void)check_disk();
+  }
+  return done;
 }
 
 void SqliteDatabase::publish() {
@@ -196,73 +242,95 @@ DatabaseState SqliteDatabase::state() const {
 
 Result<CommittedGroup> SqliteDatabase::commit(std::span<const ClientTransaction> group,
                                               uint64_t wall_ms) {
+  if (auto ok = check_disk(); !ok) return tl::unexpected(ok.error());
   const uint64_t epoch = state_.epoch;
   auto done = committer_.commit(group, wall_ms);
   look_for_others(local_);
   if (!done || committer_.lost_group()) {
-    if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
+    if (auto loaded = reload(); !loaded) done = tl::unexpected(loaded.error());
   }
-  if (!done) return done;
+  if (!done) return answer(std::move(done));
   if (state_.epoch != epoch) applier_.forget_plans();
   publish();
   if (!committer_.to_retry().empty()) {
     auto retried = applier_.retry_quarantined(committer_.to_retry(), wall_ms);
     look_for_others(apply_);
-    if (!retried) {
-      if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
-    }
+    rows_wait_ |= !retried;
+    // The group stands; what cannot be trusted any more is the next call's to tell.
+    if (!retried) (void)answer(reload().and_then([&] { return retried; }));
   }
   return done;
 }
 
-Result<std::vector<LogChunk>> SqliteDatabase::apply(std::span<const Run> runs, uint64_t wall_ms) {
-  auto done = applier_.apply(runs, wall_ms);
+// A commit's rows may let others be shown, in a transaction of its own, which may fail or never
+// come. Whether a row is shown must depend on the rows alone, so that is made good.
+Result<void> SqliteDatabase::show_what_waits(uint64_t wall_ms) {
+  if (!rows_wait_) return {};
+  std::vector<const Table*> tables;
+  for (const auto& [id, extras] : state_.extras) {
+    const bool waits = extras.quarantined > 0 || extras.orphans > 0;
+    const Table* t = waits ? state_.world->by_id(id) : nullptr;
+    if (t != nullptr) tables.push_back(t);
+  }
+  if (!tables.empty()) {
+    auto done = applier_.retry_quarantined(tables, wall_ms);
+    if (!done) return done;
+  }
+  rows_wait_ = false;
+  return {};
+}
+
+template <class Work>
+std::invoke_result_t<Work> SqliteDatabase::write_there(Work work) {
+  if (auto ok = check_disk(); !ok) return tl::unexpected(ok.error());
+  auto done = work();
   look_for_others(apply_);
   if (!done) {
-    if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
-    return done;
+    auto loaded = reload();
+    if (!loaded) done = tl::unexpected(loaded.error());
+    return answer(std::move(done));
   }
-  if (applier_.changed_schema()) committer_.schema_changed();
   publish();
   return done;
 }
 
+Result<std::vector<LogChunk>> SqliteDatabase::apply(std::span<const Run> runs, uint64_t wall_ms) {
+  return write_there([&] {
+    auto done = applier_.apply(runs, wall_ms);
+    if (done && applier_.changed_schema()) committer_.schema_changed();
+    return done;
+  });
+}
+
 Result<void> SqliteDatabase::trim_log(const VersionVector& stable, const LogRetention& keep) {
   auto prefix = log_.prefix_to_trim(stable, keep);
-  if (!prefix) return tl::unexpected(prefix.error());
-  auto done = *prefix == 0 ? Result<void>() : applier_.trim_log(*prefix);
-  look_for_others(apply_);
-  return done;
+  if (!prefix) return answer<void>(tl::unexpected(prefix.error()));
+  if (*prefix == 0) return {};
+  return write_there([&] { return applier_.trim_log(*prefix); });
 }
 
 // One statement outside a transaction is a transaction.
 Result<void> SqliteDatabase::promise(const VersionVector& floor) {
+  if (auto ok = check_disk(); !ok) return ok;
   VersionVector promised = state_.promised;
   promised.join(floor);
   auto done = committer_.storage().save_promised(promised);
   look_for_others(local_);
-  if (!done) return done;
+  if (!done) return answer(std::move(done));
   state_.promised = std::move(promised);
   publish();
   return {};
 }
 
 Result<Collected> SqliteDatabase::collect(const VersionVector& stable, size_t rows_max) {
-  auto done = applier_.collect(stable, rows_max);
-  look_for_others(apply_);
-  if (!done) {
-    if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
-  }
-  return done;
+  return write_there([&] { return applier_.collect(stable, rows_max); });
 }
 
 Result<size_t> SqliteDatabase::judge_again(uint64_t wall_ms) {
-  auto done = applier_.judge_again(wall_ms);
-  look_for_others(apply_);
-  if (!done) {
-    if (auto loaded = reload(); !loaded) return tl::unexpected(loaded.error());
-  }
-  return done;
+  return write_there([&]() -> Result<size_t> {
+    if (auto done = show_what_waits(wall_ms); !done) return tl::unexpected(done.error());
+    return applier_.judge_again(wall_ms);
+  });
 }
 
 // Under other rules than those by which they were judged last, rows with siblings show other
@@ -301,8 +369,11 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
   if (!log) return tl::unexpected(log.error());
   auto checkpoint = Connection::open(path, Connection::Kind::kWrite);
   if (!checkpoint) return tl::unexpected(checkpoint.error());
+  apply->tidy_at_close(false);
+  checkpoint->tidy_at_close(false);
   auto database = std::make_unique<sqlite::SqliteDatabase>(
-      path, options, std::move(*local), std::move(*apply), std::move(*log), std::move(*checkpoint));
+      path, options, std::move(*local), std::move(*apply), std::move(*log), std::move(*checkpoint),
+      tuning.wal_pages > 0 ? tuning.wal_pages : sqlite::Checkpointer::kPagesMax);
   if (tuning.general_path_only) database->take_slow_path_only();
   if (tuning.leave_tables) database->leave_tables();
   if (tuning.new_life) database->begin_new_life();
