@@ -1,11 +1,12 @@
 #include "conflict/reissue.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace entente {
 
-Transaction Reissue::operator()(Transaction t, const std::string& dc) const {
+Transaction Reissue::operator()(Transaction t, const std::string& dc) {
   t.dot = renamed(t.dot);
   rename(t.context);
   t.context.set(as_, t.dot.seq - 1);
@@ -29,13 +30,36 @@ Dot Reissue::renamed(const Dot& dot) const {
   return {as_, dot.seq - last_};
 }
 
-void Reissue::rename(RowChange& change) const {
+void Reissue::rename(RowChange& change) {
   if (change.context) rename(*change.context);
   for (auto& kept : change.kept) kept.dot = renamed(kept.dot);
-  // What was counted under the old name before and after `last` is not told apart by a floor: it
-  // keeps the part that both histories share.
+  rename_floors(change);
+  count(change);
+}
+
+// What was counted under the old name is two origins' now: up to `last`, and after it.
+void Reissue::rename_floors(RowChange& change) const {
+  std::vector<Floor> later;
   for (auto& floor : change.floors) {
-    if (floor.origin == of_) floor.seq = std::min(floor.seq, last_);
+    if (floor.origin != of_ || floor.seq <= last_) continue;
+    const auto counted = counted_.find({change.table, change.key, floor.column});
+    const Int128 sum = counted == counted_.end() ? Int128{0} : counted->second;
+    later.push_back({floor.column, as_, floor.seq - last_, sum});
+    floor.seq = last_;
+    floor.sum -= sum;
+  }
+  std::move(later.begin(), later.end(), std::back_inserter(change.floors));
+}
+
+void Reissue::count(const RowChange& change) {
+  const auto number = [](const Row& row, const std::string& column) {
+    const auto it = row.find(column);
+    const auto* n = it == row.end() ? nullptr : std::get_if<int64_t>(&it->second);
+    return n == nullptr ? Int128{0} : Int128{*n};
+  };
+  for (const auto& [column, value] : change.columns) {
+    const Int128 before = change.inserted ? Int128{0} : number(change.base, column);
+    counted_[{change.table, change.key, column}] += number(change.columns, column) - before;
   }
 }
 

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <map>
+#include <string>
+#include <tuple>
+
 #include "conflict/transaction.h"
 
 namespace entente {
@@ -17,19 +21,24 @@ class Reissue {
       : of_(of), last_(last), as_(as), seen_(std::move(seen)) {}
 
   const Origin& as() const { return as_; }
-  // REQUIRES: t is `of`'s, after `last`. Schema changes are left out: they have an epoch, which the
-  // others' history has used for another.
-  Transaction operator()(Transaction t, const std::string& dc) const;
+  // REQUIRES: they come in order, the first is `of`'s after `last`. Schema changes are left out: they
+  // have an epoch, which the others' history has used for another.
+  Transaction operator()(Transaction t, const std::string& dc);
 
  private:
   void rename(VersionVector& context) const;
   Dot renamed(const Dot& dot) const;
-  void rename(RowChange& change) const;
+  void rename(RowChange& change);
+  void rename_floors(RowChange& change) const;
+  void count(const RowChange& change);
 
   const Origin of_;
   const uint64_t last_;
   const Origin as_;
   const VersionVector seen_;
+  // What was added to a counter after `last`, should it be one.
+  using Counter = std::tuple<std::string, Key, std::string>;  // table, key, column
+  std::map<Counter, Int128> counted_;
 };
 
 }  // namespace entente

@@ -171,7 +171,7 @@ Node::Past Node::present() const {
 }
 
 void Node::back_up() {
-  if (alive() && !astray_) backup_ = present();
+  if (alive() && !astray_ && !unverified_) backup_ = present();
 }
 
 uint64_t Node::others_have(const Origin& origin) const {
