@@ -348,7 +348,8 @@ void Replica::say_what_is_known_of(const Hello& hello) {
   for (const auto& [dc, member] : members_) {
     row.applied.advance(row.incarnation, member.applied.at(row.incarnation));
   }
-  send(hello.dc, Vectors{{std::move(row)}, {}});
+  const bool nothing = row.applied.empty() && row.promise.floor.empty();
+  if (!nothing) send(hello.dc, Vectors{{std::move(row)}, {}});
 }
 
 // It was said of this datacenter, or by somebody who has our changes.

@@ -549,6 +549,65 @@ TEST_F(ReplicaTest, NeverAsksAnotherNeighbourWithoutReroute) {
   EXPECT_TRUE(sent<Subscribe>(replica_->take(), "b").empty());
 }
 
+TEST_F(ReplicaTest, AsksWhoeverHasItForWhatTheTopologyHasNoNameForEvenWithoutReroute) {
+  Replica::Options options;
+  options.reroute = false;
+  start({"a", "me"}, options);
+  Author removed("r");
+  removed.next();
+  connect("a", removed.seen());
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a"),
+            (std::vector<Subscribe>{{removed.origin(), 0}}));
+}
+
+TEST_F(ReplicaTest, TellsARestoredPeerWhatWasHeardOfIt) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  a.next(), a.next(), b.next();
+  VersionVector before = vector_at(a, 2);
+  before.join(b.seen());
+  connect("a", before);
+  replica_->take();
+  replica_->link_down("a", now_);
+  connect("a", vector_at(a, 1));
+  const auto told = sent<Vectors>(replica_->take(), "a");
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(told[0].rows.at(0).dc, "a");
+  EXPECT_EQ(told[0].rows.at(0).applied, before);
+}
+
+TEST_F(ReplicaTest, SaysNothingMoreOnceOthersKnowMoreOfItThanItDoes) {
+  start({"a", "b", "me"});
+  Author me("me"), a("a");
+  const Run first = me.next();
+  replica_->committed({1, first}, now_);
+  connect("a", me.seen());
+  replica_->receive("a", Subscribe{me.origin(), 1}, now_, kWall);
+  EXPECT_FALSE(replica_->take().rejoin);
+  VersionVector lost = me.seen();
+  lost.join(vector_at(a, 1));
+  hear("a", "me", lost, {});
+  const auto ready = replica_->take();
+  ASSERT_TRUE(ready.rejoin);
+  EXPECT_TRUE(ready.rejoin->restored);
+  EXPECT_EQ(ready.rejoin->from, (std::vector<std::string>{"a"}));
+  replica_->committed({2, me.next()}, now_);
+  later(Instant{100});
+  EXPECT_TRUE(replica_->take().sends.empty());
+}
+
+TEST_F(ReplicaTest, AnEarlierLifeOfItsDatacenterJoinsAgain) {
+  start({"a", "me"});
+  Author me("me"), later_life("L");
+  replica_->committed({1, me.next()}, now_);
+  later_life.next();
+  connect("a", me.seen());
+  VersionVector has = me.seen();
+  has.join(later_life.seen());
+  replica_->receive("a", Vectors{{{"me", later_life.origin(), has, {}}}, {}}, now_, kWall);
+  EXPECT_TRUE(replica_->take().rejoin);
+}
+
 TEST_F(ReplicaTest, ForgetsTheTailOfABlockedStreamAndAsksAgainOnceItDrained) {
   Replica::Options options;
   options.hold_back_bytes = 4000;
@@ -730,6 +789,32 @@ TEST_F(ReplicaTest, APromiseThatFailedIsOfferedAgainAfterAPause) {
   EXPECT_TRUE(replica_->collectable().empty());
   later(Instant{2000});
   EXPECT_EQ(replica_->take().promise, me.seen());
+}
+
+TEST_F(ReplicaTest, PromisesNothingWhileSomebodyBeginsANewLifeWithItsCopy) {
+  start({"b", "me"}, short_lived());
+  Author me("me"), b("b"), reborn("B");
+  replica_->committed({1, me.next()}, now_);
+  b.next(), reborn.next();
+  connect("b", {});
+  hear("b", "b", b.seen(), {});
+  replica_->copied_by("b");
+  EXPECT_EQ(live(2 * kLifetime), std::nullopt);
+  VersionVector has = b.seen();
+  has.join(reborn.seen());
+  replica_->link_down("b", now_);
+  Hello hello;
+  hello.dc = "b";
+  hello.incarnation = reborn.origin();
+  hello.window = 1 << 20;
+  for (const auto& d : has) hello.applied.push_back({d.origin, "b", d.seq, {}});
+  replica_->link_up(hello, now_);
+  EXPECT_EQ(live(kLifetime / 2), std::nullopt) << "what it brings is not here yet";
+  Author b_again("b"), reborn_again("B");
+  receive("b", b_again.next());
+  receive("b", reborn_again.next());
+  EXPECT_EQ(apply_one(), 2u);
+  EXPECT_TRUE(live(2 * kLifetime));
 }
 
 TEST_F(ReplicaTest, CollectableIsWhatEverybodyPromised) {
