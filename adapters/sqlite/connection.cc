@@ -146,7 +146,6 @@ Result<Connection> Connection::open(const std::filesystem::path& path, Kind kind
     return tl::unexpected(std::move(e));
   }
   if (kind == Kind::kRead) {
-    c.tidy_at_close(false);
     if (auto done = c.exec("PRAGMA query_only=1"); !done) return tl::unexpected(done.error());
   }
   return c;

@@ -346,6 +346,7 @@ Result<void> SqliteDatabase::follow_rules() {
 Result<std::unique_ptr<Reader>> SqliteDatabase::reader() {
   auto db = Connection::open(path_, Connection::Kind::kRead);
   if (!db) return tl::unexpected(db.error());
+  db->tidy_at_close(false);
   // Nothing is written here; clients ask whether foreign keys are enforced.
   if (auto done = db->exec("PRAGMA foreign_keys=ON"); !done) return tl::unexpected(done.error());
   return std::make_unique<SqliteReader>(std::move(*db), options_, [this] {
@@ -369,8 +370,7 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
   if (!log) return tl::unexpected(log.error());
   auto checkpoint = Connection::open(path, Connection::Kind::kWrite);
   if (!checkpoint) return tl::unexpected(checkpoint.error());
-  apply->tidy_at_close(false);
-  checkpoint->tidy_at_close(false);
+  for (Connection* other : {&*apply, &*log, &*checkpoint}) other->tidy_at_close(false);
   auto database = std::make_unique<sqlite::SqliteDatabase>(
       path, options, std::move(*local), std::move(*apply), std::move(*log), std::move(*checkpoint),
       tuning.wal_pages > 0 ? tuning.wal_pages : sqlite::Checkpointer::kPagesMax);

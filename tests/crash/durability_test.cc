@@ -149,6 +149,8 @@ TEST_F(Durability, P3WalIsNotLetGoAfterItsCopyFailed) {
   }
   reader->reset();
   live_.close();
+  kill();
+  ASSERT_TRUE(insert()) << "and syncs which files there are";
   lose_power();
   EXPECT_EQ(count(), acknowledged);
   EXPECT_EQ(check_integrity(live_), std::nullopt);
