@@ -1,7 +1,8 @@
 // Replication measured from outside, with real gateways: lag idle and under load over one, two and
-// three hops, catch-up after an absence, bytes on the link and at rest, memory.
+// three hops, catch-up after an absence, joining by snapshot, bytes on the link and at rest,
+// memory.
 //
-//   cluster_bench [--quick]
+//   cluster_bench [--quick] [lag] [catch-up] [join]      default: all
 //
 // Lag: from the writer's reply to the answer of a read elsewhere that waits for the writer's
 // session token, less what such a read costs when there is nothing to wait for.
@@ -164,6 +165,9 @@ void write_rows(int port, int64_t from, int64_t count) {
 
 // Raw SQLite writing the same rows durably, a hundred at a time: rows a second.
 double raw_rows_per_second(const std::filesystem::path& folder, int64_t count) {
+  for (const char* file : {"raw.db", "raw.db-wal", "raw.db-shm"}) {
+    std::filesystem::remove(folder / file);
+  }
   sqlite3* db = nullptr;
   sqlite3_open((folder / "raw.db").c_str(), &db);
   sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", nullptr, nullptr, nullptr);
@@ -209,6 +213,58 @@ double metadata_bytes_per_row(const std::filesystem::path& database, int64_t row
   return bytes / double(rows);
 }
 
+// When a gateway says that its link with `peer` came up.
+Clock::time_point linked(int port, const std::string& peer) {
+  for (;; std::this_thread::sleep_for(1ms)) {
+    const std::string body = HttpClient(port).request("GET", "/v1/links").body;
+    const size_t at = body.find("\"peer\":\"" + peer + "\"");
+    const size_t up = at == std::string::npos ? at : body.find("\"state\":\"", at);
+    if (up == std::string::npos || body.compare(up + 9, 2, "up") != 0) continue;
+    const size_t since = body.find("\"since_ms\":", up);
+    const auto then = std::chrono::milliseconds(std::stoll(body.substr(since + 11)));
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return Clock::now() - std::chrono::duration_cast<Clock::duration>(now - then);
+  }
+}
+
+// One row a transaction.
+void write_single_rows(int port, int64_t from, int64_t count) {
+  constexpr int kThreads = 32;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([=] {
+      HttpClient client(port);
+      for (int64_t id = from + t; id < from + count; id += kThreads) put(client, id);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+void print_ratio(const std::string& what, int64_t rows, double seconds, double raw) {
+  const double rate = double(rows) / seconds;
+  std::printf("%s of %ld rows: %.0f rows/s, %.2f x raw SQLite in groups of 100 (%.0f rows/s)\n",
+              what.c_str(), long(rows), rate, rate / raw, raw);
+}
+
+// Catches birch up with what amber wrote meanwhile. Counted from the moment that the two are
+// linked: who was away is dialled again after a pause that does not depend on how much there is to
+// catch up.
+void catch_up(Cluster& cluster, const std::string& what, int64_t rows,
+              void (*write)(int, int64_t)) {
+  cluster.kill("birch");
+  write(cluster.port("amber"), rows);
+  const VersionVector target = cluster.applied("amber");
+  const double raw_before = raw_rows_per_second(cluster.folder(), rows);
+  const auto started = Clock::now();
+  cluster.start("birch");
+  const auto start = linked(cluster.port("birch"), "amber");
+  if (!cluster.wait_converged(target, 120)) std::exit(1);
+  const double seconds = ms_since(start) / 1000, since_started = ms_since(started) / 1000;
+  const double raw = (raw_before + raw_rows_per_second(cluster.folder(), rows)) / 2;
+  print_ratio(what, rows, seconds, raw);
+  std::printf("  (%.1f s after its process began)\n", since_started);
+}
+
 void measure_catch_up(bool quick) {
   const int64_t rows = quick ? 20'000 : 200'000;
   Cluster cluster({{"amber", "birch"}, "{kind: all-to-all}", kSchema, ""});
@@ -216,38 +272,50 @@ void measure_catch_up(bool quick) {
   cluster.start_all();
   for (const auto& dc : cluster.dcs()) cluster.wait_ready(dc);
   cluster.wait_converged({}, 20);
-  cluster.kill("birch");
-  write_rows(cluster.port("amber"), 0, rows);
-  const VersionVector target = cluster.applied("amber");
-  const long before = resident_kib(cluster.process("amber").pid(), "VmRSS:");
   const uint64_t bytes = link.bytes();
-
-  cluster.start("birch");
-  cluster.wait_ready("birch");
-  const auto start = Clock::now();
-  if (!cluster.wait_converged(target, 120)) std::exit(1);
-  const double caught_up = double(rows) / (ms_since(start) / 1000);
-  const double raw = raw_rows_per_second(cluster.folder(), rows);
-  std::printf(
-      "catch-up of %ld rows: %.0f rows/s, %.2f x raw SQLite in groups of 100 (%.0f rows/s)\n",
-      long(rows), caught_up, caught_up / raw, raw);
+  catch_up(cluster, "catch-up", rows, [](int port, int64_t n) { write_rows(port, 0, n); });
   std::printf("on the link: %.1f bytes per row change of about 100 bytes\n",
               double(link.bytes() - bytes) / double(rows));
-  std::printf("resident: sender %ld MiB, %ld MiB after feeding; receiver %ld MiB, peak %ld MiB\n",
-              before / 1024, resident_kib(cluster.process("amber").pid(), "VmRSS:") / 1024,
+  std::printf("resident: sender %ld MiB, receiver %ld MiB, peak %ld MiB\n",
+              resident_kib(cluster.process("amber").pid(), "VmRSS:") / 1024,
               resident_kib(cluster.process("birch").pid(), "VmRSS:") / 1024,
               resident_kib(cluster.process("birch").pid(), "VmHWM:") / 1024);
+  catch_up(cluster, "catch-up, one row a transaction,", rows / 4,
+           [](int port, int64_t n) { write_single_rows(port, 1'000'000, n); });
   cluster.stop("amber");
   cluster.stop("birch");
   std::printf("metadata at rest: %.1f bytes a row\n",
-              metadata_bytes_per_row(cluster.folder() / "birch" / "birch.db", rows));
+              metadata_bytes_per_row(cluster.folder() / "birch" / "birch.db", rows + rows / 4));
+}
+
+// A datacenter without a database: from the start of its process until it serves.
+void measure_join(bool quick) {
+  const int64_t rows = quick ? 20'000 : 1'000'000;
+  Cluster cluster({{"amber", "birch"}, "{kind: all-to-all}", kSchema, ""});
+  cluster.start("amber");
+  cluster.wait_ready("amber");
+  write_rows(cluster.port("amber"), 0, rows);
+  const double raw_before = raw_rows_per_second(cluster.folder(), rows);
+  const auto start = Clock::now();
+  cluster.start("birch");
+  if (!cluster.wait_ready("birch", 120)) std::exit(1);
+  const double seconds = ms_since(start) / 1000;
+  const double raw = (raw_before + raw_rows_per_second(cluster.folder(), rows)) / 2;
+  if (cluster.output("birch").find("joined dc=birch") == std::string::npos) std::exit(1);
+  print_ratio("join by snapshot", rows, seconds, raw);
 }
 
 }  // namespace
 }  // namespace entente::testing
 
 int main(int argc, char** argv) {
-  const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
-  entente::testing::measure_lag(quick);
-  entente::testing::measure_catch_up(quick);
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const auto said = [&](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const bool quick = said("--quick");
+  const bool all = words.size() == (quick ? 1 : 0);
+  if (all || said("lag")) entente::testing::measure_lag(quick);
+  if (all || said("catch-up")) entente::testing::measure_catch_up(quick);
+  if (all || said("join")) entente::testing::measure_join(quick);
 }
