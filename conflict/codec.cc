@@ -53,35 +53,13 @@ void ByteWriter::value(const Value& v) {
   }
 }
 
-std::string_view ByteReader::raw(size_t n) {
-  if (!ok_ || n > in_.size()) {
-    ok_ = false;
-    in_ = {};
-    return {};
-  }
-  const auto bytes = in_.substr(0, n);
-  in_.remove_prefix(n);
-  return bytes;
-}
-
-uint8_t ByteReader::u8() {
-  const auto b = raw(1);
-  return b.empty() ? 0 : static_cast<uint8_t>(b[0]);
-}
-
 uint32_t ByteReader::u32() {
   uint32_t v = 0;
   for (const char c : raw(4)) v = v << 8 | static_cast<uint8_t>(c);
   return v;
 }
 
-uint64_t ByteReader::u64() {
-  uint64_t v = 0;
-  for (const char c : raw(8)) v = v << 8 | static_cast<uint8_t>(c);
-  return v;
-}
-
-uint64_t ByteReader::varint() {
+uint64_t ByteReader::long_varint() {
   uint64_t v = 0;
   for (int shift = 0; shift < 64; shift += 7) {
     const uint8_t b = u8();
@@ -91,19 +69,13 @@ uint64_t ByteReader::varint() {
     v |= static_cast<uint64_t>(b & 0x7f) << shift;
     if (!(b & 0x80)) return v;
   }
-  ok_ = false;
-  in_ = {};
+  refuse();
   return 0;
 }
 
 int64_t ByteReader::zigzag() {
   const uint64_t v = varint();
   return static_cast<int64_t>((v >> 1) ^ (~(v & 1) + 1));
-}
-
-std::string_view ByteReader::string() {
-  const uint64_t n = varint();
-  return raw(n);
 }
 
 Origin ByteReader::origin() {
@@ -141,16 +113,14 @@ Value ByteReader::value() {
     default:
       break;
   }
-  ok_ = false;
-  in_ = {};
+  refuse();
   return Null{};
 }
 
 size_t ByteReader::count(size_t min_bytes) {
   const uint64_t n = varint();
   if (ok_ && n <= left() / min_bytes) return n;
-  ok_ = false;
-  in_ = {};
+  refuse();
   return 0;
 }
 

@@ -46,14 +46,32 @@ class ByteReader {
  public:
   explicit ByteReader(std::string_view in) : in_(in) {}
 
-  uint8_t u8();
+  uint8_t u8() {
+    const auto b = raw(1);
+    return b.empty() ? 0 : static_cast<uint8_t>(b[0]);
+  }
   uint32_t u32();
-  uint64_t u64();
-  uint64_t varint();
+  uint64_t u64() {
+    uint64_t v = 0;
+    for (const char c : raw(8)) v = v << 8 | static_cast<uint8_t>(c);
+    return v;
+  }
+  uint64_t varint() {
+    if (in_.empty() || static_cast<uint8_t>(in_[0]) >= 0x80) return long_varint();
+    return u8();
+  }
   int64_t zigzag();
   Int128 wide();
-  std::string_view raw(size_t n);
-  std::string_view string();
+  std::string_view raw(size_t n) {
+    if (n > in_.size()) {
+      refuse();
+      return {};
+    }
+    const auto bytes = in_.substr(0, n);
+    in_.remove_prefix(n);
+    return bytes;
+  }
+  std::string_view string() { return raw(varint()); }
   Origin origin();
   Value value();
   // A count of items that each take at least `min_bytes`: refuses counts that cannot fit.
@@ -66,7 +84,13 @@ class ByteReader {
   std::string_view rest() const { return in_; }
 
  private:
-  std::string_view in_;
+  uint64_t long_varint();
+  void refuse() {
+    ok_ = false;
+    in_ = {};
+  }
+
+  std::string_view in_;  // empty once it is not ok
   bool ok_ = true;
 };
 

@@ -22,6 +22,29 @@ class Rollback {
   Connection& db_;
 };
 
+tl::unexpected<Error> malformed_value() {
+  return fail(Code::kInvalid, "a row change holds a malformed value");
+}
+
+// The values of so many columns, then those of the key; false: they are malformed.
+bool bind_row(Stmt& stmt, int at, size_t columns, const PlainRowChange& change) {
+  ByteReader values(change.values);
+  for (size_t i = 0; i < columns; ++i, ++at) {
+    if (!bind_encoded(stmt, at, values)) return false;
+  }
+  bind_key(stmt, at, change.key);
+  return true;
+}
+
+Result<RowChange> as_row_change(const PlainRowChange& plain) {
+  ByteWriter out;
+  append_change(out, plain);
+  ByteReader in(out.view());
+  auto change = decode_change(in);
+  if (!change) return tl::unexpected(change.error());
+  return std::get<RowChange>(std::move(*change));
+}
+
 bool all_covered(const World& world, const Table& t, const RowMeta& meta,
                  const std::vector<size_t>& groups, const VersionVector& context) {
   if (!covered(world, meta.row, context)) return false;
@@ -63,6 +86,7 @@ Result<std::vector<LogChunk>> Applier::apply(std::span<const Run> runs, uint64_t
   rows_.tidy();
   pending_.clear();
   orphans_.forget();
+  drop_waiting();
   state_.retired.clear();
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
   const Rollback rollback(db_);
@@ -102,6 +126,7 @@ Result<void> Applier::apply_run(const Run& run, std::vector<LogChunk>& chunks) {
   for (uint64_t i = 0; i < fresh->count; ++i) {
     if (auto done = apply_record(run.origin, in.string()); !done) return done;
   }
+  if (auto done = insert_waiting(); !done) return done;
   if (std::find(advanced_.begin(), advanced_.end(), run.origin) == advanced_.end()) {
     advanced_.push_back(run.origin);
   }
@@ -160,6 +185,7 @@ Result<void> Applier::apply_changes(const RecordHead& head, const Record& record
     if (!admissible(*change, record.context)) {
       return fail(Code::kInvalid, "a change has seen more of its row than its transaction has");
     }
+    if (auto done = insert_waiting(); !done) return done;
     const auto* schema = std::get_if<SchemaChange>(&*change);
     auto done = schema != nullptr ? apply_schema(*schema)
                                   : apply_slow(std::get<RowChange>(std::move(*change)), record,
@@ -177,7 +203,10 @@ const Table* Applier::table(std::string_view name, uint64_t epoch) const {
 
 Result<Applier::Plan*> Applier::plan_of(std::string_view shape, uint64_t epoch) {
   if (last_plan_ != nullptr && last_shape_ == shape && last_epoch_ == epoch) return last_plan_;
-  if (plans_.size() > kPlansMax) plans_.clear();
+  if (plans_.size() > kPlansMax) {
+    if (auto done = insert_waiting(); !done) return tl::unexpected(done.error());
+    plans_.clear();
+  }
   ByteWriter name;
   name.varint(epoch);
   name.raw(shape);
@@ -216,6 +245,7 @@ Result<void> Applier::make_plan(Plan& plan, std::string_view shape, uint64_t epo
   auto insert = db_.prepare(t->insert_sql(inserted));
   if (!insert) return tl::unexpected(insert.error());
   plan.insert = std::move(*insert);
+  if (plan.whole) plan.insert_rows_sql = t->insert_rows_sql(inserted);
   if (plan.columns.empty()) return {};
   auto update = db_.prepare(t->update_sql(plan.columns));
   if (!update) return tl::unexpected(update.error());
@@ -253,11 +283,9 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
   const auto attempt = [](bool done) { return Attempt{done}; };
   if (!*known) {
     if (change.erase || !plan.whole) return Attempt{};
-    auto done = put_fast(plan, change, false);
-    if (!done || !*done) return done.map(attempt);
-    touched(t, change.key, false);
-    return rows_.put_stamp_later(t, change.key, record.stamp).map([] { return Attempt{true}; });
+    return insert_later(plan, change, record).map([] { return Attempt{true}; });
   }
+  if (auto done = insert_waiting(); !done) return tl::unexpected(done.error());
   RowMeta& meta = **known;
   if ((plan.more && !change.erase) || !meta.simple() ||
       !all_covered(*state_.world, t, meta, plan.groups, record.context)) {
@@ -283,18 +311,75 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
   return rows_.put_meta(t, change.key, meta).map([] { return Attempt{true}; });
 }
 
+// Should the row wait already, its key refuses the second put, and the general path decides.
+Result<void> Applier::insert_later(Plan& plan, const PlainRowChange& change, const Record& record) {
+  if (!waiting_.empty() && waiting_plan_ != &plan) {
+    if (auto done = insert_waiting(); !done) return done;
+  }
+  waiting_plan_ = &plan;
+  if (waiting_records_.empty() || waiting_records_.back().version.dot != record.version.dot) {
+    waiting_records_.push_back(record);
+  }
+  waiting_.push_back({change, waiting_records_.size() - 1});
+  return waiting_.size() == kRowsAtOnce ? insert_waiting() : Result<void>();
+}
+
+Result<void> Applier::insert_waiting() {
+  if (waiting_.empty()) return {};
+  const bool full = waiting_.size() == kRowsAtOnce && !waiting_plan_->insert_rows_sql.empty();
+  auto together = full ? insert_together(*waiting_plan_) : Result<bool>(false);
+  if (!together) return tl::unexpected(together.error());
+  for (const auto& row : waiting_) {
+    const Table& t = *waiting_plan_->table;
+    auto done = Result<void>();
+    if (*together) {
+      touched(t, row.change.key, false);
+      done = rows_.put_stamp_later(t, row.change.key, waiting_records_[row.record].stamp);
+    } else {
+      done = insert_or_decide(*waiting_plan_, row);
+    }
+    if (!done) return done;
+  }
+  drop_waiting();
+  return {};
+}
+
+// False: a constraint refuses one of them, and none is there.
+Result<bool> Applier::insert_together(Plan& plan) {
+  if (!plan.insert_rows) {
+    auto made = db_.prepare(plan.insert_rows_sql);
+    if (!made) return tl::unexpected(made.error());
+    plan.insert_rows = std::move(*made);
+  }
+  int at = 1;
+  for (const auto& row : waiting_) {
+    if (!bind_row(plan.insert_rows, at, plan.columns.size(), row.change)) return malformed_value();
+    at += static_cast<int>(plan.columns.size() + plan.table->key.size());
+  }
+  auto done = plan.insert_rows.run();
+  if (done) return true;
+  if (done.error().code == Code::kConstraint) return false;
+  return tl::unexpected(done.error());
+}
+
+Result<void> Applier::insert_or_decide(Plan& plan, const NewRow& row) {
+  const Record& record = waiting_records_[row.record];
+  auto put = put_fast(plan, row.change, false);
+  if (!put) return tl::unexpected(put.error());
+  if (*put) {
+    touched(*plan.table, row.change.key, false);
+    return rows_.put_stamp_later(*plan.table, row.change.key, record.stamp);
+  }
+  auto change = as_row_change(row.change);
+  if (!change) return tl::unexpected(change.error());
+  return apply_slow(std::move(*change), record, std::nullopt);
+}
+
 // False: a constraint refuses it, or the row is not as its version says; the general path decides.
 Result<bool> Applier::put_fast(Plan& plan, const PlainRowChange& change, bool exists) {
   if (exists && plan.columns.empty()) return true;
   Stmt& stmt = exists ? plan.update : plan.insert;
-  ByteReader values(change.values);
-  int at = 0;
-  for (size_t i = 0; i < plan.columns.size(); ++i) {
-    if (!bind_encoded(stmt, ++at, values)) {
-      return fail(Code::kInvalid, "a row change holds a malformed value");
-    }
-  }
-  bind_key(stmt, at + 1, change.key);
+  if (!bind_row(stmt, 1, plan.columns.size(), change)) return malformed_value();
   auto done = stmt.run();
   if (!done) {
     if (done.error().code == Code::kConstraint) return false;

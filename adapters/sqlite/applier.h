@@ -36,7 +36,7 @@ class Applier {
   Result<void> judge_all(uint64_t wall_ms);
   void take_slow_path_only() { slow_only_ = true; }
   // After a failure, and when the schema changed on the other connection.
-  void forget_plans() { plans_.clear(), rows_.forget(), last_plan_ = nullptr; }
+  void forget_plans() { plans_.clear(), rows_.forget(), last_plan_ = nullptr, drop_waiting(); }
   // True if the last call changed the schema.
   bool changed_schema() const { return changed_schema_; }
 
@@ -52,14 +52,22 @@ class Applier {
     bool more = false;            // a register of it is more than its newest value
     bool whole = false;           // every register is touched, by every column
     Stmt insert, update;
+    std::string insert_rows_sql;  // kRowsAtOnce at a time; "": not possible
+    Stmt insert_rows;             // compiled when first used
   };
 
   // One record on its way.
   struct Record {
     Version version;
     Stamp stamp;
-    const VersionVector& context;
+    VersionVector context;
     uint64_t epoch;
+  };
+
+  // A put of a row that has no version yet.
+  struct NewRow {
+    PlainRowChange change;  // points into the run
+    size_t record = 0;      // in waiting_records_
   };
 
   // What came of the usual way. Not done: nothing was, and the row's version if it was looked up.
@@ -80,6 +88,10 @@ class Applier {
   Result<void> apply_changes(const RecordHead& head, const Record& record);
   Result<Attempt> apply_plain(const PlainRowChange& change, const Record& record);
   Result<Attempt> try_fast(Plan& plan, const PlainRowChange& change, const Record& record);
+  Result<void> insert_later(Plan& plan, const PlainRowChange& change, const Record& record);
+  Result<void> insert_waiting();
+  Result<bool> insert_together(Plan& plan);
+  Result<void> insert_or_decide(Plan& plan, const NewRow& row);
   Result<bool> put_fast(Plan& plan, const PlainRowChange& change, bool exists);
   Result<bool> erase_fast(Plan& plan, const PlainRowChange& change, RowMeta& meta);
   Result<void> apply_slow(RowChange change, const Record& record, std::optional<RowMeta> known);
@@ -105,6 +117,7 @@ class Applier {
   Result<void> retry(const std::vector<const Table*>& tables);
   Result<void> finish();
   Result<void> run(Stmt& stmt, const char* sql);
+  void drop_waiting() { waiting_.clear(), waiting_records_.clear(); }
 
   Connection& db_;
   FileState& state_;
@@ -123,6 +136,11 @@ class Applier {
   std::string last_shape_;
   uint64_t last_epoch_ = 0;
   Plan* last_plan_ = nullptr;
+  // New rows of one plan that come one after the other are inserted together: up to kRowsAtOnce of
+  // them wait, without a version, for anything else to be done or for the end of the run.
+  Plan* waiting_plan_ = nullptr;
+  std::vector<NewRow> waiting_;
+  std::vector<Record> waiting_records_;
   std::vector<const Table*> to_retry_;
   std::vector<Origin> advanced_;
   // Rows that are stored at the end of the transaction: hot ones change many times in it. Whatever

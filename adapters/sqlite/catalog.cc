@@ -131,6 +131,9 @@ std::string join(const std::vector<std::string>& parts, const char* separator) {
   return out;
 }
 
+// Parameters of a row to insert: numbered as they come.
+std::string marks(size_t n) { return "(" + join(std::vector<std::string>(n, "?"), ", ") + ")"; }
+
 // "k" COLLATE x = ?n AND …, numbered from `first`.
 std::string key_condition(const Table& t, size_t first) {
   std::vector<std::string> parts;
@@ -390,13 +393,22 @@ std::string Table::increment_sql(const std::vector<size_t>& which) const {
 }
 
 std::string Table::insert_sql(const std::vector<size_t>& which) const {
-  std::vector<std::string> names, marks;
-  for (const size_t i : which) {
-    names.push_back(quote_name(columns[i].name));
-    marks.push_back("?" + std::to_string(names.size()));
-  }
-  return "INSERT INTO " + quote_name(def.name) + " (" + join(names, ", ") + ") VALUES (" +
-         join(marks, ", ") + ")";
+  return "INSERT" + into_sql(which);
+}
+
+std::string Table::into_sql(const std::vector<size_t>& which) const {
+  std::vector<std::string> names;
+  for (const size_t i : which) names.push_back(quote_name(columns[i].name));
+  return " INTO " + quote_name(def.name) + " (" + join(names, ", ") + ") VALUES " +
+         marks(which.size());
+}
+
+std::string Table::insert_rows_sql(const std::vector<size_t>& which) const {
+  constexpr size_t kParametersMax = 32'766;
+  if (which.size() * kRowsAtOnce > kParametersMax) return {};
+  std::string sql = "INSERT OR ABORT" + into_sql(which);
+  for (size_t i = 1; i < kRowsAtOnce; ++i) sql += ", " + marks(which.size());
+  return sql;
 }
 
 std::string Table::upsert_sql(const std::vector<size_t>& which) const {

@@ -87,15 +87,21 @@ struct Table {
   // "UPDATE … SET each column = coalesce(it, 0) + ?i … WHERE key = …".
   std::string increment_sql(const std::vector<size_t>& which) const;
   std::string insert_sql(const std::vector<size_t>& which) const;
+  // INSERT of kRowsAtOnce rows, all of them or none; "" if that is more than a statement can take.
+  std::string insert_rows_sql(const std::vector<size_t>& which) const;
   // INSERT of these columns, or, if the row is there, an update to the same, with every other
   // column at its default.
   std::string upsert_sql(const std::vector<size_t>& which) const;
+
+ private:
+  std::string into_sql(const std::vector<size_t>& which) const;
 };
 
 // How version rows name the group of remaining columns; the others are column id + 1.
 inline constexpr uint32_t kRestGroupId = 0;
 
 inline constexpr size_t kVersionsAtOnce = 25;
+inline constexpr size_t kRowsAtOnce = 25;
 
 // What is known of the file besides its rows. Immutable once published; a change makes a new one.
 struct World {

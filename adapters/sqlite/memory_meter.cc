@@ -28,6 +28,8 @@ void* resize(void* at, int bytes) {
 
 // SQLite takes its allocator before it is first used, or not at all.
 bool measure() {
+  // Its own counts take a lock at every allocation.
+  if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK) return false;
   if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain) != SQLITE_OK) return false;
   sqlite3_mem_methods measured = plain;
   measured.xMalloc = take;

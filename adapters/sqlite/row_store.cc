@@ -213,6 +213,11 @@ bool bind_encoded(Stmt& stmt, int at, ByteReader& in) {
     tag == kTagText ? stmt.bind(at, Text{bytes}) : stmt.bind(at, Bytes{bytes});
     return true;
   }
+  if (!rest.empty() && tag >= kTagSmall) {
+    in.u8();
+    stmt.bind(at, static_cast<int64_t>(tag - kTagSmall));
+    return true;
+  }
   const Value v = in.value();
   if (in.ok()) stmt.bind(at, v);
   return in.ok();

@@ -1,18 +1,22 @@
 // Replication measured from outside, with real gateways: lag idle and under load over one, two and
-// three hops, catch-up after an absence, bytes on the link and at rest, memory.
+// three hops, catch-up after an absence, joining by snapshot, bytes on the link and at rest,
+// memory.
 //
-//   cluster_bench [--quick]
+//   cluster_bench [--quick] [lag] [catch-up] [join]      default: all
 //
 // Lag: from the writer's reply to the answer of a read elsewhere that waits for the writer's
 // session token, less what such a read costs when there is nothing to wait for.
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -162,8 +166,31 @@ void write_rows(int port, int64_t from, int64_t count) {
   }
 }
 
-// Raw SQLite writing the same rows durably, a hundred at a time: rows a second.
-double raw_rows_per_second(const std::filesystem::path& folder, int64_t count) {
+// Wall time, and processor time: the latter says what the code costs when the disk or a busy
+// machine hides it.
+struct Seconds {
+  double wall = 0, cpu = 0;
+};
+
+double cpu_now() { return double(std::clock()) / CLOCKS_PER_SEC; }
+
+double cpu_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 2));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  double user = 0, system = 0;
+  fields >> user >> system;
+  return (user + system) / double(::sysconf(_SC_CLK_TCK));
+}
+
+// Raw SQLite writing the same rows durably, a hundred at a time.
+Seconds raw_write(const std::filesystem::path& folder, int64_t count) {
+  for (const char* file : {"raw.db", "raw.db-wal", "raw.db-shm"}) {
+    std::filesystem::remove(folder / file);
+  }
   sqlite3* db = nullptr;
   sqlite3_open((folder / "raw.db").c_str(), &db);
   sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", nullptr, nullptr, nullptr);
@@ -171,6 +198,7 @@ double raw_rows_per_second(const std::filesystem::path& folder, int64_t count) {
   sqlite3_stmt* insert = nullptr;
   sqlite3_prepare_v2(db, "INSERT INTO items VALUES (?1, ?2, ?3, ?4, ?5)", -1, &insert, nullptr);
   const auto start = Clock::now();
+  const double cpu = cpu_now();
   for (int64_t id = 0; id < count; ++id) {
     if (id % 100 == 0) sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
     const std::string name = "customer " + std::to_string(id % 5000);
@@ -185,10 +213,10 @@ double raw_rows_per_second(const std::filesystem::path& folder, int64_t count) {
     sqlite3_reset(insert);
     if (id % 100 == 99) sqlite3_exec(db, "COMMIT", nullptr, nullptr, nullptr);
   }
-  const double seconds = ms_since(start) / 1000;
+  const Seconds took{ms_since(start) / 1000, cpu_now() - cpu};
   sqlite3_finalize(insert);
   sqlite3_close(db);
-  return double(count) / seconds;
+  return took;
 }
 
 double metadata_bytes_per_row(const std::filesystem::path& database, int64_t rows) {
@@ -209,6 +237,63 @@ double metadata_bytes_per_row(const std::filesystem::path& database, int64_t row
   return bytes / double(rows);
 }
 
+// When a gateway says that its link with `peer` came up.
+Clock::time_point linked(int port, const std::string& peer) {
+  for (;; std::this_thread::sleep_for(1ms)) {
+    const std::string body = HttpClient(port).request("GET", "/v1/links").body;
+    const size_t at = body.find("\"peer\":\"" + peer + "\"");
+    const size_t up = at == std::string::npos ? at : body.find("\"state\":\"", at);
+    if (up == std::string::npos || body.compare(up + 9, 2, "up") != 0) continue;
+    const size_t since = body.find("\"since_ms\":", up);
+    const auto then = std::chrono::milliseconds(std::stoll(body.substr(since + 11)));
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return Clock::now() - std::chrono::duration_cast<Clock::duration>(now - then);
+  }
+}
+
+// One row a transaction.
+void write_single_rows(int port, int64_t from, int64_t count) {
+  constexpr int kThreads = 32;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([=] {
+      HttpClient client(port);
+      for (int64_t id = from + t; id < from + count; id += kThreads) put(client, id);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+// `raw`: before and after.
+void print_ratio(const std::string& what, int64_t rows, Seconds ours, Seconds before,
+                 Seconds after) {
+  const Seconds raw{(before.wall + after.wall) / 2, (before.cpu + after.cpu) / 2};
+  std::printf(
+      "%s of %ld rows: %.0f rows/s, %.2f x raw SQLite in groups of 100 (%.0f rows/s); processor "
+      "%.2f us a row, %.2f x\n",
+      what.c_str(), long(rows), double(rows) / ours.wall, raw.wall / ours.wall,
+      double(rows) / raw.wall, ours.cpu / double(rows) * 1e6, raw.cpu / ours.cpu);
+}
+
+// Catches birch up with what amber wrote meanwhile. Counted from the moment that the two are
+// linked: who was away is dialled again after a pause that does not depend on how much there is to
+// catch up.
+void catch_up(Cluster& cluster, const std::string& what, int64_t rows,
+              void (*write)(int, int64_t)) {
+  cluster.kill("birch");
+  write(cluster.port("amber"), rows);
+  const VersionVector target = cluster.applied("amber");
+  const Seconds before = raw_write(cluster.folder(), rows);
+  const auto started = Clock::now();
+  cluster.start("birch");
+  const auto start = linked(cluster.port("birch"), "amber");
+  if (!cluster.wait_converged(target, 120)) std::exit(1);
+  const Seconds ours{ms_since(start) / 1000, cpu_of(cluster.process("birch").pid())};
+  const double since_started = ms_since(started) / 1000;
+  print_ratio(what, rows, ours, before, raw_write(cluster.folder(), rows));
+  std::printf("  (%.1f s after its process began)\n", since_started);
+}
+
 void measure_catch_up(bool quick) {
   const int64_t rows = quick ? 20'000 : 200'000;
   Cluster cluster({{"amber", "birch"}, "{kind: all-to-all}", kSchema, ""});
@@ -216,38 +301,49 @@ void measure_catch_up(bool quick) {
   cluster.start_all();
   for (const auto& dc : cluster.dcs()) cluster.wait_ready(dc);
   cluster.wait_converged({}, 20);
-  cluster.kill("birch");
-  write_rows(cluster.port("amber"), 0, rows);
-  const VersionVector target = cluster.applied("amber");
-  const long before = resident_kib(cluster.process("amber").pid(), "VmRSS:");
   const uint64_t bytes = link.bytes();
-
-  cluster.start("birch");
-  cluster.wait_ready("birch");
-  const auto start = Clock::now();
-  if (!cluster.wait_converged(target, 120)) std::exit(1);
-  const double caught_up = double(rows) / (ms_since(start) / 1000);
-  const double raw = raw_rows_per_second(cluster.folder(), rows);
-  std::printf(
-      "catch-up of %ld rows: %.0f rows/s, %.2f x raw SQLite in groups of 100 (%.0f rows/s)\n",
-      long(rows), caught_up, caught_up / raw, raw);
+  catch_up(cluster, "catch-up", rows, [](int port, int64_t n) { write_rows(port, 0, n); });
   std::printf("on the link: %.1f bytes per row change of about 100 bytes\n",
               double(link.bytes() - bytes) / double(rows));
-  std::printf("resident: sender %ld MiB, %ld MiB after feeding; receiver %ld MiB, peak %ld MiB\n",
-              before / 1024, resident_kib(cluster.process("amber").pid(), "VmRSS:") / 1024,
+  std::printf("resident: sender %ld MiB, receiver %ld MiB, peak %ld MiB\n",
+              resident_kib(cluster.process("amber").pid(), "VmRSS:") / 1024,
               resident_kib(cluster.process("birch").pid(), "VmRSS:") / 1024,
               resident_kib(cluster.process("birch").pid(), "VmHWM:") / 1024);
+  catch_up(cluster, "catch-up, one row a transaction,", rows / 4,
+           [](int port, int64_t n) { write_single_rows(port, 1'000'000, n); });
   cluster.stop("amber");
   cluster.stop("birch");
   std::printf("metadata at rest: %.1f bytes a row\n",
-              metadata_bytes_per_row(cluster.folder() / "birch" / "birch.db", rows));
+              metadata_bytes_per_row(cluster.folder() / "birch" / "birch.db", rows + rows / 4));
+}
+
+// A datacenter without a database: from the start of its process until it serves.
+void measure_join(bool quick) {
+  const int64_t rows = quick ? 20'000 : 1'000'000;
+  Cluster cluster({{"amber", "birch"}, "{kind: all-to-all}", kSchema, ""});
+  cluster.start("amber");
+  cluster.wait_ready("amber");
+  write_rows(cluster.port("amber"), 0, rows);
+  const Seconds before = raw_write(cluster.folder(), rows);
+  const auto start = Clock::now();
+  cluster.start("birch");
+  if (!cluster.wait_ready("birch", 120)) std::exit(1);
+  const Seconds ours{ms_since(start) / 1000, cpu_of(cluster.process("birch").pid())};
+  if (cluster.output("birch").find("joined dc=birch") == std::string::npos) std::exit(1);
+  print_ratio("join by snapshot", rows, ours, before, raw_write(cluster.folder(), rows));
 }
 
 }  // namespace
 }  // namespace entente::testing
 
 int main(int argc, char** argv) {
-  const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
-  entente::testing::measure_lag(quick);
-  entente::testing::measure_catch_up(quick);
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const auto said = [&](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const bool quick = said("--quick");
+  const bool all = words.size() == (quick ? 1 : 0);
+  if (all || said("lag")) entente::testing::measure_lag(quick);
+  if (all || said("catch-up")) entente::testing::measure_catch_up(quick);
+  if (all || said("join")) entente::testing::measure_join(quick);
 }

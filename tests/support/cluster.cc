@@ -101,8 +101,8 @@ int Cluster::stop(const std::string& dc) {
   return processes_.at(dc)->wait();
 }
 
-bool Cluster::wait_ready(const std::string& dc) {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
+bool Cluster::wait_ready(const std::string& dc, int seconds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   while (std::chrono::steady_clock::now() < deadline && process(dc).running()) {
     HttpClient client(port(dc));
     if (client.request("GET", "/readyz").status == 200) return true;

@@ -35,7 +35,7 @@ class Cluster {
   void start_all();
   void kill(const std::string& dc);  // kill -9
   int stop(const std::string& dc);   // SIGTERM; the exit code
-  bool wait_ready(const std::string& dc);
+  bool wait_ready(const std::string& dc, int seconds = 20);
   // Waits until every gateway has applied the same, and none of them anything less than `at_least`.
   bool wait_converged(const VersionVector& at_least, int seconds);
   VersionVector applied(const std::string& dc);

@@ -587,6 +587,64 @@ TEST(SqliteDatabase, ShortCutsEqualTheGeneralPath) {
   }
 }
 
+// Everything of one datacenter as one run, as it comes when somebody was away.
+void ship_together(Site& from, Site& to) {
+  auto chunks = from.db->read_log(0, SIZE_MAX);
+  ASSERT_TRUE(chunks);
+  Run all{from.db->state().self, 1, 0, {}};
+  for (const auto& c : *chunks) {
+    if (c.run.origin != all.origin) continue;
+    all.count += c.run.count;
+    all.records += c.run.records;
+  }
+  const auto done = to.db->apply(std::span(&all, 1), ++to.now);
+  ASSERT_TRUE(done) << done.error().text;
+}
+
+// With two tables, rows written twice or deleted at once, and keys that somebody else took.
+TEST(SqliteDatabase, P11NewRowsThatComeTogetherAreWhatTheyAreOneByOne) {
+  for (uint32_t seed = 0; seed < 2; ++seed) {
+    SCOPED_TRACE(seed);
+    Folder folder;
+    Site a(folder / "a.db", 1);
+    Site together(folder / "b1.db", 2), apart(folder / "b2.db", 2, {}, SqliteTuning{true});
+    a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v, w TEXT UNIQUE)");
+    a.must("CREATE TABLE u (k TEXT PRIMARY KEY NOT NULL, v) WITHOUT ROWID");
+    for (Site* b : {&together, &apart}) {
+      ship(a, *b);
+      b->now = a.now;
+      b->must("INSERT INTO t VALUES (1000, 0, 'w13'), (1001, 0, 'w77')");
+      b->must("INSERT INTO u VALUES ('k40', 'here first')");
+    }
+    std::mt19937 random(seed);
+    for (int64_t id = 0; id < 120; ++id) {
+      const std::string n = std::to_string(id),
+                        m = std::to_string(id - static_cast<int>(random() % 4));
+      a.must("INSERT INTO t VALUES (" + n + ", " + n + ", 'w" + n + "')");
+      if (random() % 20 == 0) a.must("UPDATE t SET v = v + 1000 WHERE id = " + m);
+      const bool refused = m == "13" || m == "77";
+      if (random() % 30 == 0 && !refused) a.must("DELETE FROM t WHERE id = " + m);
+      if (random() % 30 == 0) a.must("INSERT INTO u VALUES ('k" + n + "', 'now')");
+      if (id == 40) a.must("INSERT INTO u VALUES ('k40', 'later')");
+    }
+    a.must(
+        "WITH RECURSIVE n(i) AS (VALUES (2000) UNION ALL SELECT i + 1 FROM n WHERE i < 2200) "
+        "INSERT INTO t SELECT i, i, 'w' || i FROM n");
+    ship_together(a, together);
+    ship(a, apart);
+    for (const char* table : {"t", "u"}) expect_same(together, apart, table);
+    for (Site* b : {&together, &apart}) {
+      const auto open = b->reader->conflicts({ConflictQuery::State::kOpen, "t", {}, 0, 10});
+      ASSERT_TRUE(open);
+      EXPECT_EQ(open->size(), 2u) << "w13 and w77";
+    }
+    together.must("DELETE FROM t WHERE id >= 1000 AND id < 1002");
+    EXPECT_EQ(together.query("SELECT id FROM t WHERE w IN ('w13', 'w77')").size(), 2u);
+    ship(together, a);
+    for (const char* table : {"t", "u"}) expect_same(together, a, table);
+  }
+}
+
 Statement brief(std::string sql) {
   Statement s;
   s.sql = std::move(sql);
