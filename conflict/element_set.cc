@@ -69,6 +69,23 @@ std::vector<const Sibling*> holders(const Register& r, const std::string& column
   return out;
 }
 
+// Whether collapsed or not, what is old comes in the order in which it is shown.
+void in_order_of(const Register& shown, Register& r, const std::string& column,
+                 const VersionVector& collected) {
+  const Elements order = elements_of(set_total(shown, column));
+  const auto place = [&](const std::string& e) {
+    return std::find(order.begin(), order.end(), e) - order.begin();
+  };
+  for (auto& s : r.siblings) {
+    if (!s.row || !collected.covers(s.version.dot)) continue;
+    Elements now = elements_of(value_of(s, column));
+    const auto before = [&](const auto& x, const auto& y) { return place(x) < place(y); };
+    if (std::is_sorted(now.begin(), now.end(), before)) continue;
+    std::stable_sort(now.begin(), now.end(), before);
+    (*s.row)[column] = set_value(now);
+  }
+}
+
 // Puts back what both have and nobody can have removed: whoever removes anything more has seen all
 // that `collected` covers.
 void keep_collapsed(Register& out, const Register& a, const Register& b, const std::string& column,
@@ -94,6 +111,7 @@ void keep_collapsed(Register& out, const Register& a, const Register& b, const s
       (*s.row)[column] = set_value(now);
     }
   }
+  in_order_of(a, out, column, collected);
 }
 
 }  // namespace

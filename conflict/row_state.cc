@@ -213,12 +213,12 @@ RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
   return out;
 }
 
-bool has_news(const RowState& state, const VersionVector& seen, const Layout& layout) {
+bool has_news(const RowState& state, const Knows& knows, const Layout& layout) {
   if (layout.has_sets()) return true;
   return std::any_of(state.registers.begin(), state.registers.end(), [&](const auto& named) {
     const auto& siblings = named.second.siblings;
     return std::any_of(siblings.begin(), siblings.end(),
-                       [&](const Sibling& s) { return !seen.covers(s.version.dot); });
+                       [&](const Sibling& s) { return !knows(s.version); });
   });
 }
 
