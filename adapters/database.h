@@ -149,6 +149,12 @@ struct LogChunk {
   Run run;
 };
 
+// A run as a log holds it.
+struct LoggedRun {
+  Run run;
+  std::array<uint8_t, 16> chain_before{};  // its origin's hash chain before the first record
+};
+
 struct CommittedGroup {
   std::vector<Result<Committed>> results;  // one per client transaction, in order
   std::optional<LogChunk> chunk;           // what was logged; absent if nothing changed
@@ -215,6 +221,20 @@ struct DigestSlice {
   bool complete = true;  // that was all
 };
 
+// Which rows' states to read, in the order of their keys.
+struct StateQuery {
+  std::string table;
+  Knows knows;                 // without rows in which nothing is news to who knows this
+  Key after = {};              // "" from the first row on
+  size_t rows_max = SIZE_MAX;  // to look at
+};
+
+struct StateSlice {
+  std::vector<RowState> rows;
+  Key last;  // the last row that was looked at
+  bool complete = true;
+};
+
 // ---- The database ------------------------------------------------------------------------------
 
 // What a database knows when it is opened.
@@ -262,8 +282,37 @@ class Reader {
   virtual Result<DigestSlice> digests(const DigestQuery& query) {
     return fail(Code::kRefused, "this database cannot digest table " + query.table);
   }
+  // Rows as replication knows them, deleted and hidden ones, too. Not those that nobody wrote
+  // through a gateway.
+  virtual Result<StateSlice> states(const StateQuery& query) {
+    return fail(Code::kRefused, "this database cannot tell the states of table " + query.table);
+  }
   virtual Result<std::vector<TableDef>> tables() = 0;
   virtual Result<std::optional<TableDef>> find_table(std::string_view table) = 0;
+};
+
+// What another database of the cluster has and this one lacks, on its way in: the other's rows as
+// they are, not the changes that made them. See state_join.h.
+//
+// Threads:     the writer's. Nobody else uses the database until finish() returns.
+// Durability:  each call's part when it returns. What is applied moves last, in finish(): a
+// database
+//              that was left in between claims nothing of it, but holds some, and is of no use.
+// Errors:      as Database's; the database is of no use then.
+class StateJoin {
+ public:
+  virtual ~StateJoin() = default;
+  // Rows of a table that the other knows as `table`; once for each of its tables, if only with
+  // none. Those of a table that is gone are left out.
+  virtual Result<void> rows(const TableDef& table, std::vector<RowState> rows) = 0;
+  // Then, resolved conflicts that the other has listed. Losers that are listed here are left out.
+  virtual Result<void> conflicts(std::vector<ConflictEntry> entries) = 0;
+  // Records that the other's log holds and that are not applied here, in the other's order; of each
+  // origin without gaps, up to what the other has applied.
+  virtual Result<void> log(std::vector<LoggedRun> records) = 0;
+  // All of it is in. Of an origin whose records are not all in the log from then on, those before
+  // the gap are forgotten.
+  virtual Result<void> finish() = 0;
 };
 
 // One datacenter's database, as its gateway sees it.
@@ -296,11 +345,17 @@ class Database {
   // Chunks after `position`, oldest first, at least one if there is any, then up to max_bytes.
   virtual Result<std::vector<LogChunk>> read_log(LogPosition position, size_t max_bytes) = 0;
   // The position after which the log holds (origin, seq) and all later ones of that origin;
-  // kNotFound if the log was trimmed past it. The head if there is none yet.
+  // kNotFound if the log was trimmed past it, or never held it. The head if there is none yet.
   virtual Result<LogPosition> position_before(const Origin& origin, uint64_t seq) = 0;
   // The hash chain of an origin at seq, if the log still reaches it.
   virtual Result<std::optional<std::array<uint8_t, 16>>> chain_at(const Origin& origin,
                                                                   uint64_t seq) = 0;
+  // Begins to take in what another database, which is as `theirs` says, has and this one lacks.
+  // REQUIRES: the other's schema epoch is not later. The result does not outlive the database.
+  virtual Result<std::unique_ptr<StateJoin>> join(const DatabaseState& /*theirs*/,
+                                                  uint64_t /*wall_ms*/) {
+    return fail(Code::kRefused, "this database cannot take in another's rows");
+  }
   // Tries again what handlers failed to decide, some rows a call; returns how many still wait.
   // Forgets resolved conflicts that are too old.
   virtual Result<size_t> judge_again(uint64_t wall_ms) = 0;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "adapters/state_join.h"
 #include "conflict/reissue.h"
 
 namespace entente {
@@ -75,7 +76,7 @@ class Replay {
       if (auto known = look_up_stamps(); !known) return tl::unexpected(known.error());
     }
     forked_after_ = shared->value_or(0);
-    if (auto reaches = check_reach(); !reaches) return tl::unexpected(reaches.error());
+    if (!log_reaches()) return join();
     for (LogPosition at = 0;;) {
       auto chunks = from_.read_log(at, kSliceBytes);
       if (!chunks) return tl::unexpected(chunks.error());
@@ -123,18 +124,25 @@ class Replay {
   bool forked(const Origin& origin) const { return reissue_ && origin == source_.self; }
 
   // The log is only of use where it begins no later than what the copy lacks.
-  Result<void> check_reach() {
-    for (const auto& [origin, stream] : source_.streams) {
+  bool log_reaches() {
+    return std::all_of(source_.streams.begin(), source_.streams.end(), [&](const auto& named) {
+      const auto& [origin, stream] = named;
       const uint64_t after = forked(origin) ? forked_after_ : has_.at(origin);
-      if (after >= stream.seq) continue;
-      const auto reached = from_.position_before(origin, after + 1);
-      if (reached || reached.error().code != Code::kNotFound) continue;
+      return after >= stream.seq || from_.position_before(origin, after + 1).has_value();
+    });
+  }
+
+  Result<Replayed> join() {
+    if (reissue_ && applied_at(source_, source_.self) > forked_after_) {
       return fail(Code::kRefused,
-                  "the copy lacks changes that this datacenter has and whose log is gone; another "
-                  "neighbour may have them",
+                  "changes that this datacenter wrote under a name that others know with another "
+                  "history are no longer in its log, or changes of others that the copy lacks; "
+                  "another neighbour may have those",
                   "copy_too_old");
     }
-    return {};
+    return join_states(from_, to_, wall_ms_).map([](uint64_t lacked) {
+      return Replayed{.changes = lacked, .joined = lacked};
+    });
   }
 
   Result<void> take(const std::vector<LogChunk>& chunks) {

@@ -13,11 +13,13 @@ struct Replayed {
   uint64_t changes = 0;                 // transactions brought over, from all origins
   uint64_t reissued = 0;                // of them, those that became another origin's …
   uint64_t dropped_schema_changes = 0;  // … less their schema changes
+  uint64_t joined = 0;                  // of them, those of which only the rows came
 };
 
-// Brings over what `from` has logged and `to` has not applied, when `to`, a copy of another
-// datacenter's database, is about to take its place: nothing that was acknowledged here is lost,
-// whoever wrote it.
+// Brings over what `from` has and `to` has not applied, when `to`, a copy of another datacenter's
+// database, is about to take its place: nothing that was acknowledged here is lost, whoever wrote
+// it. Change by change where the log of `from` reaches all of that; otherwise all of it by the rows
+// that `from` has (state_join.h), and others who lack it need a copy, too.
 //
 // What `from` wrote itself, under a name that `to` knows with another history (its hash chain
 // differs), becomes the history of `fresh`: see conflict/reissue.h. Everything else stays as it is.
@@ -29,8 +31,8 @@ struct Replayed {
 //
 // REQUIRES: nobody else uses either database. It may be done again after an error or a crash, with
 // a new copy.
-// Errors: kRefused, "copy_too_old": `to` lacks changes that the log of `from` holds no longer; and
-//         those of the databases. `to` is of no use then.
+// Errors: kRefused, "copy_too_old": what would become another's history is not all in the log;
+//         those of join_states(); and those of the databases. `to` is of no use then.
 Result<Replayed> replay(Database& from, Database& to, const Origin& fresh,
                         std::optional<uint64_t> restored, uint64_t wall_ms);
 

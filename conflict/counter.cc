@@ -93,13 +93,12 @@ Register join_counters(const Register& a, const Register& b) {
       continue;
     }
     const std::string column = theirs.row && !theirs.row->empty() ? theirs.row->begin()->first : "";
-    const Addend& higher =
-        theirs.addend->floor_seq > mine->addend->floor_seq ? *theirs.addend : *mine->addend;
-    const Int128 floor = higher.floor;
-    const uint64_t floor_seq = higher.floor_seq;
+    const Addend a_part = mine->addend.value_or(Addend{});
+    const Addend b_part = theirs.addend.value_or(Addend{});
+    const Addend& higher = b_part.floor_seq > a_part.floor_seq ? b_part : a_part;
     Sibling both = mine->version < theirs.version ? theirs : *mine;
-    both.addend->floor = floor;
-    both.addend->floor_seq = floor_seq;
+    const Int128 sum = mine->version < theirs.version ? b_part.sum : a_part.sum;
+    both.addend = Addend{sum, higher.floor, higher.floor_seq};
     show(both, column, is_number(both, column));
     std::erase_if(out.siblings, [&](const Sibling& s) {
       return s.version.dot.origin == both.version.dot.origin;

@@ -50,6 +50,70 @@ void remove(Sibling& s, const std::string& column, const Elements& gone) {
   if (left.size() != had.size()) (*s.row)[column] = set_value(left);
 }
 
+std::string column_of(const Register& a, const Register& b) {
+  for (const auto* r : {&a, &b}) {
+    for (const auto& s : r->siblings) {
+      if (s.row && !s.row->empty()) return s.row->begin()->first;
+    }
+  }
+  return {};
+}
+
+// Those that hold the element.
+std::vector<const Sibling*> holders(const Register& r, const std::string& column,
+                                    const std::string& element) {
+  std::vector<const Sibling*> out;
+  for (const auto& s : r.siblings) {
+    if (contains(elements_of(value_of(s, column)), element)) out.push_back(&s);
+  }
+  return out;
+}
+
+// Whether collapsed or not, what is old comes in the order in which it is shown.
+void in_order_of(const Register& shown, Register& r, const std::string& column,
+                 const VersionVector& collected) {
+  const Elements order = elements_of(set_total(shown, column));
+  const auto place = [&](const std::string& e) {
+    return std::find(order.begin(), order.end(), e) - order.begin();
+  };
+  for (auto& s : r.siblings) {
+    if (!s.row || !collected.covers(s.version.dot)) continue;
+    Elements now = elements_of(value_of(s, column));
+    const auto before = [&](const auto& x, const auto& y) { return place(x) < place(y); };
+    if (std::is_sorted(now.begin(), now.end(), before)) continue;
+    std::stable_sort(now.begin(), now.end(), before);
+    (*s.row)[column] = set_value(now);
+  }
+}
+
+// Puts back what both have and nobody can have removed: whoever removes anything more has seen all
+// that `collected` covers.
+void keep_collapsed(Register& out, const Register& a, const Register& b, const std::string& column,
+                    const VersionVector& collected) {
+  const Elements theirs = elements_of(set_total(b, column));
+  for (const auto& e : elements_of(set_total(a, column))) {
+    if (!contains(theirs, e) || !holders(out, column, e).empty()) continue;
+    auto all = holders(a, column, e);
+    for (const auto* s : holders(b, column, e)) all.push_back(s);
+    const bool old = std::all_of(
+        all.begin(), all.end(), [&](const Sibling* s) { return collected.covers(s->version.dot); });
+    if (!old) continue;
+    const auto newest = *std::max_element(
+        all.begin(), all.end(),
+        [](const Sibling* x, const Sibling* y) { return x->version < y->version; });
+    if (find(out, newest->version.dot) == nullptr) {
+      insert(out, {newest->version, Row{{column, set_value({})}}});
+    }
+    for (auto& s : out.siblings) {
+      if (s.version.dot != newest->version.dot) continue;
+      Elements now = elements_of(value_of(s, column));
+      now.push_back(e);
+      (*s.row)[column] = set_value(now);
+    }
+  }
+  in_order_of(a, out, column, collected);
+}
+
 }  // namespace
 
 void write_set(Register& r, const Version& version, const VersionVector& seen,
@@ -82,29 +146,26 @@ Value set_total(const Register& r, const std::string& column) {
 }
 
 Register join_sets(const Register& a, const VersionVector& a_seen, const Register& b,
-                   const VersionVector& b_seen) {
+                   const VersionVector& b_seen, const VersionVector& collected) {
   Register out = join(a, a_seen, b, b_seen);
+  if (a.siblings.empty() || b.siblings.empty()) return out;
+  const std::string column = column_of(a, b);
   for (auto& s : out.siblings) {
-    const auto theirs = std::find_if(b.siblings.begin(), b.siblings.end(), [&](const Sibling& t) {
-      return t.version.dot == s.version.dot;
-    });
-    if (theirs == b.siblings.end() || !s.row || s.row->empty()) continue;
-    const std::string column = s.row->begin()->first;
-    const Elements mine = elements_of(value_of(s, column));
-    remove(s, column, without(mine, elements_of(value_of(*theirs, column))));
+    const Sibling *mine = find(a, s.version.dot), *theirs = find(b, s.version.dot);
+    if (mine == nullptr || theirs == nullptr) continue;
+    const Elements had = elements_of(value_of(s, column));
+    remove(s, column, without(had, elements_of(value_of(*mine, column))));
+    remove(s, column, without(had, elements_of(value_of(*theirs, column))));
   }
+  keep_collapsed(out, a, b, column, collected);
   // Each side saw removed what the other still had: the newest of them says that the set is empty.
-  if (out.siblings.empty() && !(a.siblings.empty() && b.siblings.empty())) {
-    const bool mine = b.siblings.empty() || (!a.siblings.empty() &&
-                                             b.siblings.back().version < a.siblings.back().version);
+  if (out.siblings.empty()) {
+    const bool mine = b.siblings.back().version < a.siblings.back().version;
     Sibling newest = mine ? a.siblings.back() : b.siblings.back();
     if (newest.row && !newest.row->empty()) newest.row->begin()->second = set_value({});
     out.siblings.push_back(std::move(newest));
   }
-  const Sibling* any = out.siblings.empty() ? nullptr : &out.siblings.front();
-  if (any != nullptr && any->row && !any->row->empty()) {
-    tidy(out, std::string(any->row->begin()->first));
-  }
+  tidy(out, column);
   return out;
 }
 

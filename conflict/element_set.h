@@ -17,8 +17,9 @@ void write_set(Register& r, const Version& version, const VersionVector& seen,
 // The union of what is left, oldest first; NULL while nobody wrote an array.
 Value set_total(const Register& r, const std::string& column);
 // Joins two states: an element stays if both have it under the same write, or one has it and the
-// other has not seen that write.
+// other has not seen that write. One that both have, under writes that `collected` covers, stays,
+// too: one of them may have collapsed the set, and has all of it under the newest write's name.
 Register join_sets(const Register& a, const VersionVector& a_seen, const Register& b,
-                   const VersionVector& b_seen);
+                   const VersionVector& b_seen, const VersionVector& collected);
 
 }  // namespace entente

@@ -191,4 +191,10 @@ bool Layout::resolved_on_read() const {
                      [](const Group& g) { return g.policy.leaves_open(); });
 }
 
+bool Layout::has_sets() const {
+  return std::any_of(groups.begin(), groups.end(), [](const Group& group) {
+    return group.policy.is_set() && !group.name.empty();
+  });
+}
+
 }  // namespace entente

@@ -193,6 +193,7 @@ struct Layout {
   // By its name; "" for one this layout does not have.
   const Group& group_named(std::string_view name) const;
   bool resolved_on_read() const;  // some group leaves its siblings open
+  bool has_sets() const;          // some register is a set
 };
 
 }  // namespace entente

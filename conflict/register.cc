@@ -5,10 +5,7 @@
 namespace entente {
 namespace {
 
-bool contains(const Register& r, const Dot& d) {
-  return std::any_of(r.siblings.begin(), r.siblings.end(),
-                     [&](const Sibling& s) { return s.version.dot == d; });
-}
+bool contains(const Register& r, const Dot& d) { return find(r, d) != nullptr; }
 
 // Moves the siblings for which `leaves` holds out of the register.
 template <class Predicate>
@@ -26,6 +23,12 @@ std::vector<Sibling> take_out(Register& r, Predicate leaves) {
 }
 
 }  // namespace
+
+const Sibling* find(const Register& r, const Dot& dot) {
+  const auto it = std::find_if(r.siblings.begin(), r.siblings.end(),
+                               [&](const Sibling& s) { return s.version.dot == dot; });
+  return it == r.siblings.end() ? nullptr : &*it;
+}
 
 void insert(Register& r, Sibling s) {
   const auto at =
@@ -46,8 +49,14 @@ std::vector<Sibling> apply(Register& r, Write w) {
 Register join(const Register& a, const VersionVector& a_seen, const Register& b,
               const VersionVector& b_seen) {
   Register out;
+  const bool b_collapsed = b.siblings.size() < a.siblings.size();
   for (const auto& s : a.siblings) {
-    if (contains(b, s.version.dot) || !b_seen.covers(s.version.dot)) out.siblings.push_back(s);
+    const Sibling* theirs = find(b, s.version.dot);
+    if (theirs != nullptr) {
+      out.siblings.push_back(b_collapsed ? *theirs : s);
+    } else if (!b_seen.covers(s.version.dot)) {
+      out.siblings.push_back(s);
+    }
   }
   for (const auto& s : b.siblings) {
     if (!contains(a, s.version.dot) && !a_seen.covers(s.version.dot)) insert(out, s);

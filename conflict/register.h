@@ -52,12 +52,17 @@ struct Write {
 std::vector<Sibling> apply(Register& r, Write w);
 
 // Merges two states: a sibling stays if both have it, or one has it and the other's vector does
-// not cover it. Commutative, associative, idempotent for states that executions can reach.
+// not cover it. Commutative, associative, idempotent for states that executions can reach. What one
+// of them has collapsed (row_state.h) stays so: there the newest of several holds what all of them
+// made, so where both have a sibling, that of the side with fewer is taken.
 Register join(const Register& a, const VersionVector& a_seen, const Register& b,
               const VersionVector& b_seen);
 
 // A sibling that says the same as another lost nothing to it.
 bool same_content(const Sibling& a, const Sibling& b);
+
+// The sibling of this write; null if there is none.
+const Sibling* find(const Register& r, const Dot& dot);
 
 // Inserts where its version belongs.
 void insert(Register& r, Sibling s);

@@ -1,6 +1,7 @@
 #include "conflict/row_changes.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <span>
 
@@ -45,6 +46,12 @@ std::vector<const Sibling*> losers(const Register& r, const Group& group, const 
     if (!says_the_same(s, r, v)) out.push_back(&s);
   }
   return out;
+}
+
+// True if this value of a column, of a row that is gone, had not lost before the row went: it was
+// shown, or stood beside what was shown, or was a part of it.
+bool went_with_row(const Register& r, const Group& group, const Verdict& v, size_t i) {
+  return v.open || i == v.winner || group.policy.commutes() || says_the_same(r.siblings[i], r, v);
 }
 
 std::vector<Dot> dots_of(const std::vector<const Sibling*>& siblings) {
@@ -299,7 +306,7 @@ void Application::add_lost_columns(const Arrival& arrival) {
   const auto& change = arrival.change;
   const VersionVector& seen = change.erase ? arrival.seen : kNothing;
   list_without_row([&](const Group& group, const Verdict& v, size_t i, const Dot& dot) {
-    const bool counts = v.open || i == v.winner || group.policy.commutes();
+    const bool counts = went_with_row(register_of(state_, group.name), group, v, i);
     return keeps(change.kept, group.name, dot) || (counts && !seen.covers(dot));
   });
 }
@@ -389,6 +396,110 @@ std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
       complete(losses.back().winner, state, layout, verdicts);
     }
   }
+  return losses;
+}
+
+namespace {
+
+// Two replicas' states of a row, and what they are together.
+class Meeting {
+ public:
+  struct Side {
+    const RowState& state;
+    const VersionVector& seen;
+    Verdicts verdicts;
+  };
+
+  Meeting(const Known& a, const Known& b, const RowState& both, const Layout& layout,
+          const Ranks& ranks)
+      : sides_{Side{a.state, a.seen, judge(a.state, layout, ranks)},
+               Side{b.state, b.seen, judge(b.state, layout, ranks)}},
+        both_(both),
+        layout_(layout),
+        verdicts_(judge(both, layout, ranks)) {}
+
+  std::vector<Loss> losses() {
+    for (size_t g = 1; g < layout_.groups.size(); ++g) list(g);
+    const size_t first = losses_.size();
+    list(0);
+    for (size_t i = first; i < losses_.size(); ++i) {
+      complete(losses_[i].loser, both_, layout_, verdicts_);
+      complete(losses_[i].winner, both_, layout_, verdicts_);
+    }
+    if (deleted(both_, verdicts_.of.front())) list_without_row();
+    return std::move(losses_);
+  }
+
+ private:
+  // It lost there already, and was listed there.
+  static bool had_lost(const Side& side, size_t g, const Group& group, const Dot& dot) {
+    const auto lost = losers(register_of(side.state, group.name), group, side.verdicts.of[g]);
+    return std::any_of(lost.begin(), lost.end(),
+                       [&](const Sibling* s) { return s->version.dot == dot; });
+  }
+
+  void list(size_t g) {
+    const Group& group = layout_.groups[g];
+    const Register& r = register_of(both_, group.name);
+    for (const auto* s : losers(r, group, verdicts_.of[g])) {
+      const Dot& dot = s->version.dot;
+      if (had_lost(sides_[0], g, group, dot) || had_lost(sides_[1], g, group, dot)) continue;
+      const Sibling winner = shown_sibling(r, verdicts_.of[g]);
+      losses_.push_back(loss_of(group, *s, winner, false, decider_of(group, layout_, *s, winner)));
+    }
+  }
+
+  // The values of columns that one side showed, and whose row the other had deleted without having
+  // seen them; or of which both have a part, and together no row.
+  void list_without_row() {
+    const Register& existence = register_of(both_, "");
+    if (existence.siblings.empty()) return;
+    const Sibling tombstone = shown_sibling(existence, verdicts_.of.front());
+    for (size_t g = 1; g < layout_.groups.size(); ++g) {
+      const Group& group = layout_.groups[g];
+      const Register& r = register_of(both_, group.name);
+      for (size_t i = 0; i < r.siblings.size(); ++i) {
+        const Sibling& s = r.siblings[i];
+        const Verdict& v = verdicts_.of[g];
+        if (!went_with_row(r, group, v, i) || !s.row || !loses_row(group, s.version.dot)) continue;
+        const bool listed = std::any_of(losses_.begin(), losses_.end(), [&](const Loss& loss) {
+          return loss.loser.row && includes(*loss.loser.row, *s.row);
+        });
+        if (listed) continue;
+        losses_.push_back(loss_of(group, s, tombstone, false,
+                                  decider_of(layout_.groups.front(), layout_, s, tombstone)));
+      }
+    }
+  }
+
+  bool loses_row(const Group& group, const Dot& dot) const {
+    const bool alive[] = {!sides_[0].verdicts.deleted, !sides_[1].verdicts.deleted};
+    for (const size_t i : {size_t{0}, size_t{1}}) {
+      const bool has = find(register_of(sides_[i].state, group.name), dot) != nullptr;
+      const bool unseen = !sides_[1 - i].seen.covers(dot);
+      if (alive[i] && has && (alive[1 - i] || unseen)) return true;
+    }
+    return false;
+  }
+
+  const std::array<Side, 2> sides_;
+  const RowState& both_;
+  const Layout& layout_;
+  const Verdicts verdicts_;
+  std::vector<Loss> losses_;
+};
+
+}  // namespace
+
+std::vector<Loss> join(RowState& state, const VersionVector& seen, const Known& theirs,
+                       const VersionVector& collected, const Layout& layout, const Ranks& ranks) {
+  RowState both = join(state, seen, theirs.state, theirs.seen, collected, layout);
+  auto losses = Meeting({state, seen}, theirs, both, layout, ranks).losses();
+  for (const auto& group : layout.groups) {
+    const auto r = both.registers.find(group.name);
+    if (r != both.registers.end()) prune(r->second, {layout, group, both.key}, ranks);
+  }
+  state = std::move(both);
   return losses;
 }
 

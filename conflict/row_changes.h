@@ -63,6 +63,17 @@ class Batch {
 std::vector<Loss> decided_late(const RowState& state, const Layout& layout,
                                const std::vector<std::string>& were_open, const Ranks& ranks);
 
+// What another replica knows of a row, having seen all that its vector covers.
+struct Known {
+  const RowState& state;
+  const VersionVector& seen;
+};
+
+// Joins it into what is known here, and returns the values that lose because the two met. Those
+// that have lost at one of them are in its conflict log. `collected`: as for join() of row_state.h.
+std::vector<Loss> join(RowState& state, const VersionVector& seen, const Known& theirs,
+                       const VersionVector& collected, const Layout& layout, const Ranks& ranks);
+
 // Fills in what a change must carry besides its columns, from the row as its writer found it: bases
 // and floors, where the policies of the registers that it touches ask for them. `before`: what SQL
 // showed.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "conflict/codec.h"
+#include "conflict/element_set.h"
 
 namespace entente {
 namespace {
@@ -65,6 +66,11 @@ RowDigest digest_of(RowState state, const Layout& layout, const Ranks& ranks,
     const Register& r = register_of(state, group.name);
     if (r.siblings.empty()) continue;
     dots.string(group.name), values.string(group.name);
+    // Under which writes a set has its elements depends on when it was collected.
+    if (group.policy.is_set() && !group.name.empty()) {
+      values.value(set_total(r, group.name));
+      continue;
+    }
     for (const auto& s : r.siblings) {
       dots.origin(s.version.dot.origin), dots.varint(s.version.dot.seq);
       append_values(values, s, group, layout);

@@ -196,7 +196,7 @@ std::vector<KeptSibling> lasting_siblings(const RowState& state, const Layout& l
 }
 
 RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
-              const VersionVector& b_seen, const Layout& layout) {
+              const VersionVector& b_seen, const VersionVector& collected, const Layout& layout) {
   RowState out{a.key.empty() ? b.key : a.key, {}};
   for (const auto* side : {&a, &b}) {
     for (const auto& [name, r] : side->registers) {
@@ -205,12 +205,21 @@ RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
       const Group& group = layout.group_named(name);
       Register both = group.policy.is_counter() && group.name == name ? join_counters(mine, theirs)
                       : group.policy.is_set() && group.name == name
-                          ? join_sets(mine, a_seen, theirs, b_seen)
+                          ? join_sets(mine, a_seen, theirs, b_seen, collected)
                           : join(mine, a_seen, theirs, b_seen);
       if (!both.siblings.empty()) out.registers.emplace(name, std::move(both));
     }
   }
   return out;
+}
+
+bool has_news(const RowState& state, const Knows& knows, const Layout& layout) {
+  if (layout.has_sets()) return true;
+  return std::any_of(state.registers.begin(), state.registers.end(), [&](const auto& named) {
+    const auto& siblings = named.second.siblings;
+    return std::any_of(siblings.begin(), siblings.end(),
+                       [&](const Sibling& s) { return !knows(s.version); });
+  });
 }
 
 }  // namespace entente

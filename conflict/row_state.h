@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/container/flat_map.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -88,7 +89,15 @@ bool collapse(RowState& state, const Layout& layout, const VersionVector& stable
 std::vector<KeptSibling> lasting_siblings(const RowState& state, const Layout& layout,
                                           const VersionVector& promised, const Ranks& ranks);
 
+// What two replicas know of a row together. Either may have collapsed it as far as `collected`
+// covers.
 RowState join(const RowState& a, const VersionVector& a_seen, const RowState& b,
-              const VersionVector& b_seen, const Layout& layout);
+              const VersionVector& b_seen, const VersionVector& collected, const Layout& layout);
+
+// Which writes somebody has seen.
+using Knows = std::function<bool(const Version&)>;
+// True if somebody may learn something from this row. Of a set always: who removed something from
+// it may have left no trace but what is missing.
+bool has_news(const RowState& state, const Knows& knows, const Layout& layout);
 
 }  // namespace entente

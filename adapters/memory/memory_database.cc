@@ -1,11 +1,13 @@
 #include "adapters/memory/memory_database.h"
 
 #include <algorithm>
+#include <set>
 
 #include "adapters/memory/memory_disk.h"
 #include "adapters/memory/memory_reader.h"
 #include "adapters/memory/memory_session.h"
 #include "adapters/memory/row_view.h"
+#include "adapters/state_join.h"
 #include "conflict/conform.h"
 
 namespace entente {
@@ -18,6 +20,8 @@ struct Incoming {
 };
 
 class MemoryDatabase final : public Database {
+  friend class MemoryJoin;
+
  public:
   MemoryDatabase(std::shared_ptr<MemoryDisk> disk, const DatabaseOptions& options)
       : disk_(std::move(disk)), options_(options), ranks_(options.rules.priorities) {
@@ -114,6 +118,8 @@ class MemoryDatabase final : public Database {
     }
     return {};
   }
+
+  Result<std::unique_ptr<StateJoin>> join(const DatabaseState& theirs, uint64_t wall_ms) override;
 
   // What is shown is computed when it is read; only the list of what is open is kept.
   Result<size_t> judge_again(uint64_t wall_ms) override {
@@ -376,8 +382,13 @@ class MemoryDatabase final : public Database {
                                    loss.decided_by,
                                    ""});
     }
-    while (contents.resolved.size() > options_.conflict_log_rows) contents.resolved.pop_front();
+    bound_conflicts();
     list_open(change.table, change.key, wall_ms);
+  }
+
+  void bound_conflicts() {
+    auto& resolved = disk_->contents.resolved;
+    while (resolved.size() > options_.conflict_log_rows) resolved.pop_front();
   }
 
   // Keeps the list of the row's registers that wait for a decision.
@@ -402,6 +413,143 @@ class MemoryDatabase final : public Database {
   std::map<std::string, Layout> layouts_;
   std::pair<std::string, Key> collected_up_to_;  // where the next slice starts
 };
+
+// Under the disk's lock in every call.
+class MemoryJoin final : public StateJoin {
+ public:
+  MemoryJoin(MemoryDatabase& db, DatabaseState theirs, uint64_t wall_ms)
+      : db_(db),
+        disk_(*db.disk_),
+        theirs_(std::move(theirs)),
+        wall_ms_(wall_ms),
+        seen_(disk_.applied()),
+        collected_(disk_.promised) {
+    for (const auto& [origin, stream] : theirs_.streams) their_seen_.advance(origin, stream.seq);
+    for (const auto& [origin, dc] : theirs_.labels) db.ranks_.declare(origin, dc);
+    collected_.meet(theirs_.promised);
+  }
+
+  Result<void> rows(const TableDef& was, std::vector<RowState> rows) override {
+    const std::lock_guard held(disk_.lock);
+    const TableDef* table = same(was);
+    if (table == nullptr || !db_.options_.rules.of(table->name).replicate) return {};
+    const Layout& layout = db_.layout(table->name);
+    for (auto& row : rows) {
+      if (was != *table) conform(row, was, *table, layout);
+      join_row(table->name, layout, row);
+    }
+    return {};
+  }
+
+  Result<void> conflicts(std::vector<ConflictEntry> entries) override {
+    const std::lock_guard held(disk_.lock);
+    if (listed_.empty()) {
+      for (const auto& entry : disk_.contents.resolved) {
+        for (const auto& loser : entry.losers) listed_.insert(name_of_loser(entry, loser));
+      }
+    }
+    for (auto& entry : entries) {
+      const auto there = their_tables_.find(entry.table);
+      if (there == their_tables_.end()) continue;
+      entry.table = there->second;
+      std::erase_if(entry.losers, [&](const RowVersion& loser) {
+        return !listed_.insert(name_of_loser(entry, loser)).second;
+      });
+      if (entry.losers.empty()) continue;
+      entry.id = ++disk_.last_conflict;
+      disk_.contents.resolved.push_back(std::move(entry));
+    }
+    db_.bound_conflicts();
+    return {};
+  }
+
+  Result<void> log(std::vector<LoggedRun> records) override {
+    const std::lock_guard held(disk_.lock);
+    for (auto& [run, chain] : records) {
+      auto& chains = chains_[run.origin];
+      if (chains.empty()) chains[run.first - 1] = chain;
+      ByteReader in(run.records);
+      for (uint64_t seq = run.first; seq <= run.last(); ++seq) {
+        chains[seq] = chain = chain_after(chain, in.string());
+      }
+      db_.log(std::move(run), wall_ms_);
+    }
+    return {};
+  }
+
+  Result<void> finish() override {
+    const std::lock_guard held(disk_.lock);
+    for (const auto& [origin, stream] : theirs_.streams) {
+      if (stream.seq <= seen_.at(origin)) continue;
+      advance(origin, stream);
+      disk_.contents.streams[origin] = stream;
+    }
+    disk_.contents.labels.insert(theirs_.labels.begin(), theirs_.labels.end());
+    HlcClock clock(disk_.hlc);
+    clock.observe(theirs_.hlc);
+    disk_.hlc = clock.last();
+    disk_.promised.join(theirs_.promised);
+    return {};
+  }
+
+ private:
+  const TableDef* same(const TableDef& def) {
+    for (const auto& [name, table] : disk_.contents.tables) {
+      if (!same_table(table, def)) continue;
+      their_tables_[def.name] = name;
+      return &table;
+    }
+    return nullptr;
+  }
+
+  void join_row(const std::string& table, const Layout& layout, const RowState& theirs) {
+    RowChange name;
+    name.table = table;
+    name.key = theirs.key;
+    auto& rows = disk_.contents.rows[table];
+    RowState& row = rows[theirs.key];
+    row.key = theirs.key;
+    const auto losses =
+        entente::join(row, seen_, {theirs, their_seen_}, collected_, layout, db_.ranks_);
+    db_.note(name, losses, wall_ms_);
+    if (row.registers.empty()) rows.erase(theirs.key);
+  }
+
+  // The log may hold the end of what is new of this origin, or nothing of it.
+  void advance(const Origin& origin, const StreamState& stream) {
+    auto& chains = chains_[origin];
+    if (chains.empty()) chains[stream.seq] = stream.chain;
+    const uint64_t floor = chains.begin()->first;
+    if (floor == seen_.at(origin)) {
+      disk_.chains[origin].merge(chains);
+      return;
+    }
+    for (size_t i = disk_.log.size(); i-- > 0;) {
+      const Run& run = disk_.log[i].run;
+      if (run.origin != origin || run.last() > floor) continue;
+      disk_.log_bytes -= run.records.size();
+      disk_.log.erase(disk_.log.begin() + static_cast<ptrdiff_t>(i));
+      disk_.logged_ms.erase(disk_.logged_ms.begin() + static_cast<ptrdiff_t>(i));
+    }
+    disk_.floors[origin] = floor;
+    disk_.chains[origin] = std::move(chains);
+  }
+
+  MemoryDatabase& db_;
+  MemoryDisk& disk_;
+  const DatabaseState theirs_;
+  const uint64_t wall_ms_;
+  const VersionVector seen_;
+  VersionVector their_seen_, collected_;
+  std::map<std::string, std::string> their_tables_;  // their name -> ours
+  std::set<std::string> listed_;                     // losers, by name
+  std::map<Origin, std::map<uint64_t, MemoryDisk::Chain>> chains_;
+};
+
+Result<std::unique_ptr<StateJoin>> MemoryDatabase::join(const DatabaseState& theirs,
+                                                        uint64_t wall_ms) {
+  return std::make_unique<MemoryJoin>(*this, theirs, wall_ms);
+}
 
 }  // namespace
 

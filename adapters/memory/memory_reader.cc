@@ -203,6 +203,27 @@ Result<DigestSlice> MemoryReader::digests(const DigestQuery& query) {
   });
 }
 
+Result<StateSlice> MemoryReader::states(const StateQuery& query) {
+  return with([&](const Contents& c) -> Result<StateSlice> {
+    const auto def = c.tables.find(query.table);
+    if (def == c.tables.end()) return no_table(query.table);
+    const auto found = c.rows.find(query.table);
+    StateSlice out;
+    if (found == c.rows.end()) return out;
+    const Layout layout(def->second, rules_.of(query.table));
+    size_t looked_at = 0;
+    auto it = query.after.empty() ? found->second.begin() : found->second.upper_bound(query.after);
+    for (; it != found->second.end() && looked_at < query.rows_max; ++it, ++looked_at) {
+      out.last = it->first;
+      if (!has_news(it->second, query.knows, layout)) continue;
+      out.rows.push_back(it->second);
+      out.rows.back().key = it->first;
+    }
+    out.complete = it == found->second.end();
+    return out;
+  });
+}
+
 Result<std::vector<TableDef>> MemoryReader::tables() {
   return with([](const Contents& c) -> Result<std::vector<TableDef>> {
     std::vector<TableDef> out;

@@ -9,6 +9,7 @@
 #include "adapters/sqlite/committer.h"
 #include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/foreign_writes.h"
+#include "adapters/sqlite/joiner.h"
 #include "adapters/sqlite/log_reader.h"
 #include "adapters/sqlite/sqlite_reader.h"
 
@@ -67,6 +68,7 @@ class SqliteDatabase final : public Database {
   Result<void> trim_log(const VersionVector& stable, const LogRetention& keep) override;
   Result<void> promise(const VersionVector& floor) override;
   Result<Collected> collect(const VersionVector& stable, size_t rows_max) override;
+  Result<std::unique_ptr<StateJoin>> join(const DatabaseState& theirs, uint64_t wall_ms) override;
   Result<size_t> judge_again(uint64_t wall_ms) override;
   uint64_t foreign_writes() const override { return foreign_writes_; }
   Result<void> snapshot(const std::filesystem::path& to) override {
@@ -324,6 +326,23 @@ Result<void> SqliteDatabase::promise(const VersionVector& floor) {
 
 Result<Collected> SqliteDatabase::collect(const VersionVector& stable, size_t rows_max) {
   return write_there([&] { return applier_.collect(stable, rows_max); });
+}
+
+Result<std::unique_ptr<StateJoin>> SqliteDatabase::join(const DatabaseState& theirs,
+                                                        uint64_t wall_ms) {
+  Joiner::Shell shell;
+  shell.committed = [this] { look_for_others(apply_); };
+  shell.show_again = [this](uint64_t now_ms) {
+    std::vector<const Table*> all;
+    for (const auto& [name, table] : state_.world->tables) all.push_back(table.get());
+    auto done = applier_.retry_quarantined(all, now_ms);
+    look_for_others(apply_);
+    return done;
+  };
+  shell.finished = [this] { publish(); };
+  auto joiner = std::make_unique<Joiner>(apply_, state_, options_, theirs, wall_ms, shell);
+  if (auto begun = joiner->begin(); !begun) return tl::unexpected(begun.error());
+  return joiner;
 }
 
 Result<size_t> SqliteDatabase::judge_again(uint64_t wall_ms) {

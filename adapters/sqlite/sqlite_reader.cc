@@ -4,6 +4,7 @@
 
 #include "adapters/sqlite/row_digests.h"
 #include "adapters/sqlite/row_reading.h"
+#include "adapters/sqlite/row_states.h"
 #include "adapters/sqlite/write_session.h"
 #include "conflict/codec.h"
 
@@ -154,6 +155,15 @@ Result<DigestSlice> SqliteReader::digests(const DigestQuery& query) {
   const Table* t = world->find(query.table);
   if (t == nullptr) return unknown_table(query.table);
   return read_digests(rows_, *world, *t, query, applied_);
+}
+
+Result<StateSlice> SqliteReader::states(const StateQuery& query) {
+  const Snapshot snapshot(*this, open_);
+  if (!snapshot.begun()) return tl::unexpected(snapshot.begun().error());
+  const auto world = worlds_();
+  const Table* t = world->find(query.table);
+  if (t == nullptr) return unknown_table(query.table);
+  return read_states(rows_, *world, *t, query);
 }
 
 Result<std::vector<TableDef>> SqliteReader::tables() {

@@ -28,6 +28,7 @@ class SqliteReader final : public Reader {
   Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) override;
   Result<std::map<Key, Row>> table(std::string_view table) override;
   Result<DigestSlice> digests(const DigestQuery& query) override;
+  Result<StateSlice> states(const StateQuery& query) override;
   Result<std::vector<TableDef>> tables() override;
   Result<std::optional<TableDef>> find_table(std::string_view table) override;
 

@@ -66,6 +66,9 @@ std::string story_of(const Replacement& done, const std::string& why, const std:
              " of them written under a name that others know with another history and now under "
              "a new one";
   }
+  if (replayed.joined > 0) {
+    story += ", all as rows, because the log no longer reached back to the changes";
+  }
   if (replayed.dropped_schema_changes > 0) {
     story += "; " + std::to_string(replayed.dropped_schema_changes) +
              " schema changes of that history were left out";

@@ -22,7 +22,6 @@ Replica::Replica(Options options, State state)
       self_(state.self),
       labels_(std::move(state.labels)),
       own_promise_(options_.context_lifetime, state.promised),
-      majority_(options_.majority_pause),
       log_head_(state.log_head) {
   for (auto& [origin, stream_state] : state.streams) {
     applied_.advance(origin, stream_state.seq);
@@ -191,7 +190,9 @@ void Replica::copied_by(const std::string& dc) {
 }
 
 void Replica::look_who_is_back() {
-  std::erase_if(copied_by_, [this](const auto& copy) {
+  const auto& names = options_.graph->datacenters();
+  std::erase_if(copied_by_, [&](const auto& copy) {
+    if (std::find(names.begin(), names.end(), copy.first) == names.end()) return true;  // it left
     const auto it = members_.find(copy.first);
     return it != members_.end() && it->second.incarnation != copy.second &&
            applied_.covers(it->second.applied);
@@ -209,7 +210,6 @@ void Replica::tick(Instant now) {
   look_whether_to_rejoin();
   look_who_is_back();
   own_promise_.look(applied_, now);
-  majority_.look(majority_now(), now);
   if (vectors_changed_ && now - vectors_told_ >= kVectorInterval) tell_vectors();
 }
 
@@ -723,26 +723,6 @@ VersionVector Replica::stable() const {
     everywhere.meet(it->second.applied);
   }
   return everywhere;
-}
-
-VersionVector Replica::held_by_majority() const {
-  const VersionVector* const then = majority_.back_then();
-  return then == nullptr || !options_.reroute ? VersionVector() : *then;
-}
-
-VersionVector Replica::majority_now() const {
-  const auto& dcs = options_.graph->datacenters();
-  VersionVector out;
-  for (const auto& [origin, ours] : applied_) {
-    std::vector<uint64_t> seqs;
-    for (const auto& dc : dcs) {
-      const auto it = members_.find(dc);
-      seqs.push_back(it == members_.end() ? 0 : it->second.applied.at(origin));
-    }
-    std::sort(seqs.rbegin(), seqs.rend());
-    out.set(origin, std::min(ours, seqs[dcs.size() / 2]));
-  }
-  return out;
 }
 
 VersionVector Replica::collectable() const {

@@ -109,7 +109,6 @@ class Replica {
     Instant failover_after{3'000};
     Instant max_clock_drift{10'000};
     Instant context_lifetime{600'000};
-    Instant majority_pause{60'000};  // a majority has had for so long what its logs forget
     size_t link_window = 8 << 20;
     size_t batch_bytes = 256 << 10;
     size_t hold_back_bytes = 32 << 20;
@@ -165,10 +164,6 @@ class Replica {
   // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
   // while one of them was never heard of.
   VersionVector stable() const;
-  // Applied by more than half of the datacenters of the file, as far as anyone told, for
-  // majority_pause: what the log may forget at last although somebody lacks it. Any two majorities
-  // share a member; empty without `reroute`: there that member may not be on anybody's way.
-  VersionVector held_by_majority() const;
   // What every datacenter of the file has promised that clients' contexts must cover: tombstones
   // and settled siblings may go if it covers all their dots. Empty while one of them was never
   // heard of or has promised nothing, and while changes of a datacenter's former life are known of
@@ -290,7 +285,6 @@ class Replica {
   void learn(const MemberVector& row, bool from_itself);
   void say_what_is_known_of(const Hello& hello);
   bool knows_more_of_us(const MemberVector& row) const;
-  VersionVector majority_now() const;
   bool knows_of_a_former_life() const;
   void learn_label(const Origin& origin, const std::string& dc);
 
@@ -334,7 +328,6 @@ class Replica {
   std::map<std::string, Link, std::less<>> links_;  // one per neighbour and spare
   std::map<std::string, MemberVector, std::less<>> members_;
   OwnPromise own_promise_;
-  VectorHistory majority_;
   MemberPromises promises_;  // the others'
   Instant promise_after_{0};
   std::map<std::string, Origin> copied_by_;  // and whose life it was then

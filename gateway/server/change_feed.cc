@@ -27,21 +27,29 @@ std::string_view kind_of(const RowChange& change) {
   return change.inserted ? "insert" : "update";
 }
 
-}  // namespace
-
-Result<ChangeFeed> ChangeFeed::open(Database& database, const LogHead::At& head,
-                                    std::optional<VersionVector> had, FeedOptions options) {
+// Where the log begins to tell what somebody has not had. All of it is there, or it is an error.
+Result<LogPosition> place_after(Database& database, const LogHead::At& head,
+                                const VersionVector& had) {
   LogPosition place = head.position;
-  if (!had) had = head.holds;
   for (const auto& [origin, last] : head.holds) {
-    const uint64_t next = had->at(origin) + 1;
+    const uint64_t next = had.at(origin) + 1;
     if (next > last) continue;
     const auto before = database.position_before(origin, next);
     if (!before && before.error().code == Code::kNotFound) return expired();
     if (!before) return tl::unexpected(before.error());
     place = std::min(place, *before);
   }
-  ChangeFeed feed(database, std::move(options), std::move(*had), place);
+  return place;
+}
+
+}  // namespace
+
+Result<ChangeFeed> ChangeFeed::open(Database& database, const LogHead::At& head,
+                                    std::optional<VersionVector> had, FeedOptions options) {
+  if (!had) had = head.holds;
+  const auto place = place_after(database, head, *had);
+  if (!place) return tl::unexpected(place.error());
+  ChangeFeed feed(database, std::move(options), std::move(*had), *place);
   if (feed.options_.until_now) feed.end_ = head.position;
   return feed;
 }
@@ -59,7 +67,7 @@ Result<void> ChangeFeed::fill(Reader& reader, const LogHead::At& head, size_t by
     } else if (chunk_) {
       done = next_transaction();
     } else if (position_ < head.position && read < kReadBytes) {
-      done = next_chunk();
+      done = next_chunk(head);
       if (done) read += chunk_->records.size() + kChunkCost;
     } else {
       break;
@@ -70,10 +78,16 @@ Result<void> ChangeFeed::fill(Reader& reader, const LogHead::At& head, size_t by
   return {};
 }
 
-Result<void> ChangeFeed::next_chunk() {
+Result<void> ChangeFeed::next_chunk(const LogHead::At& head) {
   auto chunks = database_->read_log(position_, 1);
   if (!chunks) return tl::unexpected(chunks.error());
-  if (chunks->empty() || chunks->front().position != position_ + 1) return expired();
+  if (chunks->empty()) return expired();
+  // Pieces of the log are gone, which a join or trimming took: not what the reader has yet to have?
+  if (chunks->front().position != position_ + 1) {
+    if (auto there = place_after(*database_, head, had_); !there) {
+      return tl::unexpected(there.error());
+    }
+  }
   chunk_ = std::move(chunks->front().run);
   position_ = chunks->front().position;
   chunk_at_ = 0;

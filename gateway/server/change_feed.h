@@ -79,7 +79,7 @@ class ChangeFeed {
         position_(position) {}
 
   bool reached_end() const { return position_ >= end_ && !chunk_; }
-  Result<void> next_chunk();
+  Result<void> next_chunk(const LogHead::At& head);
   Result<void> next_transaction();
   Result<void> write_change(Reader& reader, const LogHead::At& head, std::string& out);
   Result<void> write_row_change(const RowChange& change, Reader& reader);

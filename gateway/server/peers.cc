@@ -34,7 +34,6 @@ constexpr milliseconds kBusyFor{1'000};  // after the last event
 constexpr milliseconds kTrimEvery{500};
 constexpr milliseconds kVerifiedAfter{10'000};  // the peers have said by then what they know
 constexpr milliseconds kStopTime{3'000};
-constexpr milliseconds kMajorityPause{60'000};
 
 Instant now() { return std::chrono::duration_cast<Instant>(Clock::now().time_since_epoch()); }
 
@@ -46,7 +45,6 @@ Replica::Options options_of(const Config& config, const Graph& graph, const std:
   options.failover_after = config.topology.failover_after;
   options.max_clock_drift = config.max_clock_drift;
   options.context_lifetime = config.limits.context_lifetime;
-  options.majority_pause = std::min(kMajorityPause, config.limits.log_retention);
   options.link_window = config.limits.link_window;
   options.batch_bytes = config.limits.batch_bytes;
   options.hold_back_bytes = config.limits.hold_back_bytes;
@@ -304,7 +302,7 @@ void Peers::Impl::trim() {
   // One at a time: the Store remembers the latest.
   trims_what_all_have = !trims_what_all_have;
   if (trims_what_all_have) return forget(replica.stable(), config.limits.changes_retention);
-  forget(replica.held_by_majority(), config.limits.log_retention);
+  forget(replica.applied(), config.limits.log_retention);
 }
 
 void Peers::Impl::collect() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/memory/memory_database.h"
+#include "adapters/sqlite/snapshot.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "tests/support/process.h"
 
@@ -14,6 +15,12 @@ Adapter sqlite_adapter() {
           [](const std::shared_ptr<void>& place, int n, const DatabaseOptions& options) {
             const auto& folder = static_cast<testing::TemporaryFolder*>(place.get())->path();
             return open_sqlite(folder / ("dc" + std::to_string(n) + ".db"), options);
+          },
+          [](const std::shared_ptr<void>& place, int from, int to, const DatabaseOptions& as) {
+            const auto& folder = static_cast<testing::TemporaryFolder*>(place.get())->path();
+            const auto path = folder / ("dc" + std::to_string(to) + ".db");
+            return snapshot_sqlite(folder / ("dc" + std::to_string(from) + ".db"), path)
+                .and_then([&](const auto&) { return begin_new_life(path, as); });
           }};
 }
 
@@ -25,6 +32,11 @@ Adapter memory_adapter() {
             auto& disk = (*static_cast<Disks*>(place.get()))[n];
             if (!disk) disk = make_memory_disk();
             return Result<std::unique_ptr<Database>>(open_memory(disk, options));
+          },
+          [](const std::shared_ptr<void>& place, int from, int to, const DatabaseOptions&) {
+            auto& disks = *static_cast<Disks*>(place.get());
+            disks[to] = copy_memory_disk(*disks.at(from));
+            return Result<void>();
           }};
 }
 
@@ -73,6 +85,20 @@ void DatabaseContract::reopen(Site& site, int n) {
   auto reader = site.db->reader();
   ASSERT_TRUE(reader) << reader.error().text;
   site.reader = std::move(*reader);
+}
+
+Site DatabaseContract::copy(const Site& of, int from, int n) {
+  Site site;
+  site.now = of.now;
+  site.options = of.options;
+  site.options.dc = "dc" + std::to_string(n);
+  site.options.fresh_origin = origin_of(static_cast<uint8_t>(n));
+  site.options.schema_leader = n == 1;
+  site.options.wall_ms = site.now;
+  auto done = GetParam().copy(place_, from, n, site.options);
+  EXPECT_TRUE(done) << done.error().text;
+  reopen(site, n);
+  return site;
 }
 
 Result<Committed> DatabaseContract::try_commit(Site& site, const ClientTransaction& work) {

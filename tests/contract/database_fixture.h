@@ -22,6 +22,10 @@ struct Adapter {
   std::function<Result<std::unique_ptr<Database>>(std::shared_ptr<void> place, int n,
                                                   const DatabaseOptions& options)>
       open;
+  // Makes database `to` a copy of database `from`, in a new life.
+  std::function<Result<void>(std::shared_ptr<void> place, int from, int to,
+                             const DatabaseOptions& as)>
+      copy;
 };
 
 std::vector<Adapter> adapters();
@@ -45,6 +49,8 @@ class DatabaseContract : public testing::TestWithParam<Adapter> {
   // Opens site `n`, datacenter "dc<n>", the schema leader if n is 1.
   Site open(int n, ConflictRules rules = {});
   void reopen(Site& site, int n);
+  // Site `n` as a copy of site `from`.
+  Site copy(const Site& of, int from, int n);
 
   // Runs one transaction that must succeed.
   Committed commit(Site& site, const ClientTransaction& work);

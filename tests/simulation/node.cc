@@ -100,10 +100,11 @@ void Node::rejoin(const Rejoin& why) {
     const auto restored =
         why.restored ? std::optional(unverified_.value_or(UINT64_MAX)) : std::nullopt;
     const auto done = replay(*database_, *fresh, reissued_as, restored, wall_ms());
-    if (!done && done.error().tag == "copy_too_old") {
-      world_.coverage.met(Met::kCopyTooOld);
+    if (!done && done.error().tag == "copy_schema_older") {
+      world_.coverage.met(Met::kCopySchemaOlder);
       continue;
     }
+    if (!done && done.error().tag == "copy_too_old") continue;
     if (!done) return world_.fail(name_ + " cannot rejoin: " + done.error().text);
     if (done->reissued > 0 && !why.restored) {
       return world_.fail(name_ + " takes its own history for another's");
@@ -112,6 +113,7 @@ void Node::rejoin(const Rejoin& why) {
     world_.trace("rejoin", index_, from.index_, done->changes);
     world_.coverage.met(Met::kRejoined);
     if (done->changes > 0) world_.coverage.met(Met::kBroughtOver);
+    if (done->joined > 0) world_.coverage.met(Met::kRowsJoined);
     declare(*fresh);
     copied_promise_ = fresh->state().promised;
     collected_.join(from.collected_);
@@ -411,7 +413,6 @@ void Node::start() {
   options.failover_after = epoch_->config.topology.failover_after;
   options.max_clock_drift = world_.plan.config.max_clock_drift;
   options.context_lifetime = limits.context_lifetime;
-  options.majority_pause = Replica::Instant(0);
   options.link_window = limits.link_window;
   options.batch_bytes = limits.batch_bytes;
   options.hold_back_bytes = limits.hold_back_bytes;
@@ -839,9 +840,14 @@ void Node::trim_log() {
   (void)database_->trim_log(stable, {});
 }
 
+// A database that goes back needs the log for what it alone has: that may become another's history.
 void Node::forget_log() {
-  if (!alive()) return;
-  (void)database_->trim_log(replica_->held_by_majority(), {});
+  if (!alive() || astray_) return;
+  VersionVector all = replica_->applied();
+  const Origin self = replica_->self();
+  const bool may_go_back = world_.plan.has(Fault::kRestore) || world_.plan.has(Fault::kClone);
+  if (may_go_back) all.set(self, std::min(all.at(self), others_have(self)));
+  (void)database_->trim_log(all, {});
 }
 
 std::string Node::describe() const {

@@ -52,7 +52,7 @@ class Node final : public Endpoint {
   void slow_down_until(int64_t time) { slow_until_ = time; }
   void step_clock(int64_t ms) { clock_step_ = ms; }
   void trim_log();    // what everybody has
-  void forget_log();  // what a majority has
+  void forget_log();  // all of it
   void back_up();
   // Goes on with what it backed up last. `keep`: the present database is put aside, and goes on
   // when it is brought back. Nothing happens while anybody's history is in doubt.

@@ -27,7 +27,7 @@ enum class Fault {
   kSmall,         // small windows and queues: back-pressure and overflow
   kClock,         // wall clocks are apart, drift and step, within max_clock_drift
   kTrim,          // logs are trimmed as soon as everybody has what they hold
-  kForget,        // … as soon as a majority has: who was away joins again from a copy
+  kForget,        // … all of it, whoever lacks it: who was away joins again from a copy
   kTopology,      // the cluster goes over to another topology
   kJoin,          // a datacenter more
   kLeave,         // one less, which may be away when the others go on without it

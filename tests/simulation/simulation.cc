@@ -130,11 +130,9 @@ class Simulation {
     Random random(world_.plan.seed, "dead");
     const bool one = random.chance(0.4);
     const size_t node = random.below(world_.plan.config.datacenters.size());
-    // Where logs forget at once what a majority has, it may be the one that has what two others
-    // lack.
-    // Or it alone knows of the newest topology.
-    const bool may_be_needed = world_.plan.has(Fault::kForget) || world_.plan.changes_members() ||
-                               world_.plan.has(Fault::kRestore) || world_.plan.has(Fault::kClone);
+    // It alone may know of the newest topology.
+    const bool may_be_needed = world_.plan.changes_members() || world_.plan.has(Fault::kRestore) ||
+                               world_.plan.has(Fault::kClone);
     const auto& epoch = world_.newest_epoch();
     const auto needed = epoch.graph.single_points_of_failure();
     const bool cuts = std::find(needed.begin(), needed.end(), nodes_[node]->name()) != needed.end();

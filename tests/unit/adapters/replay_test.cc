@@ -41,6 +41,13 @@ class ReplayTest : public ::testing::Test {
     return done;
   }
 
+  static void forget_log(Site& site) {
+    VersionVector everything;
+    for (const auto& [origin, stream] : site.db->state().streams)
+      everything.set(origin, stream.seq);
+    ASSERT_TRUE(site.db->trim_log(everything, {}));
+  }
+
   // Everybody hears of everything.
   void settle_all() {
     for (int i = 0; i < 2; ++i) {
@@ -137,16 +144,40 @@ TEST_F(ReplayTest, SchemaChangesOfAnOrphanHistoryAreLeftOutAndItsRowsAreNot) {
   EXPECT_EQ(rows->size(), 3u);
 }
 
-TEST_F(ReplayTest, ACopyThatLacksWhatTheLogHasForgottenIsRefused) {
+TEST_F(ReplayTest, OfWhatTheLogHasForgottenTheRowsComeOver) {
+  b_.must("INSERT INTO t VALUES (2, 'b, and a deletes it', 0)");
+  settle(a_, b_);
   const auto early = folder_ / "early.db";
   copy(a_.path, early);
-  for (int i = 2; i < 5; ++i) b_.must("INSERT INTO t VALUES (" + std::to_string(i) + ", 'b', 0)");
-  settle(a_, b_);
-  VersionVector everything;
-  for (const auto& [origin, stream] : b_.db->state().streams) everything.set(origin, stream.seq);
-  ASSERT_TRUE(b_.db->trim_log(everything, {}));
+  for (int i = 3; i < 6; ++i) b_.must("INSERT INTO t VALUES (" + std::to_string(i) + ", 'b', 0)");
+  b_.must("DELETE FROM t WHERE id = 1");
+  a_.must("DELETE FROM t WHERE id = 2");
+  ship(a_, b_);
+  forget_log(b_);
   b_.must("INSERT INTO t VALUES (9, 'unshipped', 0)");
   a_.path = early;
+  const auto done = rejoin(a_);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->changes, 6u);  // b's five, and a's own
+  EXPECT_EQ(done->joined, 6u);
+  b_.open();
+  EXPECT_EQ(b_.count("t"), 4);
+  EXPECT_EQ(b_.query("SELECT v FROM t WHERE id = 9").at(0).at(0), Value("unshipped"));
+  // Others are told that it is not in the log, and get the rest from it.
+  EXPECT_FALSE(b_.db->position_before(origin_of(2), b_.seq() - 2));
+  b_.must("INSERT INTO t VALUES (10, 'new life', 0)");
+  EXPECT_TRUE(b_.db->position_before(origin_of(22), 1));
+}
+
+TEST_F(ReplayTest, AForkWhoseChangesTheLogHasForgottenIsRefused) {
+  const auto backup = folder_ / "backup.db";
+  copy(b_.path, backup);
+  b_.must("INSERT INTO t VALUES (2, 'after the backup', 0)");
+  settle(a_, b_);
+  b_.path = backup;
+  b_.open();
+  b_.must("INSERT INTO t VALUES (5, 'orphan', 0)");
+  forget_log(b_);
   const auto refused = rejoin(a_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().tag, "copy_too_old");
@@ -157,9 +188,7 @@ TEST_F(ReplayTest, WhereTheLogBeginsLaterWritersCountAsHavingSeenLess) {
   settle(a_, b_);
   b_.must("UPDATE t SET v = 'b' WHERE id = 2");
   settle(a_, b_);
-  VersionVector everything;
-  for (const auto& [origin, stream] : b_.db->state().streams) everything.set(origin, stream.seq);
-  ASSERT_TRUE(b_.db->trim_log(everything, {}));
+  forget_log(b_);
   const auto backup = folder_ / "backup.db";
   copy(b_.path, backup);
   b_.must("INSERT INTO t VALUES (3, 'after the backup', 0)");

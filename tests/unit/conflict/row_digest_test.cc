@@ -54,6 +54,27 @@ TEST_F(RowDigestTest, WhatCollectingTakesMakesNoDifference) {
   EXPECT_TRUE(digest({}, std::nullopt).absent());
 }
 
+TEST_F(RowDigestTest, OfASetItIsNoMatterWhichWritesItIsMadeOf) {
+  TableRules rules;
+  rules.policy.kind = PolicyKind::kMerge;
+  rules.policy.merge = MergeKind::kUnion;
+  TableDef table;
+  table.columns.resize(2);
+  table.columns[0].name = "id";
+  table.columns[0].key_part = 1;
+  table.columns[1].name = "v";
+  const Layout sets(table, rules);
+  const auto of = [&](uint64_t n, const char* v) {
+    RowState state;
+    state.registers[""].siblings = {{version(3), Row{}}};
+    state.registers["v"].siblings = {written(n, v)};
+    return digest_of(state, sets, Ranks(), everything(), shown(v), false);
+  };
+  EXPECT_EQ(of(1, "[]"), of(2, "[]"));
+  EXPECT_EQ(of(1, "[1]"), of(2, "[1]"));
+  EXPECT_NE(of(1, "[1]"), of(1, "[2]"));
+}
+
 TEST_F(RowDigestTest, KindsOfDifferenceAreToldApart) {
   const auto row = digest({written(1, "x")}, shown("x"));
   const auto kind = [&](const RowDigest& other) { return difference(row, other); };

@@ -507,7 +507,7 @@ Replica part(const std::vector<Op>& ops, test::Random& random, const Layout& lay
 }
 
 Replica joined(const Replica& a, const Replica& b, const Layout& layout) {
-  Replica out{join(a.state, a.seen, b.state, b.seen, layout), a.seen, {}};
+  Replica out{join(a.state, a.seen, b.state, b.seen, {}, layout), a.seen, {}};
   out.seen.join(b.seen);
   return out;
 }
@@ -561,6 +561,112 @@ TEST_P(RowLaw, WritesAfterAJoinConvergeToo) {
     }
     ASSERT_EQ(shown(with_sorted_sets(visible(r.state, layout_, kRanks), layout_)),
               shown(expected_row(ops, layout_)));
+  });
+}
+
+// The same, with what lost at either of them, or because they met.
+Replica met(const Replica& a, const Replica& b, const VersionVector& collected,
+            const Layout& layout) {
+  Replica out = a;
+  out.seen.join(b.seen);
+  out.losses.insert(out.losses.end(), b.losses.begin(), b.losses.end());
+  auto lost = join(out.state, a.seen, {b.state, b.seen}, collected, layout, kRanks);
+  std::move(lost.begin(), lost.end(), std::back_inserter(out.losses));
+  return out;
+}
+
+TEST_P(RowLaw, P2EveryValueIsVisibleOrOverwrittenOrOpenOrListedWhereTwoMeet) {
+  for_executions([&](const std::vector<Op>& ops) {
+    for (int i = 0; i < 10; ++i) {
+      const Replica a = part(ops, random_, layout_), b = part(ops, random_, layout_);
+      const Replica r = met(a, b, {}, layout_);
+      const auto row = visible(r.state, layout_, kRanks);
+      const bool open = open_conflict(r.state, layout_, kRanks);
+      for (const auto& op : ops) {
+        if (!r.seen.covers(op.version.dot)) continue;
+        for (const auto& [column, value] : op.change.columns) {
+          const Group& group = layout_.group_of(column);
+          if (group.policy.is_counter() || group.policy.is_set()) continue;
+          const bool overwritten = std::any_of(ops.begin(), ops.end(), [&](const Op& other) {
+            return r.seen.covers(other.version.dot) &&
+                   (other.change.erase || writes_to(other, group)) && replaces(other, op, group);
+          });
+          const bool seen = row && row->contains(column) && identical(row->at(column), value);
+          const bool still_open = open && is_sibling(r, group, op.version.dot);
+          ASSERT_TRUE(overwritten || seen || still_open || listed(r, column, value))
+              << column << " of " << to_string(op.version.dot) << "\n"
+              << test::describe(a.state, layout_) << "\n"
+              << test::describe(b.state, layout_);
+        }
+        const bool gone = !row || open;
+        const auto newest = maximal(ops, layout_.groups.front());
+        const bool stands = std::find(newest.begin(), newest.end(), &op) != newest.end();
+        const bool lost = std::any_of(r.losses.begin(), r.losses.end(), [&](const Loss& loss) {
+          return loss.loser.version == op.version && !loss.loser.row;
+        });
+        ASSERT_TRUE(!op.change.erase || !stands || gone || lost) << to_string(op.version.dot);
+      }
+    }
+  });
+}
+
+TEST_P(RowLaw, WhoMeetListNoMoreThanWhatDiffersFromItsWinner) {
+  for_executions([&](const std::vector<Op>& ops) {
+    for (int i = 0; i < 10; ++i) {
+      const Replica a = part(ops, random_, layout_), b = part(ops, random_, layout_);
+      Replica twice = met(a, b, {}, layout_);
+      for (const auto& loss : twice.losses) {
+        ASSERT_FALSE(same_content(loss.loser, loss.winner));
+      }
+      const size_t listed = twice.losses.size();
+      twice.losses = met(twice, {b.state, b.seen, {}}, {}, layout_).losses;
+      ASSERT_EQ(twice.losses.size(), listed);
+    }
+  });
+}
+
+// Two sites that have collapsed, or not, go on apart, and one is joined into the other.
+TEST_P(RowLaw, WhoHasCollapsedAndWhoHasNotJoinToWhatApplyingGives) {
+  for_executions([&](const std::vector<Op>& before) {
+    Replica whole;
+    for (const auto& op : before) whole.apply(op, layout_);
+    const VersionVector stable = whole.seen;
+    const Replica less = collapsed(whole, stable, layout_);
+    for (size_t i = 0; i < 6; ++i) {
+      const auto ops =
+          test::execution_after(random_, GetParam(), {whole, less, less, whole}, 2 + i);
+      const auto go_on = [&](Replica r) {
+        for (size_t tries = random_.below(3 * ops.size() + 1); tries > 0; --tries) {
+          const Op& op = ops[random_.below(ops.size())];
+          if (r.ready(op)) r.apply(op, layout_);
+        }
+        return r;
+      };
+      Replica a = go_on(random_.one_in(2) ? less : whole);
+      Replica b = go_on(random_.one_in(2) ? less : whole);
+      if (random_.one_in(3)) a = collapsed(std::move(a), stable, layout_);
+      if (random_.one_in(3)) b = collapsed(std::move(b), stable, layout_);
+      Replica applied = a;
+      const Replica both = met(a, b, stable, layout_);
+      for (size_t n = 0; n < ops.size(); ++n) {
+        for (const auto& op : ops) {
+          if (b.seen.covers(op.version.dot) && applied.ready(op)) applied.apply(op, layout_);
+        }
+      }
+      ASSERT_EQ(applied.seen, both.seen);
+      ASSERT_EQ(shown_and_open(both, layout_), shown_and_open(applied, layout_))
+          << "a " << test::describe(a.state, layout_) << "\nb " << test::describe(b.state, layout_)
+          << "\njoined " << test::describe(both.state, layout_) << "\napplied "
+          << test::describe(applied.state, layout_);
+      Replica later = both;
+      for (size_t n = 0; n < ops.size(); ++n) {
+        for (const auto& op : ops) {
+          if (applied.ready(op)) applied.apply(op, layout_);
+          if (later.ready(op)) later.apply(op, layout_);
+        }
+      }
+      ASSERT_EQ(shown_and_open(later, layout_), shown_and_open(applied, layout_));
+    }
   });
 }
 

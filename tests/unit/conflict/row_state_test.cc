@@ -195,7 +195,7 @@ TEST(RowState, ARowNobodyWroteIsNotThere) {
 
 TEST(RowState, JoinLeavesNoEmptyRegisters) {
   const auto older = after(kLwwColumns, {kInsert});
-  EXPECT_TRUE(join(older.state, older.seen, {}, older.seen, kLwwColumns).registers.empty());
+  EXPECT_TRUE(join(older.state, older.seen, {}, older.seen, {}, kLwwColumns).registers.empty());
 }
 
 }  // namespace

@@ -378,32 +378,22 @@ TEST_F(ReplicaTest, WantsToRejoinWhenNobodysLogHasWhatItLacks) {
   EXPECT_FALSE(replica_->take().rejoin);
 }
 
-TEST_F(ReplicaTest, AMajorityHoldsWhatMoreThanHalfHaveApplied) {
-  Replica::Options options;
-  options.majority_pause = Instant(500);
-  start({"a", "b", "c", "me"}, options);
-  Author a("a");
-  const Run one = a.next(), two = a.next(), three = a.next();
-  connect("a", a.seen());
-  receive("a", one + two + three);
-  apply_one();
-  live(Instant{1000});
-  EXPECT_TRUE(replica_->held_by_majority().empty());  // a and me, of four
-  hear("a", "b", vector_at(a, 2), {});
-  live(Instant{400});
-  EXPECT_TRUE(replica_->held_by_majority().empty());  // it may be lost yet before it passes it on
-  live(Instant{300});
-  EXPECT_EQ(replica_->held_by_majority(), vector_at(a, 2));
-  hear("a", "c", vector_at(a, 3), {});
-  live(Instant{1000});
-  EXPECT_EQ(replica_->held_by_majority(), vector_at(a, 3));
+TEST_F(ReplicaTest, WithoutRerouteItRejoinsFromItsOnlyUpstreamsToo) {
   Replica::Options textbook;
   textbook.reroute = false;
-  textbook.majority_pause = Instant(0);
-  restart(textbook);
+  start({"a", "b", "me"}, textbook);
+  Author a("a");
+  a.next();
   connect("a", a.seen());
-  live(Instant{1000});
-  EXPECT_TRUE(replica_->held_by_majority().empty());
+  connect("b", a.seen());  // is not asked
+  replica_->take();
+  replica_->receive("a", Trimmed{a.origin()}, now_, kWall);
+  later(Instant{20});
+  EXPECT_TRUE(sent<Subscribe>(replica_->take(), "b").empty());
+  later(Instant{3000});
+  const auto rejoin = replica_->take().rejoin;
+  ASSERT_TRUE(rejoin);
+  EXPECT_EQ(rejoin->from, (std::vector<std::string>{"a", "b"}));
 }
 
 TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstStaysAwayAndReturnsToIt) {
