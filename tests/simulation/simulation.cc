@@ -265,6 +265,7 @@ Overrides shrink(uint64_t seed, Overrides overrides) {
   for (const Fault fault : draw_plan(seed, overrides).faults) {
     Overrides smaller = overrides;
     smaller.without.insert(fault);
+    smaller.with.erase(fault);
     keep_if_it_fails(seed, overrides, smaller);
   }
   for (size_t nodes = 2; nodes < draw_plan(seed, overrides).config.datacenters.size(); ++nodes) {
@@ -287,6 +288,7 @@ std::string options_of(uint64_t seed, const Overrides& overrides) {
     without += (without.empty() ? "" : ",") + std::string(to_string(fault));
   }
   if (overrides.over_sqlite) text += " --sqlite";
+  for (const Fault fault : overrides.with) text += " --with=" + std::string(to_string(fault));
   if (!without.empty()) text += " --without=" + without;
   if (overrides.nodes) text += " --nodes=" + std::to_string(*overrides.nodes);
   if (overrides.operations) text += " --operations=" + std::to_string(*overrides.operations);

@@ -63,6 +63,9 @@ void run_seeds(uint64_t count, const Overrides& overrides) {
   EXPECT_EQ(failures, 0u);
   if (ran < kSeedsThatMeetEverything) return;
   for (size_t i = 0; i < static_cast<size_t>(Met::kCount); ++i) {
+    const auto met = static_cast<Met>(i);
+    const bool goes_back = met == Met::kRestored || met == Met::kCloned || met == Met::kReissued;
+    if (goes_back && overrides.with.empty()) continue;
     EXPECT_GT(coverage.count(static_cast<Met>(i)), 0u)
         << "never met: " << to_string(static_cast<Met>(i));
   }
@@ -101,12 +104,12 @@ bool take_value(std::string_view argument, std::string_view name, std::string& v
   return true;
 }
 
-bool take_without(const std::string& names) {
+bool take_faults(const std::string& names, std::set<Fault>& faults) {
   for (size_t at = 0; at <= names.size();) {
     const size_t end = std::min(names.find(',', at), names.size());
     const auto fault = parse_fault(std::string_view(names).substr(at, end - at));
     if (!fault) return false;
-    options.overrides.without.insert(*fault);
+    faults.insert(*fault);
     at = end + 1;
   }
   return true;
@@ -123,7 +126,10 @@ bool take_argument(std::string_view argument) {
   if (take_value(argument, "--from=", value)) return options.from = number(), true;
   if (take_value(argument, "--seeds=", value)) return options.seeds = number(), true;
   if (take_value(argument, "--nodes=", value)) return options.overrides.nodes = number(), true;
-  if (take_value(argument, "--without=", value)) return take_without(value);
+  if (take_value(argument, "--without=", value)) {
+    return take_faults(value, options.overrides.without);
+  }
+  if (take_value(argument, "--with=", value)) return take_faults(value, options.overrides.with);
   if (take_value(argument, "--operations=", value)) {
     return options.overrides.operations = number(), true;
   }
