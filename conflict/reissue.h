@@ -10,9 +10,9 @@ namespace entente {
 
 // Two databases have written under one origin: both hold its changes up to `last`, and after it
 // each its own (a restored backup that was written to, a lost fsync). The changes of one of them
-// become another origin's, seq by seq from 1, and little else about them changes: their values stay, and
-// what their writers had seen, with its own part of it renamed as well. (Their stamps stay, too,
-// unless what they count as having seen is later: who calls this sees to it.)
+// become another origin's, seq by seq from 1, and little else about them changes: their values
+// stay, and what their writers had seen, with its own part of it renamed as well. (Their stamps
+// stay, too, unless what they count as having seen is later: who calls this sees to it.)
 class Reissue {
  public:
   // `seen`: what every writer counts as having seen. Where tombstones were collected under it, a
@@ -21,8 +21,8 @@ class Reissue {
       : of_(of), last_(last), as_(as), seen_(std::move(seen)) {}
 
   const Origin& as() const { return as_; }
-  // REQUIRES: they come in order, the first is `of`'s after `last`. Schema changes are left out: they
-  // have an epoch, which the others' history has used for another.
+  // REQUIRES: they come in order, the first is `of`'s after `last`. Schema changes are left out:
+  // they have an epoch, which the others' history has used for another.
   Transaction operator()(Transaction t, const std::string& dc);
 
  private:
