@@ -115,6 +115,12 @@ class ForgettingTest : public ::testing::Test {
       EXPECT_TRUE(has(listed, "a wrote first")) << dc << " " << listed;
       EXPECT_TRUE(has(listed, "b wrote first")) << dc << " " << listed;
     }
+    // A reader who lacks what came as rows is told so.
+    for (const auto& dc : cluster_->dcs()) {
+      for (const auto& at : {at_a, at_b}) {
+        EXPECT_EQ(FeedClient(cluster_->port(dc), "?until=now&since=" + at).status(), 410) << dc;
+      }
+    }
     EXPECT_EQ(
         query("a", "SELECT group_concat(id || length(v)) FROM (SELECT * FROM items ORDER BY id)"),
         query("b", "SELECT group_concat(id || length(v)) FROM (SELECT * FROM items ORDER BY id)"));
