@@ -35,7 +35,9 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
 constexpr size_t kNodesMax = 7;
 
 bool is_rare(Fault fault) { return fault >= Fault::kTopology; }
-bool must_be_asked_for(Fault fault) { return fault == Fault::kRestore || fault == Fault::kClone; }
+bool must_be_asked_for(Fault fault) {
+  return fault == Fault::kForget || fault == Fault::kRestore || fault == Fault::kClone;
+}
 
 // A random tree, and now and then a link more.
 std::vector<std::pair<std::string, std::string>> connected_links(

@@ -45,7 +45,7 @@ std::optional<Fault> parse_fault(std::string_view name);
 // What a person, or the shrinker, changes of what a seed draws.
 struct Overrides {
   std::set<Fault> without;
-  std::set<Fault> with;              // kRestore, kClone: drawn only if they are asked for
+  std::set<Fault> with;              // kForget, kRestore, kClone: drawn only if they are asked for
   std::optional<size_t> nodes;       // at most
   std::optional<size_t> operations;  // at most
   bool over_sqlite = false;          // instead of memory databases

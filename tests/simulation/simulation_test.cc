@@ -64,8 +64,9 @@ void run_seeds(uint64_t count, const Overrides& overrides) {
   if (ran < kSeedsThatMeetEverything) return;
   for (size_t i = 0; i < static_cast<size_t>(Met::kCount); ++i) {
     const auto met = static_cast<Met>(i);
-    const bool goes_back = met == Met::kRestored || met == Met::kCloned || met == Met::kReissued;
-    if (goes_back && overrides.with.empty()) continue;
+    const bool by_request = met == Met::kRestored || met == Met::kCloned || met == Met::kReissued ||
+                            met == Met::kRejoined || met == Met::kBroughtOver;
+    if (by_request && overrides.with.empty()) continue;
     EXPECT_GT(coverage.count(static_cast<Met>(i)), 0u)
         << "never met: " << to_string(static_cast<Met>(i));
   }
