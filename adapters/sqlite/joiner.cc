@@ -90,13 +90,13 @@ Result<void> Joiner::conflicts(std::vector<ConflictEntry> entries) {
       const Table* t = id != tables_.end() ? state_.world->by_id(id->second) : nullptr;
       if (t == nullptr) continue;
       entry.table = t->def.name;
-      if (auto done = add(*t, std::move(entry)); !done) return done;
+      if (auto done = add(*t, entry); !done) return done;
     }
     return {};
   });
 }
 
-Result<void> Joiner::add(const Table& t, ConflictEntry entry) {
+Result<void> Joiner::add(const Table& t, const ConflictEntry& entry) {
   ConflictQuery here;
   here.state = ConflictQuery::State::kResolved;
   here.table = t.def.name;

@@ -38,7 +38,7 @@ class Joiner final : public StateJoin {
   Result<void> in_transaction(const std::function<Result<void>()>& work);
   Result<void> join_row(const Table& t, const RowState& theirs);
   Result<void> store(const Table& t, const Key& key, const Loaded& row);
-  Result<void> add(const Table& t, ConflictEntry entry);
+  Result<void> add(const Table& t, const ConflictEntry& entry);
   Result<void> append(const LoggedRun& logged);
   Result<void> forget_before_gap(const Origin& origin, const Stream& stream);
   Result<void> advance();
