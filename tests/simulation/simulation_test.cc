@@ -65,7 +65,8 @@ void run_seeds(uint64_t count, const Overrides& overrides) {
   for (size_t i = 0; i < static_cast<size_t>(Met::kCount); ++i) {
     const auto met = static_cast<Met>(i);
     const bool by_request = met == Met::kRestored || met == Met::kCloned || met == Met::kReissued ||
-                            met == Met::kRejoined || met == Met::kBroughtOver;
+                            met == Met::kRejoined || met == Met::kBroughtOver ||
+                            met == Met::kRowsJoined || met == Met::kCopySchemaOlder;
     if (by_request && overrides.with.empty()) continue;
     EXPECT_GT(coverage.count(static_cast<Met>(i)), 0u)
         << "never met: " << to_string(static_cast<Met>(i));
