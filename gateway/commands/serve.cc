@@ -192,17 +192,17 @@ Error removed(const Config& file, const Datacenter& dc, const std::filesystem::p
                   std::to_string(epoch) + " of its topology; its data is kept",
               "removed"};
   const auto topology = DataFolder::topology_in(data);
-  const auto unshipped =
-      export_unshipped(file, dc, data, topology ? topology->sealed.value_or(0) : 0);
+  const auto unshipped = export_unshipped(
+      file, dc, data, topology ? topology->sealed.value_or(VersionVector()) : VersionVector());
   if (!unshipped) {
     error.text += ", and what only it has could not be exported: " + unshipped.error().text;
-  } else if (unshipped->transactions > 0) {
-    error.text += ". " + std::to_string(unshipped->transactions) +
-                  " of its transactions are not known to be anywhere else: they are in " +
-                  unshipped->file.string() + ", a line each, as POST /v1/transactions takes them";
+  } else if (unshipped->lines > 0) {
+    error.text += ". What it has and who told it so had not is in " + unshipped->file.string() +
+                  ", " + std::to_string(unshipped->lines) +
+                  " lines, as POST /v1/transactions takes them";
   }
   spdlog::warn("removed dc={} epoch={} unshipped={}", dc.name, epoch,
-               unshipped ? unshipped->transactions : 0);
+               unshipped ? unshipped->lines : 0);
   return error;
 }
 

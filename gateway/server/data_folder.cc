@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "conflict/context.h"
+
 namespace entente {
 namespace {
 
@@ -163,19 +165,21 @@ Result<TopologyEpoch> DataFolder::topology_in(const fs::path& folder) {
   TopologyEpoch topology;
   if (!fs::exists(path, ec)) return topology;
   std::ifstream in(path);
-  uint64_t sealed = 0;
-  if (!(in >> topology.epoch >> sealed) || in.get() != '\n') {
+  std::string token;
+  const bool good = in >> topology.epoch >> token && in.get() == '\n';
+  auto sealed = parse_session_token(token);
+  if (!good || !sealed) {
     return fail(Code::kCorrupt, path.string() + " does not hold a topology");
   }
-  topology.sealed = sealed;
+  topology.sealed = std::move(*sealed);
   topology.yaml.assign(std::istreambuf_iterator<char>(in), {});
   return topology;
 }
 
 Result<void> DataFolder::set_topology(const TopologyEpoch& topology) const {
   return write_line("topology", std::to_string(topology.epoch) + " " +
-                                    std::to_string(topology.sealed.value_or(0)) + "\n" +
-                                    topology.yaml);
+                                    session_token(topology.sealed.value_or(VersionVector())) +
+                                    "\n" + topology.yaml);
 }
 
 std::string DataFolder::rejoined() const { return first_line(path_ / "rejoined"); }

@@ -7,6 +7,7 @@
 
 #include "conflict/dot.h"
 #include "conflict/result.h"
+#include "conflict/version_vector.h"
 
 namespace entente {
 
@@ -24,8 +25,8 @@ namespace entente {
 struct TopologyEpoch {
   uint64_t epoch = 0;  // each follows one; 0: none did, the file's holds
   std::string yaml;    // the file that brought it
-  // Up to here who brought it has this datacenter's own changes; absent: he did not say.
-  std::optional<uint64_t> sealed{};
+  // What who brought it had applied; absent: he did not say.
+  std::optional<VersionVector> sealed{};
 };
 
 class DataFolder {

@@ -113,7 +113,7 @@ Task<Response> TopologyApi::answer_gateway(RoutedRequest routed) {
   if (!said) co_return problem(said.error());
   if (!adopt_) co_return problem(404, "no_topology", "this gateway keeps no topology");
   TopologyNewsItem mine = mine_();
-  mine.sealed = site_.store.applied().at(said->incarnation);
+  mine.sealed = site_.store.applied();
   if (comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
     (void)adopt_({said->epoch, said->yaml, std::nullopt});
   }

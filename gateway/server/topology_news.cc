@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "conflict/context.h"
 #include "conflict/hex.h"
 #include "gateway/server/http_caller.h"
 #include "gateway/server/introduction.h"
@@ -27,7 +28,7 @@ std::string write_topology_news(const TopologyNewsItem& item) {
   out.begin_object().key("epoch").unsigned_integer(item.epoch);
   out.member("fingerprint", item.fingerprint).member("yaml", item.yaml);
   out.member("incarnation", to_hex(item.incarnation));
-  if (item.sealed) out.key("sealed").unsigned_integer(*item.sealed);
+  if (item.sealed) out.member("sealed", session_token(*item.sealed));
   out.end_object();
   return out.take();
 }
@@ -35,7 +36,6 @@ std::string write_topology_news(const TopologyNewsItem& item) {
 Result<TopologyNewsItem> parse_topology_news(std::string& json) {
   const auto body = parse_json(json);
   const Json* epoch = body ? body->find("epoch") : nullptr;
-  const Json* sealed = body ? body->find("sealed") : nullptr;
   if (epoch == nullptr || epoch->integer() == nullptr || *epoch->integer() < 0) {
     return fail(Code::kInvalid, "this says nothing of a topology");
   }
@@ -44,9 +44,7 @@ Result<TopologyNewsItem> parse_topology_news(std::string& json) {
   item.fingerprint = text_of(*body, "fingerprint");
   item.yaml = text_of(*body, "yaml");
   item.incarnation = parse_origin(text_of(*body, "incarnation")).value_or(Origin{});
-  if (sealed != nullptr && sealed->integer() != nullptr) {
-    item.sealed = static_cast<uint64_t>(*sealed->integer());
-  }
+  if (auto sealed = parse_session_token(text_of(*body, "sealed"))) item.sealed = std::move(*sealed);
   return item;
 }
 

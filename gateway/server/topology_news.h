@@ -18,9 +18,9 @@ namespace entente {
 struct TopologyNewsItem {
   uint64_t epoch = 0;
   std::string fingerprint;
-  std::string yaml;                  // "" for epoch 0: everybody has that in a file
-  Origin incarnation;                // of who says it
-  std::optional<uint64_t> sealed{};  // in answers: up to here he has the asker's own changes
+  std::string yaml;                       // "" for epoch 0: everybody has that in a file
+  Origin incarnation;                     // of who says it
+  std::optional<VersionVector> sealed{};  // in answers: what he has applied
 };
 std::string write_topology_news(const TopologyNewsItem& item);
 Result<TopologyNewsItem> parse_topology_news(std::string& json);

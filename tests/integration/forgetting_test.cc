@@ -29,7 +29,7 @@ class ForgettingTest : public ::testing::Test {
     options.topology = topology;
     options.schema = "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT);";
     options.extra =
-        "limits: {log_retention: 0ms, log_bytes: 16KiB, changes_retention: 0ms}\n"
+        "limits: {log_retention: 1s, log_bytes: 16KiB, changes_retention: 0ms}\n"
         "conflicts: {policy: lww, granularity: row}\n";
     cluster_ = std::make_unique<Cluster>(options);
     cluster_->proxy("a", "b");
@@ -61,11 +61,9 @@ class ForgettingTest : public ::testing::Test {
     return at == std::string::npos ? answer : answer.substr(at, answer.find("affected") - at);
   }
 
-  std::string cursor(const std::string& dc) {
-    FeedClient feed(cluster_->port(dc), "?until=now");
-    std::string cursor;
-    while (const auto line = feed.line()) cursor = member(*line, "cursor");
-    return cursor;
+  std::string cursor(const std::string& dc) { return cursor_now(cluster_->port(dc)); }
+  bool forgets(const std::string& dc, const std::string& after) {
+    return log_forgets(cluster_->port(dc), after);
   }
 
   template <class Condition>
@@ -76,12 +74,6 @@ class ForgettingTest : public ::testing::Test {
       std::this_thread::sleep_for(50ms);
     }
     return false;
-  }
-
-  bool forgets(const std::string& dc, const std::string& after) {
-    return comes_true([&] {
-      return FeedClient(cluster_->port(dc), "?until=now&since=" + after).status() == 410;
-    });
   }
 
   std::string conflicts(const std::string& dc) {

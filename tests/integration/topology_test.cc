@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/feed_client.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
@@ -27,12 +28,13 @@ bool has(const std::string& text, const std::string& part) {
 
 class TopologyTest : public ::testing::Test {
  protected:
-  void start(std::vector<std::string> dcs, const std::string& topology) {
+  void start(std::vector<std::string> dcs, const std::string& topology,
+             const std::string& more_limits = "") {
     Cluster::Options options;
     options.dcs = std::move(dcs);
     options.topology = topology;
     options.schema = "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT);";
-    options.extra = "limits: {reconnect_max: 100ms}\n";
+    options.extra = "limits: {reconnect_max: 100ms" + more_limits + "}\n";
     cluster_ = std::make_unique<Cluster>(options);
   }
 
@@ -115,6 +117,46 @@ class TopologyTest : public ::testing::Test {
     while (!same() && std::chrono::steady_clock::now() < deadline)
       std::this_thread::sleep_for(50ms);
     EXPECT_TRUE(same());
+  }
+
+  // c writes alone, is removed, and hears of it when it returns.
+  void a_removed_datacenter_leaves_what_only_it_has(bool its_log_forgets) {
+    cluster_->proxy("a", "c"), cluster_->proxy("b", "c");
+    start_all();
+    ASSERT_TRUE(put("c", "shipped."));
+    meet(cluster_->dcs(), {"shipped."});
+    const auto cut = [&](bool off) {
+      cluster_->proxy("a", "c").set_up(!off);
+      cluster_->proxy("b", "c").set_up(!off);
+    };
+    cut(true);
+    const auto had = cursor_now(cluster_->port("c"));
+    ASSERT_TRUE(put("c", "alone1.") && put("c", "alone2."));
+    if (its_log_forgets) {
+      ASSERT_TRUE(log_forgets(cluster_->port("c"), had));
+    }
+    ASSERT_EQ(cluster_->stop("c"), 0);
+    cut(false);
+    const auto without = file("{kind: all-to-all}", {"c"});
+    EXPECT_EQ(entente({"topology", "remove", "b", without.string(), url("a")}).second, 1);
+    const auto [said, code] = entente({"topology", "remove", "c", without.string(), url("a")});
+    ASSERT_EQ(code, 0) << said;
+    ASSERT_TRUE(all_at(1, {"a", "b"})) << cluster_->output("b");
+    // The zombie returns, hears of it, and ends.
+    cluster_->start("c");
+    EXPECT_EQ(cluster_->process("c").wait(), 1);
+    EXPECT_TRUE(has(cluster_->output("c"), "c was removed from the cluster"))
+        << cluster_->output("c");
+    std::ifstream unshipped(cluster_->folder() / "c" / "unshipped.ndjson");
+    std::string line;
+    HttpClient client(cluster_->port("b"));
+    int lines = 0;
+    while (std::getline(unshipped, line)) {
+      ++lines;
+      EXPECT_EQ(client.request("POST", "/v1/transactions", line).status, 200) << line;
+    }
+    EXPECT_EQ(lines, 2);
+    meet({"a", "b"}, {"shipped.", "alone1.", "alone2."});
   }
 
   std::unique_ptr<Cluster> cluster_;
@@ -239,38 +281,12 @@ TEST_F(TopologyTest, ANewDatacenterIsTakenInAndJoins) {
 
 TEST_F(TopologyTest, ARemovedDatacenterEndsAndLeavesWhatOnlyItHas) {
   start({"a", "b", "c"}, "{kind: all-to-all}");
-  cluster_->proxy("a", "c"), cluster_->proxy("b", "c");
-  start_all();
-  ASSERT_TRUE(put("c", "shipped."));
-  meet(cluster_->dcs(), {"shipped."});
-  const auto cut = [&](bool off) {
-    cluster_->proxy("a", "c").set_up(!off);
-    cluster_->proxy("b", "c").set_up(!off);
-  };
-  cut(true);
-  ASSERT_TRUE(put("c", "alone1.") && put("c", "alone2."));
-  ASSERT_EQ(cluster_->stop("c"), 0);
-  cut(false);
-  const auto without = file("{kind: all-to-all}", {"c"});
-  EXPECT_EQ(entente({"topology", "remove", "b", without.string(), url("a")}).second, 1);
-  const auto [said, code] = entente({"topology", "remove", "c", without.string(), url("a")});
-  ASSERT_EQ(code, 0) << said;
-  ASSERT_TRUE(all_at(1, {"a", "b"})) << cluster_->output("b");
-  // The zombie returns, hears of it, and ends.
-  cluster_->start("c");
-  EXPECT_EQ(cluster_->process("c").wait(), 1);
-  EXPECT_TRUE(has(cluster_->output("c"), "c was removed from the cluster"))
-      << cluster_->output("c");
-  std::ifstream unshipped(cluster_->folder() / "c" / "unshipped.ndjson");
-  std::string line;
-  HttpClient client(cluster_->port("b"));
-  int lines = 0;
-  while (std::getline(unshipped, line)) {
-    ++lines;
-    EXPECT_EQ(client.request("POST", "/v1/transactions", line).status, 200) << line;
-  }
-  EXPECT_EQ(lines, 2);
-  meet({"a", "b"}, {"shipped.", "alone1.", "alone2."});
+  a_removed_datacenter_leaves_what_only_it_has(false);
+}
+
+TEST_F(TopologyTest, ARemovedDatacenterLeavesTheRowsIfItsLogHasForgottenTheChanges) {
+  start({"a", "b", "c"}, "{kind: all-to-all}", ", log_retention: 1s, changes_retention: 0ms");
+  a_removed_datacenter_leaves_what_only_it_has(true);
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 namespace entente::testing {
 
@@ -90,6 +92,22 @@ std::string member(const std::string& line, std::string_view name) {
   if (at == std::string::npos) return "";
   const size_t from = at + key.size();
   return line.substr(from, line.find('"', from) - from);
+}
+
+std::string cursor_now(int port) {
+  FeedClient feed(port, "?until=now");
+  std::string cursor;
+  while (const auto line = feed.line()) cursor = member(*line, "cursor");
+  return cursor;
+}
+
+bool log_forgets(int port, const std::string& after) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (FeedClient(port, "?until=now&since=" + after).status() == 410) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return false;
 }
 
 }  // namespace entente::testing

@@ -43,4 +43,9 @@ class FeedClient {
 // The value of a text member of a line.
 std::string member(const std::string& line, std::string_view name);
 
+// Where the feed is now.
+std::string cursor_now(int port);
+// Whether the log loses what came after the cursor, before a minute is over.
+bool log_forgets(int port, const std::string& after);
+
 }  // namespace entente::testing
