@@ -63,6 +63,7 @@ constexpr std::array kFields{
     time("reconnect_max", &Limits::reconnect_max, 10, 10 * kMinute),
     count("verify_rate", &Limits::verify_rate, 1, 100'000'000),
     time("verify_every", &Limits::verify_every, 0, 30 * 24 * kHour),
+    time("repair_every", &Limits::repair_every, 0, 30 * 24 * kHour),
 };
 
 }  // namespace

@@ -55,6 +55,7 @@ struct Limits {
   // Comparing datacenters.
   size_t verify_rate = 20'000;                             // rows a second
   std::chrono::milliseconds verify_every{24 * 3'600'000};  // by itself; 0: only when asked
+  std::chrono::milliseconds repair_every{0};               // … and makes alike what differs
 };
 
 }  // namespace entente

@@ -103,7 +103,10 @@ std::string render(const std::string& dc, const VerificationReport& report) {
 }  // namespace
 
 VerifyApi::VerifyApi(const Site& site)
-    : site_(site), tasks_(log_throw), due_(Clock::now() + site.config.limits.verify_every) {}
+    : site_(site),
+      tasks_(log_throw),
+      verify_due_(Clock::now() + site.config.limits.verify_every),
+      repair_due_(Clock::now() + site.config.limits.repair_every) {}
 
 void VerifyApi::add_to(Router& router) {
   router.add(Method::kGet, "/v1/verify", "operations", [this](RoutedRequest) { return look(); });
@@ -188,11 +191,19 @@ Task<void> VerifyApi::run() {
   working_.reset();
 }
 
+bool VerifyApi::is_due(std::chrono::milliseconds every, Clock::time_point& due) {
+  if (every.count() == 0 || Clock::now() < due) return false;
+  due = Clock::now() + every;
+  return true;
+}
+
 void VerifyApi::tick() {
-  const auto every = site_.config.limits.verify_every;
-  if (every.count() == 0 || stopping_ || working_ || Clock::now() < due_) return;
-  due_ = Clock::now() + every;
+  if (stopping_ || working_) return;
+  const auto& limits = site_.config.limits;
+  const bool repairs = is_due(limits.repair_every, repair_due_);
+  if (!is_due(limits.verify_every, verify_due_) && !repairs) return;
   VerificationReport report;
+  report.repair = repairs;
   report.peers = later_neighbours();
   if (!report.peers.empty()) begin(std::move(report));
 }

@@ -14,8 +14,9 @@ namespace entente {
 // GET tells how it goes or what came of the last one. And what other gateways ask for it.
 //
 // A run that somebody asks for compares with every other datacenter of the file. By itself, every
-// limits.verify_every, a gateway compares with those of its neighbours whose names come after its
-// own, so that each link is compared once; links connect everybody.
+// limits.verify_every, and, to repair what differs, limits.repair_every, a gateway compares with
+// those of its neighbours whose names come after its own, so that each link is compared once; links
+// connect everybody.
 //
 // Threads: the network thread.
 // Bounds:  one run at a time.
@@ -45,6 +46,7 @@ class VerifyApi {
   Task<Response> start(RoutedRequest routed);
   Task<Response> look();
   void begin(VerificationReport report);
+  static bool is_due(std::chrono::milliseconds every, Clock::time_point& due);
   Task<void> run();
   std::vector<VerificationReport::Peer> everybody() const;
   std::vector<VerificationReport::Peer> later_neighbours() const;
@@ -53,7 +55,7 @@ class VerifyApi {
   std::unique_ptr<VerificationRun> run_;  // the last one
   std::optional<WorkGuard> working_;      // the network thread goes on until the run is over
   TaskGroup tasks_;
-  Clock::time_point due_;
+  Clock::time_point verify_due_, repair_due_;
   Counts counts_;
   bool stopping_ = false;
 };

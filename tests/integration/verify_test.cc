@@ -58,6 +58,18 @@ class Writer {
   std::thread thread_;
 };
 
+// In the file of its database, while the gateway runs.
+void behind_its_back(const Cluster& cluster, const std::string& dc, const std::string& statement) {
+  sqlite3* db = nullptr;
+  const auto path = cluster.folder() / dc / (dc + ".db");
+  ASSERT_EQ(sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+  sqlite3_busy_timeout(db, 5'000);
+  EXPECT_EQ(sqlite3_exec(db, statement.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(db);
+  EXPECT_EQ(sqlite3_changes(db), 1) << statement;
+  sqlite3_close(db);
+}
+
 class Verify : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -92,16 +104,8 @@ class Verify : public ::testing::Test {
     return "http://127.0.0.1:" + std::to_string(cluster_.port(dc));
   }
 
-  // Behind the gateway's back, while it runs.
   void in_the_file(const std::string& dc, const std::string& statement) {
-    sqlite3* db = nullptr;
-    const auto path = cluster_.folder() / dc / (dc + ".db");
-    ASSERT_EQ(sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5'000);
-    EXPECT_EQ(sqlite3_exec(db, statement.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
-        << sqlite3_errmsg(db);
-    EXPECT_EQ(sqlite3_changes(db), 1) << statement;
-    sqlite3_close(db);
+    behind_its_back(cluster_, dc, statement);
   }
 
   std::string value(const std::string& dc, const std::string& key) {
@@ -242,6 +246,25 @@ TEST(VerifyByItself, GatewaysCompareThemselvesWithTheirNeighbours) {
   EXPECT_TRUE(compared()) << a.request("GET", "/v1/verify").body;
   EXPECT_FALSE(has(a.request("GET", "/metrics").body, "entente_verify_runs_total 0"));
   EXPECT_TRUE(has(b.request("GET", "/v1/verify").body, R"("state":"none")"));  // a link, once
+}
+
+TEST(VerifyByItself, GatewaysRepairWhatDiffersIfTheyAreToldTo) {
+  Cluster cluster({{"a", "b", "c"},
+                   "{kind: all-to-all}",
+                   "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT);",
+                   "limits: {verify_every: 0ms, repair_every: 100ms}\n"});
+  cluster.start_all();
+  for (const auto& dc : cluster.dcs()) ASSERT_TRUE(cluster.wait_ready(dc)) << cluster.output(dc);
+  HttpClient c(cluster.port("c"));
+  ASSERT_EQ(c.request("PUT", "/v1/tables/items/rows/x", R"({"row":{"v":"right"}})").status, 200);
+  ASSERT_TRUE(cluster.wait_converged({}, 30));
+  behind_its_back(cluster, "c", "UPDATE items SET v = 'wrong'");
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  while (!has(c.request("GET", "/v1/tables/items/rows/x").body, "right") &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_TRUE(has(c.request("GET", "/v1/tables/items/rows/x").body, "right"));
 }
 
 TEST_F(Verify, ADatacenterThatIsAwayIsNotCalledEqual) {
