@@ -18,6 +18,10 @@ constexpr milliseconds kSecondDialler{100};  // of the two ends of a spare link,
 constexpr milliseconds kHealEvery{20};
 constexpr std::chrono::seconds kReportEvery{1};
 
+SpareLinks::Instant now() {
+  return std::chrono::duration_cast<milliseconds>(Links::Clock::now().time_since_epoch());
+}
+
 // Our clock as pings carry it.
 uint64_t as_ticks(Links::Clock::time_point t) {
   return static_cast<uint64_t>(t.time_since_epoch().count());
@@ -36,16 +40,15 @@ Links::Links(boost::asio::io_context& io, const Config& config, const Graph& gra
       config_(config),
       graph_(graph),
       dc_(std::move(dc)),
+      spares_(graph, dc_, config.topology.failover_after, now()),
       events_(std::move(events)),
       heartbeat_(io),
       healing_(io) {
   for (const auto& name : graph_.datacenters()) {
     if (!graph_.may_link(dc_, name)) continue;
     auto& n = neighbours_.try_emplace(name, io_, *config_.find(name)).first->second;
-    const auto& near = graph_.neighbours(dc_);
-    n.missed_since = Clock::now();
     n.view.peer = name;
-    n.view.spare = std::find(near.begin(), near.end(), name) == near.end();
+    n.view.spare = spares_.is_spare(name);
     n.view.state = "connecting";
     n.view.reason = Graph::dials(dc_, name) ? "not reached yet" : "it has not connected yet";
     n.view.since_ms = wall_ms();
@@ -94,7 +97,7 @@ void Links::dial_again(Neighbour& n) {
     if (ec || stopped_) return;
     n.dialling = false;
     const bool linked_by_them = n.view.spare && n.link;
-    if (n.needed() && !linked_by_them) dial_neighbour(n);
+    if (spares_.needed(n.place.name) && !linked_by_them) dial_neighbour(n);
   });
 }
 
@@ -130,7 +133,7 @@ void Links::end(PeerLink* link, const std::string& why, bool refused) {
   if (!n) return report_stranger(why);
   const bool was_up = n->link == link;
   if (was_up) lose(*n);
-  if (!was_up && c.dialled) n->spare_failed = true;
+  if (!was_up && c.dialled) spares_.failed(n->place.name);
   if (was_up && !refused) n->pause = milliseconds(0);
   if (!n->link) set_state(*n, refused ? "refused" : "connecting", why);
   if (was_up) events_.down(n->place.name);
@@ -139,7 +142,7 @@ void Links::end(PeerLink* link, const std::string& why, bool refused) {
 
 void Links::lose(Neighbour& n) {
   n.link = nullptr;
-  n.missed_since = Clock::now();
+  spares_.down(n.place.name, now());
 }
 
 // `n`: whom they say they are, or whom we dialled; null for somebody we do not know.
@@ -219,7 +222,7 @@ void Links::welcome(Conversation& c, Neighbour& n, const Hello& theirs) {
   n.link = c.link.get();
   n.incarnation = theirs.incarnation;
   n.heard = Clock::now();
-  n.spare_failed = false;
+  spares_.up(n.place.name);
   n.view.clock_offset_ms = clock_offset(theirs.wall_ms);
   set_state(n, "up", "");
   events_.up(theirs);
@@ -280,13 +283,11 @@ void Links::beat() {
 
 // Which of them are needed changes with every link that comes or goes, and with time.
 void Links::heal() {
-  const auto needed = graph_.needed_spares(dc_, [this](const std::string& dc) {
-    const auto* n = find(dc);
-    return n && gone(*n);
-  });
+  const auto opened = spares_.look(
+      now(), [this](const std::string& peer) { return events_.in_use && events_.in_use(peer); });
   for (auto& [name, n] : neighbours_) {
     if (!n.view.spare) continue;
-    need_spare(n, needed.contains(name));
+    open_if_needed(n, opened.contains(name));
     close_if_idle(n);
   }
   healing_.expires_after(kHealEvery);
@@ -295,22 +296,12 @@ void Links::heal() {
   });
 }
 
-// A spare that cannot be reached is passed over at once; a neighbour is waited for.
-bool Links::gone(const Neighbour& n) const {
-  if (n.link || !n.needed()) return false;
-  if (n.view.spare && n.spare_failed) return true;
-  return Clock::now() - n.missed_since >= config_.topology.failover_after;
-}
-
-void Links::need_spare(Neighbour& n, bool needed) {
-  if (needed && !n.spare_needed) {
-    n.spare_failed = false;
-    n.missed_since = Clock::now();
+void Links::open_if_needed(Neighbour& n, bool news) {
+  if (news) {
     n.pause = milliseconds(0);
     spdlog::info("spare_link_needed dc={} peer={}", dc_, n.place.name);
   }
-  n.spare_needed = needed;
-  if (!needed || n.link || n.dialling) return;
+  if (!spares_.needed(n.place.name) || n.link || n.dialling) return;
   if (Graph::dials(dc_, n.place.name)) return dial_neighbour(n);
   n.pause = kSecondDialler;  // the other end needs it too, as a rule: let it go first
   dial_again(n);
@@ -318,11 +309,8 @@ void Links::need_spare(Neighbour& n, bool needed) {
 
 // The other end may still need it, and then dials.
 void Links::close_if_idle(Neighbour& n) {
-  if (n.spare_needed || (events_.in_use && events_.in_use(n.place.name))) {
-    n.spare_used = Clock::now();
-  }
   if (!n.link || !conversations_.at(n.link).dialled) return;
-  if (Clock::now() - n.spare_used < config_.topology.failover_after) return;
+  if (!spares_.idle(n.place.name, now())) return;
   spdlog::info("spare_link_closed dc={} peer={}", dc_, n.place.name);
   const auto link = conversations_.at(n.link).link;
   link->close("this spare link is no longer needed");
@@ -338,7 +326,7 @@ bool Links::opened_by_the_smaller(const Conversation& c, const Neighbour& n) con
 std::vector<LinkView> Links::view() const {
   std::vector<LinkView> out;
   for (const auto& [name, n] : neighbours_) {
-    if (!n.needed() && !n.link) continue;
+    if (!spares_.needed(name) && !n.link) continue;
     LinkView& v = out.emplace_back(n.view);
     v.settled = v.state == "up";
     if (!n.refused) continue;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gateway/replica/messages.h"
+#include "gateway/replica/spare_links.h"
 #include "gateway/server/peer_link.h"
 #include "gateway/server/peers.h"
 #include "topology/config.h"
@@ -66,7 +67,6 @@ class Links {
  private:
   struct Neighbour {
     Neighbour(boost::asio::io_context& io, const Datacenter& p) : place(p), redial(io) {}
-    bool needed() const { return !view.spare || spare_needed; }
     const Datacenter& place;
     LinkView view;
     PeerLink* link = nullptr;  // the one that is up
@@ -76,10 +76,6 @@ class Links {
     boost::asio::steady_timer redial;
     std::chrono::milliseconds pause{0};  // before the next attempt; grows
     bool dialling = false;               // an attempt of ours, its link, or the pause after it
-    Clock::time_point missed_since;      // no link since; a spare: not before it was needed
-    bool spare_needed = false;
-    bool spare_failed = false;       // an attempt, since it was needed
-    Clock::time_point spare_used{};  // last seen in use, or needed
     std::optional<Clock::time_point> refused;
   };
 
@@ -115,8 +111,7 @@ class Links {
 
   // Spare links.
   void heal();
-  bool gone(const Neighbour& n) const;
-  void need_spare(Neighbour& n, bool needed);
+  void open_if_needed(Neighbour& n, bool news);
   void close_if_idle(Neighbour& n);
   bool opened_by_the_smaller(const Conversation& c, const Neighbour& n) const;
 
@@ -128,6 +123,7 @@ class Links {
   const Config& config_;
   const Graph& graph_;
   const std::string dc_;
+  SpareLinks spares_;
   const Events events_;
   std::map<std::string, Neighbour, std::less<>> neighbours_;
   std::map<PeerLink*, Conversation> conversations_;
