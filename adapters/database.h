@@ -245,7 +245,8 @@ struct DatabaseState {
   LogPosition log_head = 0;
   uint64_t epoch = 0;
   Hlc hlc;
-  VersionVector promised;  // what clients' contexts must cover; see Database::promise
+  VersionVector promised;   // what clients' contexts must cover; see Database::promise
+  VersionVector collected;  // what was ever told to be collected here: others' promises cover it
 };
 
 // What of the log is kept although every datacenter has it, for readers who were away.

@@ -72,7 +72,9 @@ class Replay {
     if (!shared) return tl::unexpected(shared.error());
     if (!*shared && restored_) *shared = both;
     if (*shared) {
-      reissue_.emplace(self, **shared, fresh_, seen_);
+      auto tables = to_.reader().and_then([](const auto& reader) { return reader->tables(); });
+      if (!tables) return tl::unexpected(tables.error());
+      reissue_.emplace(self, **shared, fresh_, seen_, std::move(*tables));
       if (auto known = look_up_stamps(); !known) return tl::unexpected(known.error());
     }
     forked_after_ = shared->value_or(0);

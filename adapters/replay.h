@@ -12,7 +12,7 @@ namespace entente {
 struct Replayed {
   uint64_t changes = 0;                 // transactions brought over, from all origins
   uint64_t reissued = 0;                // of them, those that became another origin's …
-  uint64_t dropped_schema_changes = 0;  // … less their schema changes
+  uint64_t dropped_schema_changes = 0;  // … less their schema changes, and rows only these have
   uint64_t joined = 0;                  // of them, those of which only the rows came
 };
 

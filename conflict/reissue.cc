@@ -7,13 +7,41 @@
 namespace entente {
 
 Transaction Reissue::operator()(Transaction t, const std::string& dc) {
+  look_for_schema_changes(t);
   t.dot = renamed(t.dot);
   rename(t.context);
   t.context.set(as_, t.dot.seq - 1);
   t.declares_dc = t.dot.seq == 1 ? dc : "";
   std::erase_if(t.changes, [](const Change& c) { return std::holds_alternative<SchemaChange>(c); });
+  if (epoch_ && t.epoch > *epoch_) {
+    t.epoch = *epoch_;
+    std::erase_if(t.changes, [this](Change& c) { return !fits(std::get<RowChange>(c)); });
+  }
   for (auto& change : t.changes) rename(std::get<RowChange>(change));
   return t;
+}
+
+void Reissue::look_for_schema_changes(const Transaction& t) {
+  for (const auto& change : t.changes) {
+    const auto* schema = std::get_if<SchemaChange>(&change);
+    if (schema != nullptr && !epoch_) epoch_ = schema->epoch - 1;
+  }
+}
+
+bool Reissue::fits(RowChange& change) const {
+  const auto table = std::find_if(tables_.begin(), tables_.end(), [&](const TableDef& t) {
+    return t.was_called(change.table, *epoch_);
+  });
+  if (table == tables_.end()) return false;
+  const bool wrote = !change.columns.empty();
+  const auto unknown = [&](const std::string& name) { return !table->find(name, *epoch_); };
+  for (Row* row : {&change.columns, &change.base, &change.old}) {
+    for (auto it = row->begin(); it != row->end();) {
+      it = unknown(it->first) ? row->erase(it) : std::next(it);
+    }
+  }
+  std::erase_if(change.floors, [&](const Floor& floor) { return unknown(floor.column); });
+  return change.erase || change.inserted || !wrote || !change.columns.empty();
 }
 
 void Reissue::rename(VersionVector& context) const {

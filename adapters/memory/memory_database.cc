@@ -33,7 +33,7 @@ class MemoryDatabase final : public Database {
     const std::lock_guard held(disk_->lock);
     return {
         disk_->self, disk_->contents.streams, disk_->contents.labels, disk_->log_head, disk_->epoch,
-        disk_->hlc,  disk_->promised};
+        disk_->hlc,  disk_->promised,         disk_->collected};
   }
 
   Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
@@ -151,6 +151,7 @@ class MemoryDatabase final : public Database {
 
   Result<Collected> collect(const VersionVector& stable, size_t rows_max) override {
     const std::lock_guard held(disk_->lock);
+    disk_->collected.join(stable);
     Collected out;
     size_t looked_at = 0;
     for (auto& [table, rows] : disk_->contents.rows) {
@@ -489,6 +490,7 @@ class MemoryJoin final : public StateJoin {
     clock.observe(theirs_.hlc);
     disk_.hlc = clock.last();
     disk_.promised.join(theirs_.promised);
+    disk_.collected.join(theirs_.collected);
     return {};
   }
 

@@ -14,6 +14,7 @@ std::shared_ptr<MemoryDisk> copy_memory_disk(const MemoryDisk& disk) {
   copy->hlc = disk.hlc;
   copy->last_conflict = disk.last_conflict;
   copy->promised = disk.promised;
+  copy->collected = disk.collected;
   copy->log = disk.log;
   copy->logged_ms = disk.logged_ms;
   copy->log_bytes = disk.log_bytes;

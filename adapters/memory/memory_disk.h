@@ -44,7 +44,7 @@ struct MemoryDisk {
   uint64_t epoch = 0;
   Hlc hlc;
   uint64_t last_conflict = 0;
-  VersionVector promised;
+  VersionVector promised, collected;
   std::deque<LogChunk> log;        // positions ascend
   std::deque<uint64_t> logged_ms;  // when each of them was logged
   uint64_t log_bytes = 0;          // their records

@@ -598,6 +598,12 @@ Result<Applier::Taken> Applier::collect_row(const Table& t, const Key& key,
 Result<Collected> Applier::collect(const VersionVector& stable, size_t rows_max) {
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
   const Rollback rollback(db_);
+  VersionVector collected = state_.collected;
+  collected.join(stable);
+  if (collected != state_.collected) {
+    auto saved = storage_.save_collected(collected);
+    if (!saved) return tl::unexpected(saved.error());
+  }
   auto found = unsettled(rows_max);
   if (!found) return tl::unexpected(found.error());
   Collected out;
@@ -615,7 +621,10 @@ Result<Collected> Applier::collect(const VersionVector& stable, size_t rows_max)
   }
   out.round_over = found->size() < rows_max;
   collected_up_to_ = out.round_over ? std::pair<int64_t, Key>() : found->back();
-  return rows_.flush().and_then([&] { return run(commit_, "COMMIT"); }).map([&] { return out; });
+  return rows_.flush().and_then([&] { return run(commit_, "COMMIT"); }).map([&] {
+    state_.collected = std::move(collected);
+    return out;
+  });
 }
 
 // The next rows of which something may be collected.

@@ -153,7 +153,10 @@ Result<void> Joiner::advance() {
   }
   state_.clock.observe(theirs_.hlc);
   state_.promised.join(theirs_.promised);
-  return storage_.save_promised(state_.promised).and_then([&] { return storage_.save(state_); });
+  state_.collected.join(theirs_.collected);
+  return storage_.save_promised(state_.promised)
+      .and_then([&] { return storage_.save_collected(state_.collected); })
+      .and_then([&] { return storage_.save(state_); });
 }
 
 // Who asks for what the log does not hold without gaps is told so.

@@ -229,6 +229,7 @@ void SqliteDatabase::publish() {
   out.epoch = state_.epoch;
   out.hlc = state_.clock.last();
   out.promised = state_.promised;
+  out.collected = state_.collected;
   published_.world = state_.world;
 }
 
@@ -325,7 +326,10 @@ Result<void> SqliteDatabase::promise(const VersionVector& floor) {
 }
 
 Result<Collected> SqliteDatabase::collect(const VersionVector& stable, size_t rows_max) {
-  return write_there([&] { return applier_.collect(stable, rows_max); });
+  const bool more = !state_.collected.covers(stable);
+  auto done = write_there([&] { return applier_.collect(stable, rows_max); });
+  if (done && more) publish();
+  return done;
 }
 
 Result<std::unique_ptr<StateJoin>> SqliteDatabase::join(const DatabaseState& theirs,

@@ -10,13 +10,13 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 6;
+constexpr int64_t kFormat = 7;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (
   one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, self BLOB NOT NULL,
   hlc INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL, applied BLOB NOT NULL,
-  promised BLOB NOT NULL, keys INTEGER NOT NULL);
+  promised BLOB NOT NULL, collected BLOB NOT NULL, keys INTEGER NOT NULL);
 CREATE TABLE _entente_origins (
   id INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, dc TEXT NOT NULL,
   seq INTEGER NOT NULL, hlc INTEGER NOT NULL, chain BLOB NOT NULL, context BLOB NOT NULL);
@@ -146,7 +146,7 @@ Result<bool> Storage::exists() {
 
 Result<void> Storage::create(const Origin& self) {
   if (auto done = db_.exec(kTables); !done) return done;
-  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3, ?3, 0)");
+  auto q = db_.prepare("INSERT INTO _entente_state VALUES (1, ?1, ?2, 0, 0, 0, ?3, ?3, ?3, 0)");
   if (!q) return tl::unexpected(q.error());
   const std::string nothing = encoded({});
   q->bind_all(kFormat, Bytes{bytes_of(self.id)}, Bytes{nothing});
@@ -177,7 +177,7 @@ Result<FileState> Storage::load() {
 
 Result<void> Storage::load_head(FileState& state) {
   auto q = db_.prepare(
-      "SELECT format, self, hlc, epoch, head, applied, promised, keys "
+      "SELECT format, self, hlc, epoch, head, applied, promised, keys, collected "
       "FROM _entente_state");
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
@@ -195,7 +195,9 @@ Result<void> Storage::load_head(FileState& state) {
   auto applied = decode_version_vector(in);
   ByteReader promised_in(q->bytes(6));
   auto promised = decode_version_vector(promised_in);
-  if (!read_into(q->bytes(1), state.self.id) || !applied || !promised) {
+  ByteReader collected_in(q->bytes(8));
+  auto collected = decode_version_vector(collected_in);
+  if (!read_into(q->bytes(1), state.self.id) || !applied || !promised || !collected) {
     return not_ours("_entente_state");
   }
   state.clock = HlcClock(Hlc{q->natural(2)});
@@ -204,6 +206,7 @@ Result<void> Storage::load_head(FileState& state) {
   state.log_head = q->natural(4);
   state.applied = std::move(*applied);
   state.promised = std::move(*promised);
+  state.collected = std::move(*collected);
   return load_log_total(state);
 }
 
@@ -466,6 +469,14 @@ Result<void> Storage::save_promised(const VersionVector& promised) {
   auto q = db_.prepare("UPDATE _entente_state SET promised = ?1");
   if (!q) return tl::unexpected(q.error());
   const std::string bytes = encoded(promised);
+  q->bind_all(Bytes{bytes});
+  return q->run();
+}
+
+Result<void> Storage::save_collected(const VersionVector& collected) {
+  auto q = db_.prepare("UPDATE _entente_state SET collected = ?1");
+  if (!q) return tl::unexpected(q.error());
+  const std::string bytes = encoded(collected);
   q->bind_all(Bytes{bytes});
   return q->run();
 }

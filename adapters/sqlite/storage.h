@@ -36,7 +36,7 @@ struct FileState {
   // Earlier worlds, until the transaction in which they were replaced is over: somebody may still
   // point into them.
   std::vector<std::shared_ptr<const World>> retired;
-  VersionVector promised;
+  VersionVector promised, collected;
 };
 
 // What a schema change changes of it, to go back to.
@@ -93,6 +93,7 @@ class Storage {
   Result<void> save_stream(const Stream& stream);
   Result<void> save(const FileState& state);
   Result<void> save_promised(const VersionVector& promised);
+  Result<void> save_collected(const VersionVector& collected);
   Result<void> append_log(FileState& state, int64_t origin, const LogChunk& chunk,
                           const std::array<uint8_t, 16>& chain_before, uint64_t wall_ms);
 

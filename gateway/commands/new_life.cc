@@ -71,7 +71,7 @@ std::string story_of(const Replacement& done, const std::string& why, const std:
   }
   if (replayed.dropped_schema_changes > 0) {
     story += "; " + std::to_string(replayed.dropped_schema_changes) +
-             " schema changes of that history were left out";
+             " schema changes of that history, and rows that only these can have, were left out";
   }
   return story + ". What was there is " + done.kept.string();
 }

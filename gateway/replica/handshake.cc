@@ -115,7 +115,15 @@ Result<void> check_asker(const Hello& mine, const Hello& theirs, const Graph& gr
       .and_then([&] { return check_topology(mine, theirs); });
 }
 
-Result<void> check_history(const Hello& mine, const Hello& theirs, const ChainAt& chain_at) {
+Result<void> check_history(const Hello& mine, const VersionVector& promised, const Hello& theirs,
+                           const ChainAt& chain_at) {
+  if (!promised.covers(theirs.collected)) {
+    return fail(Code::kFork,
+                "this database is a restored copy: " + theirs.dc +
+                    " has forgotten what could only go by a promise that is not in it; it joins "
+                    "again by itself, as a new incarnation",
+                kOwnFork);
+  }
   for (const auto& position : theirs.applied) {
     if (auto ok = check_position(mine, theirs, position, chain_at); !ok) return ok;
   }

@@ -80,7 +80,7 @@ struct Hello {
     uint64_t seq = 0;
     std::array<uint8_t, 16> chain{};  // the origin's hash chain at seq
   };
-  uint32_t protocol = 4;
+  uint32_t protocol = 5;
   std::string cluster;
   std::string dc;
   Origin incarnation;
@@ -90,6 +90,7 @@ struct Hello {
   uint64_t wall_ms = 0;
   uint64_t window = 0;  // bytes of records that may be sent before the first Credit
   std::vector<Position> applied;
+  VersionVector collected;  // DatabaseState
 };
 
 }  // namespace entente

@@ -53,6 +53,7 @@ void Replica::link_up(const Hello& hello, Instant now) {
   link.session = session;
   link.cursor = log_head_;
   link.credit = static_cast<int64_t>(hello.window);
+  met_somebody_ = true;
   MemberVector row{hello.dc, hello.incarnation, {}, {}};
   for (const auto& position : hello.applied) {
     row.applied.advance(position.origin, position.seq);
@@ -189,6 +190,12 @@ void Replica::copied_by(const std::string& dc) {
   copied_by_[dc] = known == members_.end() ? Origin{} : known->second.incarnation;
 }
 
+// A database that was restored may have forgotten a promise, and what it wrote since then may not
+// keep it. Who knows finds out at the first hello, unless there is another promise by then.
+bool Replica::may_promise() const {
+  return (met_somebody_ || links_.empty()) && !restored_ && copied_by_.empty();
+}
+
 void Replica::look_who_is_back() {
   const auto& names = options_.graph->datacenters();
   std::erase_if(copied_by_, [&](const auto& copy) {
@@ -214,8 +221,7 @@ void Replica::tick(Instant now) {
 }
 
 Ready Replica::take() {
-  if (now_ >= promise_after_ && !restored_ && copied_by_.empty())
-    out_.promise = own_promise_.take();
+  if (now_ >= promise_after_ && may_promise()) out_.promise = own_promise_.take();
   if (in_flight_.empty() && now_ >= apply_after_) out_.apply = next_apply();
   for (auto& [peer, link] : links_) {
     if (!link.up) continue;
@@ -597,7 +603,7 @@ void Replica::choose_upstreams() {
 // The neighbour the topology names. While it is away, or has had nothing new for a while although
 // somebody else has, the neighbour that claims most; then the first again as soon as it claims as
 // much as that one. Of an origin that the topology does not have (a datacenter that was removed, or
-// our own former life) always the one that claims most: whatever anybody has of it must spread.
+// a former life) always the one that claims most: whatever anybody has of it must spread.
 std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const auto first = preferred(origin);
   const Link* wanted = first ? up_link(*first) : nullptr;
@@ -642,6 +648,9 @@ std::string Replica::best_other(const Origin& origin, const Stream& stream) cons
 std::optional<std::string> Replica::preferred(const Origin& origin) const {
   const auto label = labels_.find(origin);
   if (label == labels_.end()) return std::nullopt;
+  const auto writer = members_.find(label->second);
+  const bool former = writer != members_.end() && writer->second.incarnation != origin;
+  if (former) return std::nullopt;
   return options_.graph->upstream(options_.dc, label->second);
 }
 

@@ -312,6 +312,7 @@ class Replica {
   std::string best_other(const Origin& origin, const Stream& stream) const;
   std::optional<std::string> preferred(const Origin& origin) const;
   void look_whether_to_rejoin();
+  bool may_promise() const;
   void look_who_is_back();
   static bool can_give(const Link& link, const Origin& origin, const Stream& stream);
   // Who has more of it, if nobody whom we may ask has it in the log.
@@ -330,6 +331,7 @@ class Replica {
   OwnPromise own_promise_;
   MemberPromises promises_;  // the others'
   Instant promise_after_{0};
+  bool met_somebody_ = false;
   std::map<std::string, Origin> copied_by_;  // and whose life it was then
   uint64_t log_head_ = 0;
   size_t held_bytes_ = 0;

@@ -48,6 +48,7 @@ void write(ByteWriter& out, const Hello& h) {
     out.varint(p.seq);
     out.raw({reinterpret_cast<const char*>(p.chain.data()), p.chain.size()});
   }
+  encode(out, h.collected);
 }
 
 void write(ByteWriter& out, const Subscribe& s) { out.origin(s.origin), out.varint(s.after); }
@@ -110,6 +111,9 @@ bool read(ByteReader& in, Hello& h) {
     std::copy(chain.begin(), chain.end(), p.chain.begin());
     h.applied.push_back(std::move(p));
   }
+  auto collected = decode_version_vector(in);
+  if (!collected) return false;
+  h.collected = std::move(*collected);
   return true;
 }
 

@@ -177,6 +177,7 @@ Links::Events Peers::Impl::events() {
 Hello Peers::Impl::hello() const {
   Hello mine = replica.hello(who_i_am);
   mine.wall_ms = wall_ms();
+  mine.collected = store.database().state().collected;
   for (auto& position : mine.applied) {
     const auto chain = store.database().chain_at(position.origin, position.seq);
     if (chain && *chain) position.chain = **chain;
@@ -185,9 +186,11 @@ Hello Peers::Impl::hello() const {
 }
 
 Result<void> Peers::Impl::check_history(const Hello& mine, const Hello& theirs) {
-  auto one = entente::check_history(mine, theirs, [this](const Origin& origin, uint64_t seq) {
-    return store.database().chain_at(origin, seq);
-  });
+  const VersionVector promised = store.database().state().promised;
+  auto one =
+      entente::check_history(mine, promised, theirs, [this](const Origin& origin, uint64_t seq) {
+        return store.database().chain_at(origin, seq);
+      });
   if (!one && one.error().tag == kOwnFork && on_rejoin)
     on_rejoin(false, {one.error().text, {theirs.dc}, true});
   return one;

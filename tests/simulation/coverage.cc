@@ -18,6 +18,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "slow node",
     "busy apply",
     "clock stepped",
+    "clock too far off",
+    "link cut for a clock",
     "log trimmed",
     "joined again",
     "brought over to a copy",
@@ -72,6 +74,26 @@ std::string_view to_string(Met met) { return kNames[static_cast<size_t>(met)]; }
 
 void Coverage::add(const Coverage& other) {
   for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+}
+
+std::string faults_of(const Coverage& coverage) {
+  constexpr Met kFaults[] = {
+      Met::kDelayedMessage, Met::kLinkCut,     Met::kFrameReplayed, Met::kPartition,
+      Met::kOneWayStall,    Met::kCrash,       Met::kSlowNode,      Met::kBusyApply,
+      Met::kClockStep,      Met::kClockFarOff, Met::kLogTrimmed,    Met::kWentOver,
+      Met::kJoined,         Met::kLeft,        Met::kRestored,      Met::kCloned};
+  std::string text;
+  for (const Met fault : kFaults) {
+    text += (text.empty() ? "" : ", ") + std::string(to_string(fault)) + " " +
+            std::to_string(coverage.count(fault));
+  }
+  return text;
+}
+
+std::string cells_of(const Coverage& coverage) {
+  size_t met = 0;
+  for (size_t i = 0; i < kNames.size(); ++i) met += coverage.count(static_cast<Met>(i)) > 0;
+  return std::to_string(met) + " of " + std::to_string(kNames.size());
 }
 
 std::ostream& operator<<(std::ostream& out, const Coverage& coverage) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <ostream>
+#include <string>
 #include <string_view>
 
 namespace entente::simulation {
@@ -21,6 +22,8 @@ enum class Met : size_t {
   kSlowNode,
   kBusyApply,
   kClockStep,
+  kClockFarOff,
+  kCutForItsClock,
   kLogTrimmed,
   kRejoined,
   kBroughtOver,
@@ -80,6 +83,10 @@ class Coverage {
  private:
   std::array<uint64_t, static_cast<size_t>(Met::kCount)> counts_{};
 };
+
+// What was done to the replicas, by class; and how many of all that a batch must meet were met.
+std::string faults_of(const Coverage& coverage);
+std::string cells_of(const Coverage& coverage);
 
 std::ostream& operator<<(std::ostream& out, const Coverage& coverage);
 

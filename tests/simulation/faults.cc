@@ -36,6 +36,13 @@ void Faults::begin() {
       world_.coverage.met(Met::kClockStep);
       node->step_clock(r.between(-1000, 1000));
     });
+    repeat(Fault::kFarClock, "far " + node->name(), 300, 4000, [this, node](Random& r) {
+      world_.coverage.met(Met::kClockFarOff);
+      const int64_t most = world_.plan.config.max_clock_drift.count();
+      const int64_t off = r.between(most + 1'000, most + 5'000);
+      node->set_clock_off(r.chance(0.7) ? off : -off);
+      world_.scheduler.after(r.between(50, 1000), [node] { node->set_clock_off(0); });
+    });
     repeat(Fault::kTrim, "trim " + node->name(), 30, 300, [node](Random&) { node->trim_log(); });
     repeat(Fault::kRestore, "back up " + node->name(), 50, 800,
            [node](Random&) { node->back_up(); });
@@ -115,6 +122,7 @@ void Faults::change_topology(Random& random, bool join, bool leave) {
   }
   Config next = now;
   next.topology = draw_topology(names, shape);
+  if (world_.plan.goes_back()) next.topology.reroute = true;
   next.datacenters.clear();
   for (const auto& name : names) next.datacenters.emplace_back().name = name;
   for (const auto& objection : objections(now, next)) world_.fail("objection: " + objection);

@@ -85,6 +85,10 @@ void Network::close(size_t from, const std::string& peer) {
   if (!may_connect(links_[link])) break_link(link);
 }
 
+void Network::drop(size_t from, const std::string& peer) {
+  cut(link_between(from, world_.index_of(peer)));
+}
+
 bool Network::reachable(size_t a, size_t b) const {
   return links_[link_between(a, b)].blocked == 0;
 }

@@ -46,6 +46,8 @@ class Network {
   // One end begins, or ceases, to want a link.
   void open(size_t from, const std::string& peer);
   void close(size_t from, const std::string& peer);
+  // One end is not content with the other.
+  void drop(size_t from, const std::string& peer);
   // Something else than a link would get through.
   bool reachable(size_t a, size_t b) const;
 

@@ -123,6 +123,7 @@ void Node::rejoin(const Rejoin& why) {
     disk_ = std::move(disk);
     const VersionVector had = durable_;
     reopen();
+    astray_ = lacks_a_promise();
     if (!why.restored && !durable_.covers(had)) {
       world_.fail(name_ + " lost what it had when its database was replaced (P2)");
     }
@@ -142,13 +143,14 @@ void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count, uint
     if (known == nullptr || *known != was.front()) break;
     was.erase(was.begin());
   }
-  if (!astray_ && count > 0) {  // others may have heard of some of it under the old name as well
-    for (uint64_t seq = copy_has + 1; seq <= durable_.at(self); ++seq) {
-      was.push_back(*world_.oracle.record({self, seq}));
+  if (count > 0) {  // others may have heard of some of it under the old name as well
+    std::vector<std::string> shared;
+    for (uint64_t seq = copy_has + 1; seq <= durable_.at(self) - was.size(); ++seq) {
+      shared.push_back(*world_.oracle.record({self, seq}));
     }
-    world_.oracle.forget_after(self, others_have(self));
+    if (!shared.empty()) world_.oracle.forget_after(self, others_have(self));
+    was.insert(was.begin(), shared.begin(), shared.end());
   }
-  astray_ = false;
   world_.contexts_since = world_.scheduler.now() + 1;
   if (count != was.size()) {
     return world_.fail(name_ + ": of " + std::to_string(was.size()) +
@@ -207,6 +209,9 @@ void Node::go_back(bool keep) {
     if (origin == self) was.astray = world_.oracle.forget_after(self, left);
   }
   if (keep) aside_ = std::move(was);
+  VersionVector collected = aside_ ? aside_->collected : VersionVector();
+  for (const Node* node : all_) collected.join(node->collected_);
+  world_.oracle.collected_no_more_than(std::move(collected));
   world_.scheduler.after(news_.between(1, 300), [this] { start(); });
 }
 
@@ -232,15 +237,34 @@ void Node::put_back(Past past) {
   reopen();
   copied_promise_ = database_->state().promised;
   const Origin self = database_->state().self;
-  astray_ = !astray_records_.empty() || others_have(self) > durable_.at(self);
+  const uint64_t shared = durable_.at(self) - astray_records_.size();
+  const bool forked = others_have(self) > shared;
+  astray_ = forked || lacks_a_promise();
+  if (astray_ || astray_records_.empty()) return;
+  Run run{self, shared + 1, astray_records_.size(), {}};
+  ByteWriter records;
+  for (const auto& record : std::exchange(astray_records_, {})) records.string(record);
+  run.records = records.take();
+  if (auto bad = world_.oracle.found_again(run, takes_part())) world_.fail(*bad);
+}
+
+bool Node::lacks_a_promise() const {
+  const VersionVector promised = database_->state().promised;
+  return std::any_of(all_.begin(), all_.end(), [&](const Node* other) {
+    return other != this && other->database_ &&
+           !promised.covers(other->database_->state().collected);
+  });
 }
 
 // What two histories of one name do to somebody who hears the wrong one first is not gone into: who
-// is astray meets those first who know better.
+// is astray meets those who know better.
 bool Node::may_meet(const std::string& peer) const {
   if (!astray_) return true;
-  const Origin self = database_->state().self;
-  return node(peer).durable_.at(self) >= others_have(self);
+  const DatabaseState state = database_->state();
+  const uint64_t shared = durable_.at(state.self) - astray_records_.size();
+  const Node& other = node(peer);
+  return other.durable_.at(state.self) > shared ||
+         (other.database_ && !state.promised.covers(other.database_->state().collected));
 }
 
 Hello Node::hello() const {
@@ -249,14 +273,20 @@ Hello Node::hello() const {
     const auto chain = database_->chain_at(position.origin, position.seq);
     if (chain && *chain) position.chain = **chain;
   }
+  hello.collected = database_->state().collected;
   return hello;
 }
 
 void Node::look_whether_caught_up() {
-  if (!catching_up_ || !catch_up_with_ || !durable_.covers(*catch_up_with_)) return;
+  if (!catching_up_) return;
+  const auto links = replica_->links();
+  const bool level = std::any_of(links.begin(), links.end(), [this](const auto& link) {
+    return link.up && !link.applied.empty() && durable_.covers(link.applied);
+  });
+  if (!level) return;
   // What others have collected by the promises of the life before is in it.
-  copied_promise_.join(*catch_up_with_);
-  if (auto done = database_->promise(*catch_up_with_); !done) world_.fail(done.error().text);
+  copied_promise_.join(durable_);
+  if (auto done = database_->promise(durable_); !done) world_.fail(done.error().text);
   catching_up_ = false;
 }
 
@@ -342,7 +372,7 @@ void Node::ask_for_news() {
   if (world_.scheduler.now() < news_at_) return;
   news_at_ = world_.scheduler.now() + news_.between(100, 500);
   for (const auto& name : world_.plan.names) {
-    if (name == name_ || !wants(name) || peers_[name].linked) continue;
+    if (name == name_ || !wants(name) || linked_.contains(name)) continue;
     Node& other = node(name);
     world_.scheduler.after(news_.between(1, 2 * world_.plan.latency_ms), [this, &other] {
       if (!alive() || !reaches(other) || other.epoch_ == epoch_) return;
@@ -360,42 +390,18 @@ bool Node::drawn(const std::string& peer) const {
 bool Node::wants(const std::string& peer) const {
   if (epoch_ == nullptr) return false;
   if (drawn(peer)) return true;
-  const auto spare = peers_.find(peer);
-  return spare != peers_.end() && spare->second.wanted;
+  return spares_ &&
+         (spares_->needed(peer) || (linked_.contains(peer) && !spares_->idle(peer, now())));
 }
 
-// Opens and closes spare links, as the gateway's Links do.
 void Node::heal_links() {
-  const auto& graph = epoch_->graph;
-  const int64_t t = world_.scheduler.now();
-  const auto needed = graph.needed_spares(name_, [this](const auto& dc) { return gone(dc); });
-  for (const auto& name : graph.spares(name_)) {
-    Peer& peer = peers_[name];
-    const bool opens = needed.contains(name) && !peer.needed;
-    peer.needed = needed.contains(name);
-    if (opens) {
-      peer.failed = false;
-      peer.missed_since = t;
-      network_.open(index_, name);
-    }
-    if (peer.needed && !peer.linked && !reaches(node(name))) peer.failed = true;
-    if (peer.needed || replica_->in_use(name)) peer.used_at = t;
-    peer.wanted =
-        peer.needed ||
-        (peer.linked && t - peer.used_at < epoch_->config.topology.failover_after.count());
-    if (peer.linked && !peer.wanted) network_.close(index_, name);
+  const auto in_use = [this](const std::string& peer) { return replica_->in_use(peer); };
+  for (const auto& name : spares_->look(now(), in_use)) network_.open(index_, name);
+  for (const auto& name : epoch_->graph.spares(name_)) {
+    const bool linked = linked_.contains(name);
+    if (spares_->needed(name) && !linked && !reaches(node(name))) spares_->failed(name);
+    if (linked && !wants(name)) network_.close(index_, name);
   }
-}
-
-bool Node::gone(const std::string& name) const {
-  const auto it = peers_.find(name);
-  const Peer peer = it == peers_.end() ? Peer{} : it->second;
-  const auto& spares = epoch_->graph.spares(name_);
-  const bool spare = std::binary_search(spares.begin(), spares.end(), name);
-  if (peer.linked || (spare && !peer.needed)) return false;
-  if (spare && peer.failed) return true;
-  return world_.scheduler.now() - peer.missed_since >=
-         epoch_->config.topology.failover_after.count();
 }
 
 // ---- Life --------------------------------------------------------------------------------------
@@ -424,9 +430,7 @@ void Node::start() {
   // (A gateway does not remember, and makes its first promise a whole lifetime later.)
   for (const auto& name : gave_copies_to_) replica_->copied_by(name);
   world_.trace("start", index_, life_, state.log_head);
-  for (const auto& name : epoch_->graph.datacenters()) {
-    peers_[name].missed_since = world_.scheduler.now();
-  }
+  spares_.emplace(epoch_->graph, name_, options.failover_after, now());
   later(work_.between(0, kTickMs), [this] { tick(); });
   network_.returned(index_);
 }
@@ -447,11 +451,11 @@ void Node::crash() {
   last_told_ = 0;
   received_ = {};
   rejoin_.reset();
-  catch_up_with_.reset();
   collecting_ = {};
   round_runs_ = another_round_ = false;
   credit_.clear();
-  peers_.clear();
+  linked_.clear();
+  spares_.reset();
   network_.vanish(index_);
 }
 
@@ -467,7 +471,8 @@ void Node::start_again() {
 
 uint64_t Node::wall_ms() const {
   const auto t = static_cast<double>(world_.scheduler.now());
-  const int64_t ms = static_cast<int64_t>(t * (1.0 + clock_drift_)) + clock_offset_ + clock_step_;
+  const int64_t ms =
+      static_cast<int64_t>(t * (1.0 + clock_drift_)) + clock_offset_ + clock_step_ + clock_off_;
   const uint64_t wall = kEpochMs + static_cast<uint64_t>(ms);
   return wall - wall % static_cast<uint64_t>(world_.plan.clock_grain_ms);
 }
@@ -487,11 +492,10 @@ void Node::tick() {
   heal_links();
   ask_for_news();
   look_whether_caught_up();
-  const bool linked = std::any_of(peers_.begin(), peers_.end(),
-                                  [](const auto& peer) { return peer.second.linked; });
-  if (linked && !rejoin_ && !astray_) unverified_.reset();
-  for (auto& [name, peer] : peers_) {  // whoever it may meet by now
-    if (astray_ && !peer.linked && wants(name)) network_.open(index_, name);
+  if (!linked_.empty() && !rejoin_ && !astray_) unverified_.reset();
+  for (const auto& name : epoch_->graph.datacenters()) {  // whoever it may meet by now
+    if (astray_ && name != name_ && !linked_.contains(name) && wants(name))
+      network_.open(index_, name);
   }
   later(kTickMs, [this] { tick(); });
   if (rejoin_) rejoin(*std::exchange(rejoin_, std::nullopt));
@@ -500,10 +504,12 @@ void Node::tick() {
 // ---- The network -------------------------------------------------------------------------------
 
 bool Node::link_up(const Hello& hello) {
-  const auto one = check_history(this->hello(), hello, [this](const Origin& origin, uint64_t seq) {
-    return database_->chain_at(origin, seq);
-  });
+  const auto chain_at = [this](const Origin& o, uint64_t seq) {
+    return database_->chain_at(o, seq);
+  };
+  const auto one = check_history(this->hello(), database_->state().promised, hello, chain_at);
   if (!one && one.error().tag == kOwnFork) {
+    if (!world_.plan.goes_back()) world_.fail(name_ + " takes its database for a restored one");
     rejoin_ = {one.error().text, {hello.dc}, true};
     return false;
   }
@@ -514,23 +520,19 @@ bool Node::link_up(const Hello& hello) {
     world_.fail(name_ + " refuses " + hello.dc + ": " + one.error().text);
     return false;
   }
-  peers_[hello.dc].linked = true;
-  peers_[hello.dc].failed = false;
+  linked_.insert(hello.dc);
+  spares_->up(hello.dc);
   if (!drawn(hello.dc)) world_.coverage.met(Met::kSpareLink);
   ++link_lives_[hello.dc];
   credit_[hello.dc] = static_cast<int64_t>(hello.window);
-  if (catching_up_ && !catch_up_with_) {
-    catch_up_with_.emplace();
-    for (const auto& at : hello.applied) catch_up_with_->advance(at.origin, at.seq);
-  }
   replica_->link_up(hello, now());
   pump();
   return true;
 }
 
 void Node::link_down(const std::string& peer) {
-  peers_[peer].linked = false;
-  peers_[peer].missed_since = world_.scheduler.now();
+  linked_.erase(peer);
+  spares_->down(peer, now());
   replica_->link_down(peer, now());
   pump();
 }
@@ -564,6 +566,12 @@ void Node::pump() {
     if (ready.promise) enqueue({{}, {}, {}, std::move(ready.promise)});
     if (ready.rejoin) rejoin_ = std::move(ready.rejoin);
     for (const auto& cut : ready.cuts) {
+      const bool clock = cut.reason.find("ahead of this gateway's clock") != std::string::npos;
+      if (clock && world_.plan.has(Fault::kFarClock)) {
+        world_.coverage.met(Met::kCutForItsClock);
+        network_.drop(index_, cut.peer);
+        continue;
+      }
       world_.fail(name_ + " cut the link to " + cut.peer + " though nobody lied: " + cut.reason);
     }
   }
@@ -625,8 +633,7 @@ void Node::charge(const std::string& peer, const Changes& changes) {
 void Node::check_credit() const {
   const auto window = static_cast<int64_t>(world_.plan.config.limits.link_window);
   for (const auto& [peer, credit] : credit_) {
-    const auto known = peers_.find(peer);
-    if (known == peers_.end() || !known->second.linked) continue;
+    if (!linked_.contains(peer)) continue;
     if (credit < window - window / 4) {
       world_.fail(name_ + " was never given back " + std::to_string(window - credit) + " of the " +
                   std::to_string(window) + " bytes that " + peer + " lets in");
@@ -845,8 +852,7 @@ void Node::forget_log() {
   if (!alive() || astray_) return;
   VersionVector all = replica_->applied();
   const Origin self = replica_->self();
-  const bool may_go_back = world_.plan.has(Fault::kRestore) || world_.plan.has(Fault::kClone);
-  if (may_go_back) all.set(self, std::min(all.at(self), others_have(self)));
+  if (world_.plan.goes_back()) all.set(self, std::min(all.at(self), others_have(self)));
   (void)database_->trim_log(all, {});
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gateway/replica/replica.h"
+#include "gateway/replica/spare_links.h"
 #include "tests/simulation/disk.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/random.h"
@@ -51,6 +52,7 @@ class Node final : public Endpoint {
   // ---- Faults.
   void slow_down_until(int64_t time) { slow_until_ = time; }
   void step_clock(int64_t ms) { clock_step_ = ms; }
+  void set_clock_off(int64_t ms) { clock_off_ = ms; }
   void trim_log();    // what everybody has
   void forget_log();  // all of it
   void back_up();
@@ -105,15 +107,6 @@ class Node final : public Endpoint {
     std::optional<VersionVector> collect{};  // or a slice of this
   };
 
-  // What the node knows of a link, in this life of it.
-  struct Peer {
-    bool linked = false;
-    int64_t missed_since = 0;
-    // Of a spare link.
-    bool needed = false, failed = false, wanted = false;
-    int64_t used_at = 0;
-  };
-
   // A database, and what the simulation knows of it.
   struct Past {
     std::unique_ptr<Disk> disk;
@@ -127,6 +120,7 @@ class Node final : public Endpoint {
   Past present() const;
   void put_back(Past past);
   uint64_t others_have(const Origin& origin) const;
+  bool lacks_a_promise() const;  // by which others have forgotten something
   Node& node(const std::string& name) const { return *all_[world_.index_of(name)]; }
   bool reaches(const Node& other) const;
   VersionVector somewhere() const;
@@ -135,7 +129,6 @@ class Node final : public Endpoint {
   void look_whether_taken_back();
   void ask_for_news();
   void heal_links();
-  bool gone(const std::string& peer) const;
   bool drawn(const std::string& peer) const;  // the topology has a link with it
   Replica::Instant now() const { return Replica::Instant(world_.scheduler.now()); }
   // Runs `what` after `delay`, unless the node crashed meanwhile.
@@ -180,7 +173,8 @@ class Node final : public Endpoint {
   const Epoch* epoch_ = nullptr;
   bool left_ = false;
   int64_t news_at_ = 0;
-  std::map<std::string, Peer> peers_;
+  std::set<std::string> linked_;
+  std::optional<SpareLinks> spares_;
   std::unique_ptr<Disk> disk_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Replica> replica_;
@@ -196,14 +190,13 @@ class Node final : public Endpoint {
       unverified_;  // the last seq of its own when it was started, unlinked since
   // Of a copy: no client is served before it has caught up with a neighbour.
   bool catching_up_ = false;
-  std::optional<VersionVector> catch_up_with_;
   bool dead_ = false;  // no restart that was planned wakes it
 
   Random work_;   // how long things take
   Random news_;   // … and when others are asked for a topology
   Random crash_;  // crashes right after something became durable
   Random busy_faults_;
-  int64_t clock_offset_ = 0, clock_step_ = 0;
+  int64_t clock_offset_ = 0, clock_step_ = 0, clock_off_ = 0;
   double clock_drift_ = 0;
   int64_t slow_until_ = 0;
 

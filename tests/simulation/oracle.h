@@ -63,9 +63,14 @@ class Oracle {
   Complaint collected(const VersionVector& stable, const VersionVector& applied,
                       const VersionVector& somewhere);
 
+  // That is all that the disks that count have forgotten: others may go without it.
+  void collected_no_more_than(VersionVector collected) { collected_ = std::move(collected); }
+
   // Of an origin, what is after `seq` never was: nobody has it but one disk, which no longer
   // counts, or whose history has become another's. Returns their records.
   std::vector<std::string> forget_after(const Origin& origin, uint64_t seq);
+  // The disk counts again, and nobody has another history: what was forgotten is there.
+  Complaint found_again(const Run& run, bool takes_part);
   // What a datacenter had written under a name that others know with another history, as a life of
   // its own: the same rows, one for one.
   Complaint reissued(const Run& run, const std::vector<std::string>& was, bool takes_part);

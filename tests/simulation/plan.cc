@@ -25,6 +25,7 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
     {Fault::kClock, "clock"},
     {Fault::kTrim, "trim"},
     {Fault::kForget, "forget"},
+    {Fault::kFarClock, "far-clock"},
     {Fault::kTopology, "topology"},
     {Fault::kJoin, "join"},
     {Fault::kLeave, "leave"},
@@ -34,10 +35,7 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
 
 constexpr size_t kNodesMax = 7;
 
-bool is_rare(Fault fault) { return fault >= Fault::kTopology; }
-bool must_be_asked_for(Fault fault) {
-  return fault == Fault::kForget || fault == Fault::kRestore || fault == Fault::kClone;
-}
+bool is_rare(Fault fault) { return fault >= Fault::kForget; }
 
 // A random tree, and now and then a link more.
 std::vector<std::pair<std::string, std::string>> connected_links(
@@ -222,12 +220,10 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   const bool calm = faults.chance(0.05);
   for (const Fault fault : kAllFaults) {
     const bool present = faults.chance(is_rare(fault) ? 0.2 : 0.45) && !calm;
-    const bool wanted = overrides.with.contains(fault) ||
-                        (!must_be_asked_for(fault) && !overrides.without.contains(fault));
-    if (present && wanted) plan.faults.insert(fault);
+    if (present && !overrides.without.contains(fault)) plan.faults.insert(fault);
   }
   // Where databases go back, nobody is removed: it might be the one that knows better.
-  if (plan.has(Fault::kRestore) || plan.has(Fault::kClone)) plan.faults.erase(Fault::kLeave);
+  if (plan.goes_back()) plan.faults.erase(Fault::kLeave);
   // Whose own changes came to nobody, and who comes back after another wrote others under their
   // names and the logs have forgotten which these are, is taken to have had those.
   if (plan.has(Fault::kClone)) plan.faults.erase(Fault::kTrim), plan.faults.erase(Fault::kForget);
@@ -235,6 +231,9 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   for (size_t i = nodes; plan.has(Fault::kJoin) && i < std::min(nodes + 2, kNodesMax); ++i) {
     plan.names.emplace_back(1, static_cast<char>('a' + i));
   }
+  // Who is linked with nobody but one who lags, and may ask nobody else, cannot tell him that he
+  // went back (Node::may_meet).
+  if (plan.goes_back()) plan.config.topology.reroute = true;
   draw_conflicts(plan, conflicts);
   draw_workload(plan, workload);
   draw_schema(plan, schema);

@@ -28,6 +28,7 @@ enum class Fault {
   kClock,         // wall clocks are apart, drift and step, within max_clock_drift
   kTrim,          // logs are trimmed as soon as everybody has what they hold
   kForget,        // … all of it, whoever lacks it: who was away joins again from a copy
+  kFarClock,      // a wall clock is further off than that for a while
   kTopology,      // the cluster goes over to another topology
   kJoin,          // a datacenter more
   kLeave,         // one less, which may be away when the others go on without it
@@ -35,17 +36,16 @@ enum class Fault {
   kClone,         // … and later with the one that it had, which went on meanwhile
 };
 inline constexpr Fault kAllFaults[] = {
-    Fault::kDelay, Fault::kCut,          Fault::kReplay, Fault::kPartition, Fault::kOneWay,
-    Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,   Fault::kBusy,      Fault::kSmall,
-    Fault::kClock, Fault::kTrim,         Fault::kForget, Fault::kTopology,  Fault::kJoin,
-    Fault::kLeave, Fault::kRestore,      Fault::kClone};
+    Fault::kDelay, Fault::kCut,          Fault::kReplay,  Fault::kPartition, Fault::kOneWay,
+    Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,    Fault::kBusy,      Fault::kSmall,
+    Fault::kClock, Fault::kTrim,         Fault::kForget,  Fault::kFarClock,  Fault::kTopology,
+    Fault::kJoin,  Fault::kLeave,        Fault::kRestore, Fault::kClone};
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view name);
 
 // What a person, or the shrinker, changes of what a seed draws.
 struct Overrides {
   std::set<Fault> without;
-  std::set<Fault> with;              // kForget, kRestore, kClone: drawn only if they are asked for
   std::optional<size_t> nodes;       // at most
   std::optional<size_t> operations;  // at most
   bool over_sqlite = false;          // instead of memory databases
@@ -84,6 +84,8 @@ struct Plan {
   // Contexts live so short that tombstones are collected.
   bool collects() const { return config.limits.context_lifetime <= std::chrono::seconds(2); }
   bool has(Fault fault) const { return faults.contains(fault); }
+  // Databases do.
+  bool goes_back() const { return has(Fault::kRestore) || has(Fault::kClone); }
   bool changes_members() const {
     return has(Fault::kTopology) || has(Fault::kJoin) || has(Fault::kLeave);
   }

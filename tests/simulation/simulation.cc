@@ -131,8 +131,7 @@ class Simulation {
     const bool one = random.chance(0.4);
     const size_t node = random.below(world_.plan.config.datacenters.size());
     // It alone may know of the newest topology.
-    const bool may_be_needed = world_.plan.changes_members() || world_.plan.has(Fault::kRestore) ||
-                               world_.plan.has(Fault::kClone);
+    const bool may_be_needed = world_.plan.changes_members() || world_.plan.goes_back();
     const auto& epoch = world_.newest_epoch();
     const auto needed = epoch.graph.single_points_of_failure();
     const bool cuts = std::find(needed.begin(), needed.end(), nodes_[node]->name()) != needed.end();
@@ -265,7 +264,6 @@ Overrides shrink(uint64_t seed, Overrides overrides) {
   for (const Fault fault : draw_plan(seed, overrides).faults) {
     Overrides smaller = overrides;
     smaller.without.insert(fault);
-    smaller.with.erase(fault);
     keep_if_it_fails(seed, overrides, smaller);
   }
   for (size_t nodes = 2; nodes < draw_plan(seed, overrides).config.datacenters.size(); ++nodes) {
@@ -288,7 +286,6 @@ std::string options_of(uint64_t seed, const Overrides& overrides) {
     without += (without.empty() ? "" : ",") + std::string(to_string(fault));
   }
   if (overrides.over_sqlite) text += " --sqlite";
-  for (const Fault fault : overrides.with) text += " --with=" + std::string(to_string(fault));
   if (!without.empty()) text += " --without=" + without;
   if (overrides.nodes) text += " --nodes=" + std::to_string(*overrides.nodes);
   if (overrides.operations) text += " --operations=" + std::to_string(*overrides.operations);

@@ -129,7 +129,9 @@ TEST_F(ReplayTest, SchemaChangesOfAnOrphanHistoryAreLeftOutAndItsRowsAreNot) {
   // Here dc1 is restored: it leads the schema.
   Site restored(backup, 1);
   restored.must("CREATE TABLE forgotten (id INTEGER PRIMARY KEY)");
-  restored.must("INSERT INTO t VALUES (7, 'orphan', 0)");
+  restored.must("INSERT INTO forgotten VALUES (1)");
+  restored.must("ALTER TABLE t ADD COLUMN forgotten TEXT");
+  restored.must("INSERT INTO t VALUES (7, 'orphan', 0, 'not this')");
   const auto path = folder_ / "fresh.db";
   copy(b_.path, path);
   auto options = a_.options;
@@ -138,10 +140,12 @@ TEST_F(ReplayTest, SchemaChangesOfAnOrphanHistoryAreLeftOutAndItsRowsAreNot) {
   const auto fresh = open_sqlite(path, options);
   const auto done = replay(*restored.db, **fresh, origin_of(11), std::nullopt, a_.now + 10);
   ASSERT_TRUE(done) << done.error().text;
-  EXPECT_EQ(done->reissued, 2u);
-  EXPECT_EQ(done->dropped_schema_changes, 1u);
+  EXPECT_EQ(done->reissued, 4u);
+  EXPECT_EQ(done->dropped_schema_changes, 3u);
   const auto rows = (*(*fresh)->reader())->table("t");
-  EXPECT_EQ(rows->size(), 3u);
+  ASSERT_EQ(rows->size(), 3u);
+  EXPECT_FALSE(rows->rbegin()->second.contains("forgotten"));
+  EXPECT_EQ(rows->rbegin()->second.at("v"), Value("orphan"));
 }
 
 TEST_F(ReplayTest, OfWhatTheLogHasForgottenTheRowsComeOver) {

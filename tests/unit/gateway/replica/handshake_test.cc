@@ -124,11 +124,12 @@ class History : public ::testing::Test {
   }
 
   Code outcome() const {
-    const auto answer = check_history(mine_, theirs_, chain_at_);
+    const auto answer = check_history(mine_, promised_, theirs_, chain_at_);
     return answer ? Code::kBusy : answer.error().code;
   }
 
   Hello mine_ = hello("a", 1), theirs_ = hello("b", 2);
+  VersionVector promised_;
   ChainAt chain_at_ = [](const Origin&, uint64_t seq) -> Result<std::optional<Chain>> {
     if (seq < 3) return std::nullopt;  // trimmed
     return Chain{static_cast<uint8_t>(seq)};
@@ -140,14 +141,15 @@ TEST_F(History, OneHistoryOnBothSidesIsWelcome) { EXPECT_EQ(outcome(), Code::kBu
 TEST_F(History, AnotherChainWhereWeKnowItIsAFork) {
   theirs_.applied[0].chain = Chain{99};
   EXPECT_EQ(outcome(), Code::kFork);
-  EXPECT_EQ(check_history(mine_, theirs_, chain_at_).error().tag, kOwnFork);  // of a's own
+  EXPECT_EQ(check_history(mine_, promised_, theirs_, chain_at_).error().tag,
+            kOwnFork);  // of a's own
 }
 
 TEST_F(History, AForkOfOthersIsNotOursToHeal) {
   mine_.applied[1].seq = theirs_.applied[1].seq = 5;
   theirs_.applied[1].chain = Chain{99};
   EXPECT_EQ(outcome(), Code::kFork);
-  EXPECT_EQ(check_history(mine_, theirs_, chain_at_).error().tag, "");
+  EXPECT_EQ(check_history(mine_, promised_, theirs_, chain_at_).error().tag, "");
 }
 
 TEST_F(History, WhatOurLogForgotIsNotHeldAgainstAnybody) {
@@ -163,7 +165,7 @@ TEST_F(History, WherePeersAreAheadTheyCheck) {
 
 TEST_F(History, APeerThatKnowsMoreOfUsThanWeDoSaysThatWeWereRestored) {
   theirs_.applied[0].seq = 11;
-  const auto answer = check_history(mine_, theirs_, chain_at_);
+  const auto answer = check_history(mine_, promised_, theirs_, chain_at_);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, Code::kFork);
   EXPECT_EQ(answer.error().tag, kOwnFork);
@@ -172,11 +174,22 @@ TEST_F(History, APeerThatKnowsMoreOfUsThanWeDoSaysThatWeWereRestored) {
       std::string::npos);
 }
 
+TEST_F(History, APeerThatCollectedWhatWeDoNotKnowToHavePromisedSaysThatWeWereRestored) {
+  theirs_.collected.advance(origin(2), 4);
+  promised_.advance(origin(2), 4);
+  EXPECT_EQ(outcome(), Code::kBusy);
+  theirs_.collected.advance(origin(1), 1);
+  const auto answer = check_history(mine_, promised_, theirs_, chain_at_);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().tag, kOwnFork);
+  EXPECT_NE(answer.error().text.find("by a promise that is not in it"), std::string::npos);
+}
+
 TEST_F(History, ALogThatCannotBeReadRefusesTheLink) {
   chain_at_ = [](const Origin&, uint64_t) -> Result<std::optional<Chain>> {
     return fail(Code::kBusy, "reading");
   };
-  const auto answer = check_history(mine_, theirs_, chain_at_);
+  const auto answer = check_history(mine_, promised_, theirs_, chain_at_);
   EXPECT_FALSE(answer);
 }
 
