@@ -52,7 +52,7 @@ TEST(Crash, NoErrorOfTheDiskIsTakenForSuccess) {
 }
 
 void print_tally() {
-  std::cout << "crash: " << tally.crash_points << " crash points with " << tally.power_losses
+  std::cout << "report: crash: " << tally.crash_points << " crash points with " << tally.power_losses
             << " power losses, " << tally.kills << " kills, " << tally.second_crashes
             << " second crashes";
   for (size_t c = 0; c < tally.errors.size(); ++c) {
