@@ -9,6 +9,7 @@
 #include "adapters/memory/row_view.h"
 #include "adapters/state_join.h"
 #include "conflict/conform.h"
+#include "conflict/key_shape.h"
 
 namespace entente {
 namespace {
@@ -21,6 +22,7 @@ struct Incoming {
 
 class MemoryDatabase final : public Database {
   friend class MemoryJoin;
+  using Tables = decltype(MemoryDisk::Contents::tables);
 
  public:
   MemoryDatabase(std::shared_ptr<MemoryDisk> disk, const DatabaseOptions& options)
@@ -52,6 +54,7 @@ class MemoryDatabase final : public Database {
     std::vector<Run> fresh;
     auto incoming = decode(runs, fresh);
     if (!incoming) return tl::unexpected(incoming.error());
+    if (auto ok = check_keys(*incoming); !ok) return tl::unexpected(ok.error());
     const std::lock_guard held(disk_->lock);
     for (const auto& in : *incoming) apply_remote(in, wall_ms);
     std::vector<LogChunk> chunks;
@@ -277,6 +280,47 @@ class MemoryDatabase final : public Database {
     return out;
   }
 
+  // Refuses rows whose tables, as they will be by then, cannot have them. Changes nothing.
+  Result<void> check_keys(const std::vector<Incoming>& incoming) const {
+    Tables tables = disk_->contents.tables;
+    uint64_t epoch = disk_->epoch;
+    for (const auto& [t, after] : incoming) {
+      for (const auto& change : t.changes) {
+        if (const auto* schema = std::get_if<SchemaChange>(&change)) {
+          take(*schema, tables);
+          epoch = std::max(epoch, schema->epoch);
+          continue;
+        }
+        const auto& row = std::get<RowChange>(change);
+        const TableDef* table = table_of(row, tables, t.epoch < epoch ? &t.epoch : nullptr);
+        if (table == nullptr || KeyShape(*table).fits(row.key)) continue;
+        return fail(Code::kInvalid, "a row change of table " + table->name + " has no usable key");
+      }
+    }
+    return {};
+  }
+
+  // The table that a change means, by the names of that epoch or by those of now; null: it is gone.
+  static const TableDef* table_of(const RowChange& change, const Tables& tables,
+                                  const uint64_t* epoch) {
+    if (epoch == nullptr) {
+      const auto it = tables.find(change.table);
+      return it == tables.end() ? nullptr : &it->second;
+    }
+    const auto it = std::find_if(tables.begin(), tables.end(), [&](const auto& named) {
+      return named.second.was_called(change.table, *epoch);
+    });
+    return it == tables.end() ? nullptr : &it->second;
+  }
+
+  static void take(const SchemaChange& change, Tables& tables) {
+    for (const auto& name : change.dropped) tables.erase(name);
+    for (const auto& table : change.tables) {
+      std::erase_if(tables, [&](const auto& named) { return same_table(named.second, table); });
+      tables[table.name] = table;
+    }
+  }
+
   void apply_remote(const Incoming& in, uint64_t wall_ms) {
     const Transaction& t = in.transaction;
     enter(t, in.after);
@@ -286,22 +330,14 @@ class MemoryDatabase final : public Database {
         continue;
       }
       auto row = std::get<RowChange>(change);
-      if (t.epoch < disk_->epoch && !bring_up(row, t.epoch)) continue;
-      if (!disk_->contents.tables.contains(row.table)) continue;
+      const bool older = t.epoch < disk_->epoch;
+      const TableDef* table = table_of(row, disk_->contents.tables, older ? &t.epoch : nullptr);
+      if (table == nullptr) continue;
+      if (older) conform(row, *table, layout(table->name), t.epoch);
       RowState& state = disk_->contents.rows[row.table][row.key];
       note(row, entente::apply(state, layout(row.table), row, {t.hlc, t.dot}, t.context, ranks_),
            wall_ms);
     }
-  }
-
-  // Brings a change up to the present schema. False if its table is gone.
-  bool bring_up(RowChange& change, uint64_t epoch) {
-    for (const auto& [name, table] : disk_->contents.tables) {
-      if (!table.was_called(change.table, epoch)) continue;
-      conform(change, table, layout(name), epoch);
-      return true;
-    }
-    return false;
   }
 
   void take(const SchemaChange& change) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/memory/row_view.h"
+#include "conflict/key_shape.h"
 #include "conflict/open_conflict.h"
 
 namespace entente {
@@ -64,6 +65,13 @@ bool key_before(const Key& a, const Key& b) {
     if (ordered != 0) return ordered < 0;
   }
   return false;
+}
+
+bool could_hold(const TableDef& table, const DigestQuery& query) {
+  const KeyShape shape(table);
+  const auto fits = [&](const Key& key) { return shape.fits(key); };
+  return (query.after.empty() || fits(query.after)) && (!query.upto || fits(*query.upto)) &&
+         std::all_of(query.keys.begin(), query.keys.end(), fits);
 }
 
 // The keys that the query is about, and whether those are all.
@@ -181,6 +189,9 @@ Result<DigestSlice> MemoryReader::digests(const DigestQuery& query) {
   return with([&](const Contents& c) -> Result<DigestSlice> {
     const auto def = c.tables.find(query.table);
     if (def == c.tables.end()) return no_table(query.table);
+    if (!could_hold(def->second, query)) {
+      return fail(Code::kInvalid, "table " + query.table + " cannot have rows of these keys");
+    }
     const auto found = c.rows.find(query.table);
     static const MemoryDisk::Rows kNone;
     const auto& rows = found == c.rows.end() ? kNone : found->second;

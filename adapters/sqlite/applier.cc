@@ -26,14 +26,27 @@ tl::unexpected<Error> malformed_value() {
   return fail(Code::kInvalid, "a row change holds a malformed value");
 }
 
-// The values of so many columns, then those of the key; false: they are malformed.
-bool bind_row(Stmt& stmt, int at, size_t columns, const PlainRowChange& change) {
+tl::unexpected<Error> unusable_key(const Table& t) {
+  return fail(Code::kInvalid, "a row change of table " + t.def.name + " has no usable key");
+}
+
+// The values of so many columns, then those of the key.
+Result<void> bind_row(Stmt& stmt, int at, size_t columns, const Table& t,
+                      const PlainRowChange& change) {
   ByteReader values(change.values);
   for (size_t i = 0; i < columns; ++i, ++at) {
-    if (!bind_encoded(stmt, at, values)) return false;
+    if (!bind_encoded(stmt, at, values)) return malformed_value();
   }
-  bind_key(stmt, at, change.key);
-  return true;
+  return bind_key(stmt, at, t.key.size(), change.key);
+}
+
+// A counter shows what it counts, which is not always what was written.
+bool whole_numbers(const std::vector<bool>& counters, std::string_view values) {
+  ByteReader in(values);
+  return std::all_of(counters.begin(), counters.end(), [&](bool counter) {
+    const Value v = in.value();
+    return !counter || std::holds_alternative<int64_t>(v) || std::holds_alternative<Null>(v);
+  });
 }
 
 Result<RowChange> as_row_change(const PlainRowChange& plain) {
@@ -229,7 +242,13 @@ Result<void> Applier::make_plan(Plan& plan, std::string_view shape, uint64_t epo
     if (!plan.simple) continue;
     const size_t i = static_cast<size_t>(c - t->def.columns.data());
     const size_t group = t->columns[i].group;
+    if (std::find(plan.columns.begin(), plan.columns.end(), i) != plan.columns.end()) {
+      plan.simple = false;  // named twice: malformed
+      continue;
+    }
     plan.columns.push_back(i);
+    plan.counters.push_back(t->layout.groups[group].policy.is_counter());
+    plan.counts = plan.counts || plan.counters.back();
     plan.more |= t->keeps_more[group];
     if (std::find(plan.groups.begin(), plan.groups.end(), group) == plan.groups.end()) {
       plan.groups.push_back(group);
@@ -267,7 +286,6 @@ void Applier::touched(const Table& t) {
 Result<Applier::Attempt> Applier::apply_plain(const PlainRowChange& change, const Record& record) {
   auto plan = plan_of(change.shape, record.epoch);
   if (!plan) return tl::unexpected(plan.error());
-  if ((*plan)->table == nullptr) return Attempt{true};  // a table that this file does not have
   const bool usual = (*plan)->simple && (change.erase || (*plan)->complete);
   if (!usual || slow_only_) return Attempt{};
   return try_fast(**plan, change, record);
@@ -277,12 +295,14 @@ Result<Applier::Attempt> Applier::apply_plain(const PlainRowChange& change, cons
 Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& change,
                                            const Record& record) {
   const Table& t = *plan.table;
+  if (!t.can_have(change.key)) return unusable_key(t);
   if (is_pending(t, change.key)) return Attempt{};
   auto known = rows_.meta(t, change.key);
   if (!known) return tl::unexpected(known.error());
   const auto attempt = [](bool done) { return Attempt{done}; };
   if (!*known) {
     if (change.erase || !plan.whole) return Attempt{};
+    if (plan.counts && !whole_numbers(plan.counters, change.values)) return Attempt{};
     return insert_later(plan, change, record).map([] { return Attempt{true}; });
   }
   if (auto done = insert_waiting(); !done) return tl::unexpected(done.error());
@@ -353,7 +373,8 @@ Result<bool> Applier::insert_together(Plan& plan) {
   }
   int at = 1;
   for (const auto& row : waiting_) {
-    if (!bind_row(plan.insert_rows, at, plan.columns.size(), row.change)) return malformed_value();
+    auto bound = bind_row(plan.insert_rows, at, plan.columns.size(), *plan.table, row.change);
+    if (!bound) return tl::unexpected(bound.error());
     at += static_cast<int>(plan.columns.size() + plan.table->key.size());
   }
   auto done = plan.insert_rows.run();
@@ -379,7 +400,8 @@ Result<void> Applier::insert_or_decide(Plan& plan, const NewRow& row) {
 Result<bool> Applier::put_fast(Plan& plan, const PlainRowChange& change, bool exists) {
   if (exists && plan.columns.empty()) return true;
   Stmt& stmt = exists ? plan.update : plan.insert;
-  if (!bind_row(stmt, 1, plan.columns.size(), change)) return malformed_value();
+  auto bound = bind_row(stmt, 1, plan.columns.size(), *plan.table, change);
+  if (!bound) return tl::unexpected(bound.error());
   auto done = stmt.run();
   if (!done) {
     if (done.error().code == Code::kConstraint) return false;
@@ -409,10 +431,7 @@ Result<void> Applier::apply_slow(RowChange change, const Record& record,
   const World& world = *state_.world;
   const Table* t = table(change.table, record.epoch);
   if (t == nullptr) return {};
-  const auto parts = key_parts(change.key);
-  if (!parts || parts->size() != t->key.size()) {
-    return fail(Code::kInvalid, "a row change of table " + t->def.name + " has no usable key");
-  }
+  if (!t->can_have(change.key)) return unusable_key(*t);
   if (record.epoch < state_.epoch) conform(change, t->def, t->layout, record.epoch);
   auto found = pending(*t, change.key, std::move(known));
   if (!found) return tl::unexpected(found.error());

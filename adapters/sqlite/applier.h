@@ -51,6 +51,8 @@ class Applier {
                                   // come from a schema that had not all of it yet
     bool more = false;            // a register of it is more than its newest value
     bool whole = false;           // every register is touched, by every column
+    std::vector<bool> counters;   // of columns
+    bool counts = false;          // some are
     Stmt insert, update;
     std::string insert_rows_sql;  // kRowsAtOnce at a time; "": not possible
     Stmt insert_rows;             // compiled when first used

@@ -359,6 +359,12 @@ bool numbers_key(const Table& t) {
 
 }  // namespace
 
+bool Table::can_have(std::string_view row_key) const {
+  if (!key_shape.fits(row_key)) return false;
+  const auto tag = static_cast<uint8_t>(row_key.front());
+  return !rowid_key || tag == kTagInteger || tag >= kTagSmall;
+}
+
 const Column* Table::find(std::string_view column) const {
   const auto it = std::find_if(columns.begin(), columns.end(),
                                [&](const Column& c) { return c.name == column; });
@@ -506,6 +512,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   auto t = std::make_shared<Table>();
   t->id = id;
   t->def = def;
+  t->key_shape = KeyShape(def);
   t->rules = rules.of(def.name);
   t->layout = Layout(def, t->rules);
   t->rowid_key = !shape->without_rowid && key_index->empty();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "adapters/sqlite/connection.h"
+#include "conflict/key_shape.h"
 #include "conflict/policy.h"
 #include "conflict/schema.h"
 
@@ -54,6 +55,7 @@ struct Birth {
 struct Table {
   int64_t id = 0;  // local
   TableDef def;
+  KeyShape key_shape;
   Layout layout;
   TableRules rules;
   bool rowid_key = false;           // its key is the rowid: one INTEGER PRIMARY KEY column
@@ -80,6 +82,8 @@ struct Table {
   std::string read_row, insert_row, update_row, delete_row;
 
   bool one_register() const { return layout.groups.size() == 1; }
+  // False for bytes that are not the key of any row that this table can ever have.
+  bool can_have(std::string_view row_key) const;
   const Column* find(std::string_view column) const;
   const Column* with_id(uint32_t column) const;
   // "UPDATE … SET the columns = ?1 … WHERE key = ?n+1 …", and INSERT of key and columns.

@@ -79,7 +79,8 @@ Result<void> Orphans::spread(const World& world) {
 Result<void> Orphans::add_children(const Table& child, const ForeignKey& fk, const Key& parent) {
   auto q = rows_.plan(fk.find_children);
   if (!q) return tl::unexpected(q.error());
-  if (fk.by_key) bind_key(**q, 1, parent);
+  auto bound = fk.by_key ? bind_key(**q, 1, fk.columns.size(), parent) : Result<void>();
+  if (!bound) return bound;
   Rows found(**q);
   auto row = found.next();
   for (; row && *row; row = found.next()) {

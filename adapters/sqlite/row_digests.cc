@@ -63,8 +63,10 @@ Result<std::vector<Key>> keys_in_range(RowStore& rows, const Table& t, const Dig
   auto q = rows.plan(keys_sql(t, query));
   if (!q) return tl::unexpected(q.error());
   const int n = static_cast<int>(t.key.size());
-  if (!query.after.empty()) bind_key(**q, 1, query.after);
-  if (query.upto) bind_key(**q, n + 1, *query.upto);
+  Result<void> bound;
+  if (!query.after.empty()) bound = bind_key(**q, 1, t.key.size(), query.after);
+  if (bound && query.upto) bound = bind_key(**q, n + 1, t.key.size(), *query.upto);
+  if (!bound) return tl::unexpected(bound.error());
   (*q)->bind(2 * n + 1, static_cast<int64_t>(std::min<uint64_t>(query.rows_max, INT64_MAX)));
   Rows found(**q);
   std::vector<Key> keys;
@@ -90,11 +92,20 @@ Result<RowDigest> digest_row(RowStore& rows, const World& world, const Table& t,
   return digest_of(std::move(loaded->state), t.layout, world.ranks, applied, loaded->shown, lost);
 }
 
+bool could_hold(const Table& t, const DigestQuery& query) {
+  const auto fits = [&](const Key& key) { return t.key_shape.fits(key); };
+  return (query.after.empty() || fits(query.after)) && (!query.upto || fits(*query.upto)) &&
+         std::all_of(query.keys.begin(), query.keys.end(), fits);
+}
+
 }  // namespace
 
 Result<DigestSlice> read_digests(RowStore& rows, const World& world, const Table& t,
                                  const DigestQuery& query, const VersionVector& applied) {
   const bool named = !query.keys.empty();
+  if (!could_hold(t, query)) {
+    return fail(Code::kInvalid, "table " + t.def.name + " cannot have rows of these keys");
+  }
   auto keys = named ? Result<std::vector<Key>>(query.keys) : keys_in_range(rows, t, query);
   if (!keys) return tl::unexpected(keys.error());
   DigestSlice out;

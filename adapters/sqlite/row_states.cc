@@ -25,7 +25,8 @@ Result<std::vector<Key>> candidates(RowStore& rows, const World& world, const Ta
   auto q = rows.plan(versions_sql(t, query.after.empty()));
   if (!q) return tl::unexpected(q.error());
   const int n = static_cast<int>(t.key.size());
-  if (!query.after.empty()) bind_key(**q, 1, query.after);
+  auto bound = query.after.empty() ? Result<void>() : bind_key(**q, 1, t.key.size(), query.after);
+  if (!bound) return tl::unexpected(bound.error());
   (*q)->bind(n + 1, static_cast<int64_t>(std::min<uint64_t>(query.rows_max, INT64_MAX)));
   const bool sets = t.layout.has_sets();
   std::vector<Key> keys;

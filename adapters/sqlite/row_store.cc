@@ -223,9 +223,13 @@ bool bind_encoded(Stmt& stmt, int at, ByteReader& in) {
   return in.ok();
 }
 
-void bind_key(Stmt& stmt, int first, std::string_view key) {
+Result<void> bind_key(Stmt& stmt, int first, size_t parts, std::string_view key) {
   ByteReader in(key);
-  while (in.left() > 0 && bind_encoded(stmt, first, in)) ++first;
+  for (size_t i = 0; i < parts; ++i, ++first) {
+    if (!bind_encoded(stmt, first, in)) return fail(Code::kInvalid, "a key has too few parts");
+  }
+  if (!in.done()) return fail(Code::kInvalid, "a key has too many parts");
+  return {};
 }
 
 Result<Stmt*> RowStore::plan(const Table& t, Plan which) {
@@ -261,7 +265,8 @@ Result<std::optional<RowMeta>> RowStore::meta(const Table& t, std::string_view k
   }
   auto q = plan(t, Plan::kReadVersion);
   if (!q) return tl::unexpected(q.error());
-  bind_key(**q, 1, key);
+  if (auto bound = bind_key(**q, 1, t.key.size(), key); !bound)
+    return tl::unexpected(bound.error());
   Rows rows(**q);
   auto row = rows.next();
   if (!row) return tl::unexpected(row.error());
@@ -285,7 +290,7 @@ Result<void> RowStore::put_meta(const Table& t, std::string_view key, const RowM
   auto q = plan(t, Plan::kPutVersion);
   if (!q) return tl::unexpected(q.error());
   const int n = static_cast<int>(t.key.size());
-  bind_key(**q, 1, key);
+  if (auto bound = bind_key(**q, 1, t.key.size(), key); !bound) return bound;
   (*q)->bind(n + 1, meta.row.origin);
   (*q)->bind(n + 2, meta.row.seq);
   (*q)->bind(n + 3, meta.row.hlc);
@@ -311,7 +316,7 @@ Result<void> RowStore::forget_row(const Table& t, const Key& key, const RowMeta&
   }
   auto q = plan(t, Plan::kDeleteVersion);
   if (!q) return tl::unexpected(q.error());
-  bind_key(**q, 1, key);
+  if (auto bound = bind_key(**q, 1, t.key.size(), key); !bound) return bound;
   return (*q)->run();
 }
 
@@ -319,7 +324,7 @@ Result<void> RowStore::put_stamp(const Table& t, std::string_view key, const Sta
   auto q = plan(t, Plan::kPutVersion);
   if (!q) return tl::unexpected(q.error());
   const int n = static_cast<int>(t.key.size());
-  bind_key(**q, 1, key);
+  if (auto bound = bind_key(**q, 1, t.key.size(), key); !bound) return bound;
   (*q)->bind(n + 1, stamp.origin);
   (*q)->bind(n + 2, stamp.seq);
   (*q)->bind(n + 3, stamp.hlc);
@@ -370,13 +375,14 @@ Result<void> RowStore::flush_versions() {
   } else {
     int at = 1;
     for (const auto& l : later_) {
-      bind_key(**q, at, key_of(l));
+      done = bind_key(**q, at, t.key.size(), key_of(l));
+      if (!done) break;
       at += static_cast<int>(t.key.size());
       (*q)->bind(at++, l.stamp.origin);
       (*q)->bind(at++, l.stamp.seq);
       (*q)->bind(at++, l.stamp.hlc);
     }
-    done = (*q)->run();
+    if (done) done = (*q)->run();
   }
   later_.clear();
   later_keys_.clear();
@@ -386,7 +392,8 @@ Result<void> RowStore::flush_versions() {
 Result<std::optional<Row>> RowStore::shown(const Table& t, std::string_view key) {
   auto q = plan(t, Plan::kReadRow);
   if (!q) return tl::unexpected(q.error());
-  bind_key(**q, 1, key);
+  if (auto bound = bind_key(**q, 1, t.key.size(), key); !bound)
+    return tl::unexpected(bound.error());
   Rows rows(**q);
   auto row = rows.next();
   if (!row) return tl::unexpected(row.error());
@@ -401,7 +408,7 @@ Result<std::optional<Row>> RowStore::shown(const Table& t, std::string_view key)
 Result<void> RowStore::delete_row(const Table& t, std::string_view key) {
   auto q = plan(t, Plan::kDeleteRow);
   if (!q) return tl::unexpected(q.error());
-  bind_key(**q, 1, key);
+  if (auto bound = bind_key(**q, 1, t.key.size(), key); !bound) return bound;
   return (*q)->run();
 }
 
@@ -591,7 +598,7 @@ Result<void> RowStore::update_row(const Table& t, const Key& key, const Row& row
   if (!q) return tl::unexpected(q.error());
   int at = 0;
   for (const auto& [name, value] : row) (*q)->bind(++at, value);
-  bind_key(**q, at + 1, key);
+  if (auto bound = bind_key(**q, at + 1, t.key.size(), key); !bound) return bound;
   return (*q)->run();
 }
 

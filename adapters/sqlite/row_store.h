@@ -30,8 +30,9 @@ using ExtrasByTable = std::unordered_map<int64_t, Extras>;
 void forget_unknown_columns(Row& columns, const Table& t);
 // The row with the key columns that it does not spell itself.
 Result<Row> with_key(const Table& t, const Key& key, Row row);
-// Binds the parts of a canonical key from parameter `first` on. The key must outlive the step.
-void bind_key(Stmt& stmt, int first, std::string_view key);
+// Binds the parts of a key from parameter `first` on. The key must outlive the step. kInvalid if it
+// has not so many: then the statement must not run, it may hold what an earlier key left behind.
+Result<void> bind_key(Stmt& stmt, int first, size_t parts, std::string_view key);
 // Binds the value that `in` stands before. False if it is malformed.
 bool bind_encoded(Stmt& stmt, int at, ByteReader& in);
 

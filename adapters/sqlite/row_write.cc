@@ -245,7 +245,9 @@ Result<bool> SqliteWriteSession::touch(const Writing& w) {
   auto q = side_.rows.plan(t.update_sql({column}));
   if (!q) return tl::unexpected(q.error());
   (*q)->bind(1, w.before->shown->find(t.columns[column].name)->second);
-  bind_key(**q, 2, w.key);
+  if (auto bound = bind_key(**q, 2, t.key.size(), w.key); !bound) {
+    return tl::unexpected(bound.error());
+  }
   if (auto done = (*q)->run(); !done) return tl::unexpected(done.error());
   return true;
 }
@@ -262,7 +264,9 @@ Result<bool> SqliteWriteSession::run_patch(const Writing& w) {
   if (!q) return tl::unexpected(q.error());
   int at = 0;
   for (const size_t i : which) (*q)->bind(++at, w.columns.find(t.columns[i].name)->second);
-  bind_key(**q, at + 1, w.key);
+  if (auto bound = bind_key(**q, at + 1, t.key.size(), w.key); !bound) {
+    return tl::unexpected(bound.error());
+  }
   if (auto done = (*q)->run(); !done) return tl::unexpected(done.error());
   return sqlite3_changes64(side_.db.get()) > 0;
 }

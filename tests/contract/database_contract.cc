@@ -540,6 +540,86 @@ TEST_P(DatabaseContract, BytesThatAreNoRecordsChangeNothing) {
   EXPECT_EQ(b.db->state().streams.size(), 2u);
 }
 
+// Rows by two texts, so that a key with one of them is a key with too few.
+TableDef place_table() {
+  TableDef t{"place", {}};
+  t.columns.push_back({"country", "TEXT", Affinity::kText, Collation::kNocase, false, 1});
+  t.columns.push_back({"town", "TEXT", Affinity::kText, Collation::kBinary, false, 2});
+  t.columns.push_back({"note", "TEXT", Affinity::kText, Collation::kBinary, false, 0});
+  return t;
+}
+
+Key key_of(const std::vector<Value>& parts) {
+  ByteWriter out;
+  for (const auto& part : parts) out.value(part);
+  return out.take();
+}
+
+// The first record of a datacenter that nobody knew: a put of the first row, then `change`.
+entente::Run foreign_run(const Site& site, const Key& first, RowChange change) {
+  RowChange put{change.table, first, false, true, {{"note", std::string(40, 'n')}}, {}, {}, {}};
+  Transaction t{{origin_of(9), 1}, Hlc::at(site.now), {}, site.db->state().epoch, "dc9", {}};
+  if (change.context) t.context = *change.context;
+  t.changes = {std::move(put), std::move(change)};
+  ByteWriter out;
+  out.string(encode_record(t, {}));
+  return {origin_of(9), 1, 1, out.take()};
+}
+
+TEST_P(DatabaseContract, P11KeyThatTheTableCannotHaveIsRefusedAndNothingChanges) {
+  Site a = open(1), b = open(2);
+  define(a, place_table(), {&b});
+  const std::string town(40, 't');  // not within a std::string
+  const Key good = key_of({std::string("fr"), town});
+  const std::vector<Key> bad = {
+      "",
+      key_of({std::string("fr")}),
+      key_of({std::string("fr"), town, town}),
+      key_of({std::string("fr"), Null{}}),
+      key_of({std::string("FR"), town}),        // NOCASE folds it
+      key_of({std::string("fr"), int64_t{7}}),  // TEXT makes it '7'
+      good.substr(0, good.size() - 1),
+      good + std::string(1, static_cast<char>(kTagText)),
+  };
+  for (const auto& key : bad) {
+    RowChange put{"place", key, false, true, {{"note", std::string("x")}}, {}, {}, {}};
+    RowChange part = put, seen = put, erase = put;
+    part.columns.clear();
+    seen.context = a.db->state().streams.begin()->second.context;  // not a plain change
+    erase.erase = true, erase.inserted = false, erase.columns.clear();
+    for (const auto& change : {put, part, seen, erase}) {
+      const entente::Run run = foreign_run(b, good, change);
+      const auto done = b.db->apply(std::span(&run, 1), ++b.now);
+      ASSERT_FALSE(done) << key;
+      EXPECT_EQ(done.error().code, Code::kInvalid) << done.error().text;
+      EXPECT_EQ(b.db->state().streams.size(), 2u);
+    }
+  }
+  EXPECT_TRUE(table(b, "place").empty());
+  RowChange put{"place", key_of({std::string("de"), town}), false, true, {}, {}, {}, {}};
+  put.columns = {{"note", std::string("x")}};
+  const entente::Run run = foreign_run(b, good, put);
+  EXPECT_TRUE(b.db->apply(std::span(&run, 1), ++b.now));
+  EXPECT_EQ(table(b, "place").size(), 2u);
+}
+
+TEST_P(DatabaseContract, DigestsAreAskedForByKeysThatTheTableCanHave) {
+  Site a = open(1);
+  define(a, place_table(), {});
+  const Key good = key_of({std::string("fr"), std::string(40, 't')});
+  ASSERT_TRUE(a.reader->digests({"place", {good}}));
+  ASSERT_TRUE(a.reader->digests({"place", {}, good, good}));
+  for (const auto& key : {key_of({std::string("fr")}), key_of({std::string("fr"), Null{}}),
+                          good + good, good.substr(0, good.size() - 1)}) {
+    for (const auto& query : {DigestQuery{"place", {key}}, DigestQuery{"place", {}, key},
+                              DigestQuery{"place", {}, {}, key}}) {
+      const auto slice = a.reader->digests(query);
+      ASSERT_FALSE(slice);
+      EXPECT_EQ(slice.error().code, Code::kInvalid);
+    }
+  }
+}
+
 TEST_P(DatabaseContract, LogIsReadFromAnyPositionAndChainsAgree) {
   Site a = open(1), b = open(2);
   define(a, account_table(), {&b});
