@@ -371,11 +371,35 @@ Result<void> SchemaChanger::tell_difference(const Table& now, const Table& was, 
 // ---- Elsewhere ---------------------------------------------------------------------------------
 
 Result<void> SchemaChanger::run_here(const std::string& sql, uint64_t now_ms) {
+  if (!schema_statement_of(words_of(sql))) {
+    return fail(Code::kInvalid, "a schema change holds another statement");
+  }
   auto done = sql_.run_schema(sql);
   if (done || done.error().code != Code::kConstraint) return done;
   auto room = make_room(sql, now_ms);
   if (!room) return tl::unexpected(room.error());
   return *room ? sql_.run_schema(sql) : done;
+}
+
+// A peer may say anything. What it says a table is must be there, or its rows have no place.
+Result<void> SchemaChanger::is_as_said(const TableDef& def) {
+  const auto here =
+      is_reserved(def.name) ? Result<TableDef>(TableDef{}) : read_definition(db_, def.name);
+  if (!here) return tl::unexpected(here.error());
+  const bool has_all = std::all_of(def.columns.begin(), def.columns.end(),
+                                   [&](const auto& c) { return here->find(c.name) != nullptr; });
+  if (has_all && same_key(*here, def)) return {};
+  return fail(Code::kInvalid, "table " + def.name + " is not what its schema change says");
+}
+
+// Its rows' versions are found by the key that it had.
+Result<void> SchemaChanger::keeps_key(const Table& was, const TableDef& def) {
+  const auto before = was.def.key(), after = def.key();
+  const auto alike = [](const ColumnDef* a, const ColumnDef* b) {
+    return a->affinity == b->affinity && a->collation == b->collation;
+  };
+  if (std::equal(before.begin(), before.end(), after.begin(), after.end(), alike)) return {};
+  return fail(Code::kInvalid, "table " + def.name + " cannot change the columns of its key");
 }
 
 // A UNIQUE index over plain columns cannot be made while rows hold the same key, which other
@@ -434,17 +458,19 @@ Result<void> SchemaChanger::try_apply(const SchemaChange& change, uint64_t now_m
     const bool creates = statement && statement->verb == Verb::kCreate;
     Result<void> done;
     if (was != nullptr && creates) {
-      done = make_anew(*was, change, now_ms);
+      done = make_anew(*was, def, change, now_ms);
     } else if (was != nullptr) {
-      done = run_here(change.sql.front(), now_ms).and_then([&] {
-        return redefine(*was, def, now_ms);
-      });
+      done = run_here(change.sql.front(), now_ms)
+                 .and_then([&] { return is_as_said(def); })
+                 .and_then([&] { return keeps_key(*was, def); })
+                 .and_then([&] { return redefine(*was, def, now_ms); });
     } else {
       const auto here = read_definition(db_, def.name);
       const bool adopts = here && declared_alike(*here, def);
-      done = (adopts ? Result<void>() : run_here(change.sql.front(), now_ms)).and_then([&] {
-        return storage_.add_table(state_, def).map([](const auto&) {});
-      });
+      done = (adopts ? Result<void>() : run_here(change.sql.front(), now_ms))
+                 .and_then([&] { return is_as_said(def); })
+                 .and_then([&] { return storage_.add_table(state_, def); })
+                 .map([](const auto&) {});
     }
     if (!done) return done;
   }
@@ -459,13 +485,14 @@ Result<void> SchemaChanger::try_apply(const SchemaChange& change, uint64_t now_m
   return storage_.refresh_schema(state_);
 }
 
-Result<void> SchemaChanger::make_anew(const Table& was, const SchemaChange& change,
-                                      uint64_t now_ms) {
+Result<void> SchemaChanger::make_anew(const Table& was, const TableDef& def,
+                                      const SchemaChange& change, uint64_t now_ms) {
   const auto old = state_.world->tables.at(lower(was.def.name));
   if (auto done = set_aside(*old); !done) return done;
-  auto done = sql_.run_schema(change.sql.front()).and_then([&] {
-    return storage_.redefine_table(state_, *old, change.tables.front());
-  });
+  auto done = sql_.run_schema(change.sql.front())
+                  .and_then([&] { return is_as_said(def); })
+                  .and_then([&] { return keeps_key(*old, def); })
+                  .and_then([&] { return storage_.redefine_table(state_, *old, def); });
   if (!done) return tl::unexpected(done.error());
   const auto& now = *done;
   if (auto copied = copy_rows(*now, *old, now_ms); !copied) return copied;

@@ -70,7 +70,10 @@ class SchemaChanger {
   Result<void> redefine(const Table& was, const TableDef& def, uint64_t now_ms);
   Result<void> set_aside(const Table& t);
   Result<void> drop_aside(const Table& t);
-  Result<void> make_anew(const Table& was, const SchemaChange& change, uint64_t now_ms);
+  Result<void> make_anew(const Table& was, const TableDef& def, const SchemaChange& change,
+                         uint64_t now_ms);
+  Result<void> is_as_said(const TableDef& def);
+  static Result<void> keeps_key(const Table& was, const TableDef& def);
   Result<void> copy_rows(const Table& now, const Table& was, uint64_t now_ms);
   Result<void> try_apply(const SchemaChange& change, uint64_t now_ms);
   Result<void> run_here(const std::string& sql, uint64_t now_ms);

@@ -353,6 +353,13 @@ Result<std::shared_ptr<const Table>> Storage::redefine_table(FileState& state, c
   }
   auto table = make_table(db_, was.id, def, births, rules_);
   if (!table) return table;
+  if ((*table)->rowid_key != was.rowid_key) {
+    return fail(Code::kRefused,
+                "the key of table " + def.name +
+                    " was an INTEGER PRIMARY KEY and cannot become another kind of key, nor the "
+                    "other way round: make a table of another name",
+                "key_kind");
+  }
   ByteWriter encoded_def;
   encode(encoded_def, def);
   auto q = db_.prepare("UPDATE _entente_tables SET name = ?2, def = ?3, births = ?4 WHERE id = ?1");

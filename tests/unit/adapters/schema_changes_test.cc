@@ -424,6 +424,21 @@ TEST(SchemaChangesRules, ACounterCannotBeginWithADefault) {
   a.must("ALTER TABLE t ADD COLUMN m INTEGER DEFAULT 0");
 }
 
+// Versions are found by the key that the table had.
+TEST_F(SchemaChanges, ATableMadeAnewKeepsOrLosesNoRowid) {
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  a.must("INSERT INTO t VALUES (1, 'one')");
+  const auto done = try_together(
+      a, {"CREATE TABLE n (k INT PRIMARY KEY, v TEXT)", "INSERT INTO n SELECT * FROM t",
+          "DROP TABLE t", "ALTER TABLE n RENAME TO t"});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().tag, "key_kind") << done.error().text;
+  a.must("UPDATE t SET v = 'uno'");
+  a.must("INSERT INTO t VALUES (2, 'due')");
+  meet();
+  EXPECT_EQ(b.count("t"), 2);
+}
+
 TEST_F(SchemaChanges, DeferredForeignKeysLastToTheEndOfTheirTransaction) {
   a.must("CREATE TABLE p (k INTEGER PRIMARY KEY)");
   a.must("CREATE TABLE c (k INTEGER PRIMARY KEY, p REFERENCES p)");
@@ -433,6 +448,67 @@ TEST_F(SchemaChanges, DeferredForeignKeysLastToTheEndOfTheirTransaction) {
   EXPECT_EQ(a.tag("INSERT INTO c VALUES (3, 3)"), "SQLITE_CONSTRAINT");
   meet();
   EXPECT_EQ(b.count("c"), 1);
+}
+
+// ---- A peer that lies ---------------------------------------------------------------------------
+
+// The next record of the schema leader, which a peer has made up: a schema change and a row of its
+// table.
+Run forged(Site& to, SchemaChange change) {
+  const StreamState before = to.db->state().streams.at(origin_of(1));
+  change.epoch = to.db->state().epoch + 1;
+  RowChange row{change.tables.front().name, {}, false, true, {}, {}, {}, {}};
+  ByteWriter key;
+  for (const auto* c : change.tables.front().key()) key.value(int64_t{c->key_part} + 1);
+  row.key = key.take();
+  Transaction t{{origin_of(1), before.seq + 1},
+                Hlc{before.hlc.bits + 1},
+                before.context,
+                change.epoch,
+                {},
+                {change, row}};
+  ByteWriter out;
+  out.string(encode_record(t, before));
+  return {origin_of(1), before.seq + 1, 1, out.take()};
+}
+
+TableDef keyed(std::string name, std::vector<std::string> columns, size_t key_parts) {
+  TableDef def{std::move(name), {}};
+  for (auto& column : columns) {
+    ColumnDef c{std::move(column), "INTEGER", Affinity::kInteger, Collation::kBinary, false, 0};
+    if (def.columns.size() < key_parts) c.key_part = static_cast<uint16_t>(def.columns.size() + 1);
+    def.columns.push_back(std::move(c));
+  }
+  return first_definition(std::move(def), 100);
+}
+
+TEST(SchemaChangesOfAPeer, P11WhatAPeerSaysOfATableAndIsNotSoIsLeftOut) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  a.must("INSERT INTO t VALUES (1, 'one')");
+  ship(a, b);
+  const std::vector<std::string> before = schema(b);
+  TableDef another = b.reader->tables()->front();
+  another.columns[0].collation = Collation::kNocase;  // another key
+  const std::vector<SchemaChange> lies = {
+      {0, {"CREATE TABLE n (k INTEGER PRIMARY KEY)"}, {keyed("n", {"k", "x"}, 1)}, {}},
+      {0, {"CREATE TABLE n (k INTEGER PRIMARY KEY)"}, {keyed("m", {"k"}, 1)}, {}},
+      {0, {"CREATE TABLE n (k, l, PRIMARY KEY (k, l))"}, {keyed("n", {"k", "l"}, 1)}, {}},
+      {0, {"CREATE TABLE n (k)"}, {keyed("n", {"k"}, 1)}, {}},
+      {0, {"DELETE FROM t"}, {keyed("n", {"k"}, 1)}, {}},
+      {0, {"SELECT 1"}, {keyed("_entente_unsettled", {"tbl", "key"}, 2)}, {}},
+      {0, {"ALTER TABLE t ADD COLUMN w"}, {another}, {}},
+  };
+  for (const auto& lie : lies) {
+    const entente::Run run = forged(b, lie);
+    const auto done = b.db->apply(std::span(&run, 1), ++b.now);
+    ASSERT_TRUE(done) << lie.sql.front() << ": " << done.error().text;
+    EXPECT_EQ(schema(b), before) << lie.sql.front();
+    EXPECT_EQ(b.reader->tables()->size(), 1u) << lie.sql.front();
+  }
+  EXPECT_EQ(b.count("t"), 2);  // its own, and the one that came with the last lie
+  b.must("INSERT INTO t VALUES (7, 'seven')");
 }
 
 }  // namespace
