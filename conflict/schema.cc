@@ -183,10 +183,12 @@ bool well_formed(const TableDef& table) {
   }
   uint16_t part = 0;
   const auto key = table.key();
-  return names.size() == table.columns.size() && ids.size() == names.size() &&
+  return !key.empty() && names.size() == table.columns.size() && ids.size() == names.size() &&
          std::all_of(key.begin(), key.end(),
                      [&](const ColumnDef* c) { return c->key_part == ++part; });
 }
+
+constexpr uint64_t kIdsMax = 0xffff'ffff;
 
 Result<ColumnDef> decode_column(ByteReader& in) {
   ColumnDef c;
@@ -203,10 +205,13 @@ Result<ColumnDef> decode_column(ByteReader& in) {
   c.collation = static_cast<Collation>(collation);
   c.not_null = not_null == 1;
   c.key_part = static_cast<uint16_t>(part);
-  c.id = static_cast<uint32_t>(in.varint());
+  const uint64_t id = in.varint();
+  c.id = static_cast<uint32_t>(id);
   c.since = in.varint();
   c.former = decode_former(in);
-  if (in.u8() != 0) c.fill = in.value();
+  const uint8_t filled = in.u8();
+  if (filled != 0) c.fill = in.value();
+  if (filled > 1 || id > kIdsMax) return fail(Code::kInvalid, "a column has an impossible id");
   return c;
 }
 
@@ -217,7 +222,8 @@ Result<TableDef> decode_table(ByteReader& in) {
   table.since = in.varint();
   table.changed = in.varint();
   table.former = decode_former(in);
-  table.columns_ever = static_cast<uint32_t>(in.varint());
+  const uint64_t ever = in.varint();
+  table.columns_ever = static_cast<uint32_t>(ever);
   const size_t n = in.count(10);
   for (size_t i = 0; i < n && in.ok(); ++i) {
     auto column = decode_column(in);
@@ -225,8 +231,9 @@ Result<TableDef> decode_table(ByteReader& in) {
     table.columns.push_back(std::move(*column));
   }
   if (!in.ok()) return fail(Code::kInvalid, "table definition is cut short");
-  if (!well_formed(table)) {
-    return fail(Code::kInvalid, "table " + table.name + " names a column or a key part twice");
+  if (ever > kIdsMax || !well_formed(table)) {
+    return fail(Code::kInvalid,
+                "table " + table.name + " has no key, or names a column or a key part twice");
   }
   return table;
 }

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <cstring>
+#include <iterator>
 
 namespace entente {
 namespace {
@@ -78,17 +79,40 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
   out.raw(old.view());
 }
 
+// How many of something follow that is only there to hold some: none is malformed.
+size_t some(ByteReader& in, size_t min_bytes, bool& whole) {
+  const size_t n = in.count(min_bytes);
+  whole = whole && n > 0;
+  return n;
+}
+
+// Names of columns, each once: ascending, as they are written. Absent if they are malformed.
+std::optional<std::vector<std::string_view>> read_names(ByteReader in) {
+  std::vector<std::string_view> names;
+  while (in.ok() && in.left() > 0) {
+    const auto name = in.string();
+    if (!names.empty() && name <= names.back()) return std::nullopt;
+    names.push_back(name);
+  }
+  return in.ok() ? std::optional(std::move(names)) : std::nullopt;
+}
+
+// More than any counter reaches, and sums and differences of many still fit in 128 bits.
+constexpr Int128 kFloorMax = Int128{1} << 100;
+
 bool read_floors(ByteReader& in, std::vector<Floor>& floors) {
-  const size_t n = in.count(20);
+  bool whole = true;
+  const size_t n = some(in, 20, whole);
   for (size_t i = 0; i < n && in.ok(); ++i) {
     Floor f;
     f.column = in.string();
     f.origin = in.origin();
     f.seq = in.varint();
     f.sum = in.wide();
+    whole = whole && f.sum <= kFloorMax && f.sum >= -kFloorMax;
     floors.push_back(std::move(f));
   }
-  return in.ok();
+  return in.ok() && whole;
 }
 
 // A decider that a later version may know is still a decision.
@@ -107,15 +131,13 @@ bool is_same(ByteReader& in) {
 }
 
 bool read_old(ByteReader& in, std::span<const std::string_view> columns, RowChange& c) {
-  ByteReader erased(c.erase ? in.string() : std::string_view());
-  std::vector<std::string_view> names(columns.begin(), columns.end());
-  while (erased.ok() && erased.left() > 0) names.push_back(erased.string());
-  bool twice = false;
-  for (const auto name : names) {
-    if (!c.erase && is_same(in)) continue;
-    twice |= !c.old.emplace(name, in.value()).second;
+  std::optional names(std::vector(columns.begin(), columns.end()));
+  if (c.erase) names = read_names(ByteReader(in.string()));
+  if (!names) return false;
+  for (const auto name : *names) {
+    if (c.erase || !is_same(in)) c.old.emplace(name, in.value());
   }
-  return in.ok() && erased.ok() && !twice;
+  return in.ok() && !c.old.empty();
 }
 
 Result<Change> read_row_change(ByteReader& in, bool erase) {
@@ -123,20 +145,19 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
   c.erase = erase;
   ByteReader shape(in.string());
   c.table = shape.string();
-  std::vector<std::string_view> names;
-  while (shape.ok() && shape.left() > 0) names.push_back(shape.string());
+  const auto names = read_names(shape);
+  bool whole = shape.ok() && names && (!erase || names->empty());
   c.key = in.string();
   const uint8_t flags = in.u8();
   c.inserted = flags & kInserted;
-  bool twice = false;
-  for (const auto name : names) twice |= !c.columns.emplace(name, in.value()).second;
+  for (size_t i = 0; whole && i < names->size(); ++i) c.columns.emplace((*names)[i], in.value());
   if (flags & kOwnContext) {
     auto context = decode_version_vector(in);
     if (!context) return tl::unexpected(context.error());
     c.context = std::move(*context);
   }
   if (flags & kKept) {
-    const size_t n = in.count(18);
+    const size_t n = some(in, 18, whole);
     for (size_t i = 0; i < n && in.ok(); ++i) {
       const auto group = in.string();
       const Origin o = in.origin();
@@ -144,18 +165,17 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
     }
   }
   if (flags & kBase) {
-    const size_t n = in.count(2);
-    for (size_t i = 0; i < n && in.ok(); ++i) {
+    const size_t n = some(in, 2, whole);
+    for (size_t i = 0; i < n && in.ok() && whole; ++i) {
       const auto name = in.string();
-      twice |= !c.base.emplace(name, in.value()).second;
+      whole = i == 0 || std::prev(c.base.end())->first < name;
+      if (whole) c.base.emplace(name, in.value());
     }
   }
-  bool whole = true;
-  if (flags & kFloors) whole = read_floors(in, c.floors);
+  if (flags & kFloors) whole = whole && read_floors(in, c.floors);
   if (flags & kDecided) whole = whole && read_decider(in, c.decider);
-  if (flags & kOld) whole = whole && read_old(in, names, c);
-  if (!in.ok() || !shape.ok() || c.table.empty() || twice || (erase && !names.empty()) || !whole ||
-      flags > kAllFlags) {
+  if (flags & kOld) whole = whole && read_old(in, *names, c);
+  if (!in.ok() || c.table.empty() || !whole || flags > kAllFlags) {
     return fail(Code::kInvalid, "a row change is malformed");
   }
   return c;
@@ -172,20 +192,28 @@ void skip_value(ByteReader& in) {
   in.string();
 }
 
-// Absent if they are malformed.
+// Names as read_names() has them, without keeping them. Absent if they are malformed.
 std::optional<size_t> count_names(std::string_view names) {
   ByteReader in(names);
+  std::string_view last;
   size_t n = 0;
-  for (; in.left() > 0 && in.ok(); ++n) in.string();
+  for (; in.left() > 0 && in.ok(); ++n) {
+    const auto name = in.string();
+    if (n > 0 && name <= last) return std::nullopt;
+    last = name;
+  }
   return in.ok() ? std::optional(n) : std::nullopt;
 }
 
 bool skip_old(ByteReader& in, bool erase, size_t columns) {
   const auto names = erase ? count_names(in.string()) : columns;
+  bool any = false;
   for (size_t i = 0; names && i < *names; ++i) {
-    if (erase || !is_same(in)) skip_value(in);
+    if (!erase && is_same(in)) continue;
+    skip_value(in);
+    any = true;
   }
-  return names.has_value();
+  return any;
 }
 
 Result<Change> read_schema_change(ByteReader& in) {
@@ -247,7 +275,7 @@ std::optional<PlainRowChange> next_plain_change(ByteReader& in) {
   if (kind > kErase || (flags & ~(kInserted | kOld)) != 0 || shape.string().empty())
     return std::nullopt;
   const auto columns = count_names(shape.rest());
-  if (!columns) return std::nullopt;
+  if (!columns || (c.erase && *columns > 0)) return std::nullopt;
   const std::string_view values = at.rest();
   for (size_t i = 0; i < *columns; ++i) skip_value(at);
   const std::string_view old = at.rest();

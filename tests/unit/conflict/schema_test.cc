@@ -61,6 +61,25 @@ TEST(TableDef, TwoColumnsOfOneIdAreRefused) {
   EXPECT_FALSE(round_trip(table)) << "an id that was never given";
 }
 
+TEST(TableDef, OneWithoutAKeyIsRefused) { EXPECT_FALSE(round_trip(made(column("a", 0)))); }
+
+TEST(TableDef, IdsAndFlagsHaveOneEncodingEach) {
+  ByteWriter out;
+  encode(out, made(column("a", 1)));
+  const std::string bytes = out.take();
+  const std::string id_and_rest("\0\0\0\0", 4);  // id, since, former, fill
+  ASSERT_TRUE(bytes.ends_with(id_and_rest));
+  std::string far = bytes;
+  far.replace(far.size() - 4, 1, "\x80\x80\x80\x80\x10");  // 2^32, which is 0 in 32 bits
+  std::string filled = bytes;
+  filled.back() = 2;
+  filled.push_back(0);
+  for (const auto& bad : {far, filled}) {
+    ByteReader in(bad);
+    EXPECT_FALSE(decode_table(in));
+  }
+}
+
 // In epoch 5 v becomes w; in 6 another v comes; in 7 w goes, and in 8 the table is called u.
 TEST(TableDef, ANameMeansWhatItMeantUnderItsEpoch) {
   TableDef t = made(column("k", 1), column("v", 0));

@@ -191,7 +191,7 @@ class Random {
     if (one_in(3)) c.context = vector();
     for (size_t n = one_in(4) ? below(3) : 0; n > 0; --n) {
       c.floors.push_back({text(), origin(5), wide(),
-                          static_cast<Int128>(next()) * -static_cast<Int128>(wide() >> 1)});
+                          static_cast<Int128>(next()) * -static_cast<Int128>(wide() >> 28)});
     }
     if (one_in(4)) c.decider = one_in(2) ? Decider::kOperator : Decider::kHandler;
     for (size_t n = one_in(3) ? below(3) : 0; n > 0; --n)

@@ -181,6 +181,52 @@ TEST(Record, AColumnTwiceIsRefused) {
   EXPECT_FALSE(decode_change(in));
 }
 
+Result<Change> read_change(std::string_view bytes) {
+  ByteReader in(bytes);
+  return decode_change(in);
+}
+
+std::optional<PlainRowChange> read_plain(std::string_view bytes) {
+  ByteReader in(bytes);
+  return next_plain_change(in);
+}
+
+// Both readers take the same bytes: what one datacenter applies, no other refuses.
+TEST(Record, NamesThatDoNotAscendAreRefusedByBothReaders) {
+  using namespace std::string_literals;
+  const auto put = [](const std::string& first, const std::string& second) {
+    return "\x00\x06\x01t\x01"s + first + "\x01" + second + "\x01k\x00\x10\x11"s;
+  };
+  EXPECT_TRUE(read_change(put("a", "b")) && read_plain(put("a", "b")));
+  for (const auto& bytes : {put("b", "a"), put("a", "a")}) {
+    EXPECT_FALSE(read_change(bytes) || read_plain(bytes));
+  }
+  const auto erase = [](const std::string& first, const std::string& second) {
+    return "\x01\x02\x01t\x01k\x40\x04\x01"s + first + "\x01" + second + "\x10\x11";
+  };
+  EXPECT_TRUE(read_change(erase("a", "b")) && read_plain(erase("a", "b")));
+  for (const auto& bytes : {erase("b", "a"), erase("a", "a")}) {
+    EXPECT_FALSE(read_change(bytes) || read_plain(bytes));
+  }
+  // An erase of columns; old values of which there are none.
+  for (const auto& bytes : {"\x01\x04\x01t\x01\x61\x01k\x00\x10"s, "\x01\x02\x01t\x01k\x40\x00"s,
+                            "\x00\x04\x01t\x01\x61\x01k\x40\x10\x05"s}) {
+    EXPECT_FALSE(read_change(bytes) || read_plain(bytes));
+  }
+}
+
+TEST(Record, AFloorThatNoCounterReachesIsRefused) {
+  RowChange c{"t", "k", false, true, {{"n", int64_t{1}}}, {}, {}, {}};
+  const auto read = [&](Int128 sum) {
+    c.floors = {{"n", test::origin(5), 1, sum}};
+    ByteWriter out;
+    append_change(out, c);
+    return read_change(out.view());
+  };
+  EXPECT_TRUE(read(Int128{1} << 100) && read(-(Int128{1} << 100)));
+  EXPECT_FALSE(read((Int128{1} << 100) + 1) || read(Int128{1} << 126 << 1));
+}
+
 // The example of conflict/README.md: keep them alike.
 TEST(Record, IsWhatTheReadmeShowsByteByByte) {
   Transaction t{{kSelf, 1}, Hlc::at(0x018bcfe56800, 1), vector_of({dot(7, 300)}), 2, "fra", {}};
