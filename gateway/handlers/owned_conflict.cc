@@ -1,5 +1,7 @@
 #include "gateway/handlers/owned_conflict.h"
 
+#include <iterator>
+
 namespace entente {
 namespace {
 
@@ -19,9 +21,11 @@ void encode_row(ByteWriter& out, const Row* row) {
 
 Row decode_columns(ByteReader& in) {
   Row row;
-  for (size_t n = in.count(2); n > 0; --n) {
-    std::string column(in.string());
-    row.insert_or_assign(std::move(column), in.value());
+  for (size_t n = in.count(2); n > 0 && in.ok(); --n) {
+    const auto column = in.string();
+    // Ascending, as they are written: others would take a time that grows with their square.
+    if (!row.empty() && column <= std::prev(row.end())->first) in.raw(in.left() + 1);
+    row.emplace(column, in.value());
   }
   return row;
 }
@@ -80,12 +84,12 @@ Result<OwnedConflict> decode_conflict(std::string_view bytes) {
   out.kind = in.string();
   out.table = in.string();
   out.group = in.string();
-  for (size_t n = in.count(2); n > 0; --n) {
+  for (size_t n = in.count(2); n > 0 && in.ok(); --n) {
     std::string column(in.string());
     out.key.emplace_back(std::move(column), in.value());
   }
   out.base = decode_row(in);
-  for (size_t n = in.count(10); n > 0; --n) out.siblings.push_back(decode_sibling(in));
+  for (size_t n = in.count(10); n > 0 && in.ok(); --n) out.siblings.push_back(decode_sibling(in));
   if (!in.done()) return fail(Code::kInvalid, "the bytes are no conflict");
   return out;
 }

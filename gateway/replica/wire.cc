@@ -97,7 +97,8 @@ bool read(ByteReader& in, Hello& h) {
   const size_t handlers = in.count(1 + 1);
   for (size_t i = 0; i < handlers && in.ok(); ++i) {
     std::string name(in.string());
-    h.handlers.insert_or_assign(std::move(name), std::string(in.string()));
+    if (!h.handlers.empty() && name <= h.handlers.rbegin()->first) return false;  // ascending
+    h.handlers.emplace(std::move(name), in.string());
   }
   h.wall_ms = in.u64();
   h.window = in.varint();

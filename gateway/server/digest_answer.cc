@@ -1,6 +1,7 @@
 #include "gateway/server/digest_answer.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "gateway/server/snapshot.h"
 
@@ -91,12 +92,20 @@ void put_row(ByteWriter& out, const std::optional<Row>& row) {
   for (const auto& [name, value] : *row) out.string(name), out.value(value);
 }
 
+bool take_flag(ByteReader& in) {
+  const uint8_t flag = in.u8();
+  if (flag > 1) in.raw(in.left() + 1);
+  return flag == 1;
+}
+
 std::optional<Row> take_row(ByteReader& in) {
-  if (in.u8() == 0) return std::nullopt;
+  if (!take_flag(in)) return std::nullopt;
   Row row;
   for (size_t n = in.count(2); n > 0 && in.ok(); --n) {
-    std::string name(in.string());
-    row.insert_or_assign(std::move(name), in.value());
+    const auto name = in.string();
+    // Ascending, as they are written: others would take a time that grows with their square.
+    if (!row.empty() && name <= std::prev(row.end())->first) in.raw(in.left() + 1);
+    row.emplace(name, in.value());
   }
   return row;
 }
@@ -116,7 +125,7 @@ SeenRow take_seen(ByteReader& in) {
   row.state = in.string();
   row.newest.dot.origin = in.origin();
   row.newest.dot.seq = in.varint(), row.newest.hlc.bits = in.u64();
-  row.open = in.u8() != 0;
+  row.open = take_flag(in);
   row.row = take_row(in);
   return row;
 }
@@ -154,9 +163,9 @@ Result<DigestQuestion> decode_digest_question(std::string_view bytes) {
   DigestQuestion question;
   question.table = in.string(), question.after = in.string();
   question.bounds = take_keys(in);
-  question.to_the_end = in.u8() != 0;
+  question.to_the_end = take_flag(in);
   question.rows_max = in.varint();
-  question.list = in.u8() != 0;
+  question.list = take_flag(in);
   question.keys = take_keys(in);
   if (!in.done()) return fail(Code::kInvalid, "the question about digests is malformed");
   return question;
@@ -188,7 +197,7 @@ Result<DigestAnswer> decode_digest_answer(std::string_view bytes) {
   answer.seen.resize(in.count(53));
   for (auto& row : answer.seen) row = take_seen(in);
   answer.last = in.string(), answer.looked_at = in.varint();
-  answer.complete = in.u8() != 0;
+  answer.complete = take_flag(in);
   if (!in.done()) return fail(Code::kInvalid, "the answer about digests is malformed");
   return answer;
 }

@@ -2,6 +2,7 @@
 
 #include "gateway/server/json.h"
 #include "gateway/server/problem.h"
+#include "gateway/server/row_json.h"
 #include "gateway/server/row_path.h"
 #include "gateway/server/row_write.h"
 
@@ -16,6 +17,11 @@ Result<Row> parse_amounts(std::string& text) {
   if (!body) return tl::unexpected(body.error());
   if (body->object() == nullptr || body->object()->empty()) {
     return fail(Code::kInvalid, "the body must be an object of counters and what to add to them",
+                "amount");
+  }
+  if (body->object()->size() > kRowColumnsMax) {
+    return fail(Code::kInvalid,
+                "the body names more than " + std::to_string(kRowColumnsMax) + " columns",
                 "amount");
   }
   Row amounts;

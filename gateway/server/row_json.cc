@@ -45,6 +45,10 @@ Result<Row> row_from_json(const Json& json) {
   if (json.object() == nullptr) {
     return fail(Code::kInvalid, "\"row\" must be an object of columns and their values", "value");
   }
+  if (json.object()->size() > kRowColumnsMax) {
+    return fail(Code::kInvalid,
+                "\"row\" names more than " + std::to_string(kRowColumnsMax) + " columns", "value");
+  }
   Row row;
   for (const auto& [name, member] : *json.object()) {
     auto value = value_from_json(member, "column " + name);

@@ -13,6 +13,9 @@ namespace entente {
 // How integers beyond 2^53, which JavaScript would round, come out.
 enum class BigIntegers { kNumber, kText };
 
+// More than SQLite lets a table have here: bodies of any size stay cheap to read.
+inline constexpr size_t kRowColumnsMax = 2000;
+
 Result<Value> value_from_json(const Json& json, std::string_view what);
 Result<Row> row_from_json(const Json& json);
 // A key in a JSON body: an array of parts, or the only part itself.

@@ -6,11 +6,8 @@
 #include <memory>
 #include <utility>
 
-#include "conflict/context.h"
-#include "conflict/hex.h"
 #include "gateway/server/http_caller.h"
 #include "gateway/server/introduction.h"
-#include "gateway/server/json.h"
 #include "gateway/server/topology_epochs.h"
 
 namespace entente {
@@ -22,31 +19,6 @@ constexpr HttpCaller::Patience kPatience{std::chrono::milliseconds(500),
 constexpr size_t kAnswerBytes = 2 << 20;
 
 }  // namespace
-
-std::string write_topology_news(const TopologyNewsItem& item) {
-  JsonWriter out;
-  out.begin_object().key("epoch").unsigned_integer(item.epoch);
-  out.member("fingerprint", item.fingerprint).member("yaml", item.yaml);
-  out.member("incarnation", to_hex(item.incarnation));
-  if (item.sealed) out.member("sealed", session_token(*item.sealed));
-  out.end_object();
-  return out.take();
-}
-
-Result<TopologyNewsItem> parse_topology_news(std::string& json) {
-  const auto body = parse_json(json);
-  const Json* epoch = body ? body->find("epoch") : nullptr;
-  if (epoch == nullptr || epoch->integer() == nullptr || *epoch->integer() < 0) {
-    return fail(Code::kInvalid, "this says nothing of a topology");
-  }
-  TopologyNewsItem item;
-  item.epoch = static_cast<uint64_t>(*epoch->integer());
-  item.fingerprint = text_of(*body, "fingerprint");
-  item.yaml = text_of(*body, "yaml");
-  item.incarnation = parse_origin(text_of(*body, "incarnation")).value_or(Origin{});
-  if (auto sealed = parse_session_token(text_of(*body, "sealed"))) item.sealed = std::move(*sealed);
-  return item;
-}
 
 Result<TopologyNewsItem> exchange_topology_news(const Config& config, const std::string& dc,
                                                 const Datacenter& other,

@@ -10,20 +10,10 @@
 
 #include "gateway/server/data_folder.h"
 #include "gateway/server/peers.h"
+#include "gateway/server/topology_news_item.h"
 #include "topology/config.h"
 
 namespace entente {
-
-// What two gateways say to each other about the topology they have gone over to.
-struct TopologyNewsItem {
-  uint64_t epoch = 0;
-  std::string fingerprint;
-  std::string yaml;                       // "" for epoch 0: everybody has that in a file
-  Origin incarnation;                     // of who says it
-  std::optional<VersionVector> sealed{};  // in answers: what he has applied
-};
-std::string write_topology_news(const TopologyNewsItem& item);
-Result<TopologyNewsItem> parse_topology_news(std::string& json);
 
 // Tells another datacenter's gateway what this one has gone over to, and hears the same of it, on
 // the calling thread. `mine.incarnation`: zeros if it has none yet.

@@ -29,6 +29,21 @@ TEST(OwnedConflict, ComesBackFromBytesAsItWas) {
   }
 }
 
+// A process that lies costs no more than the bytes it sends.
+TEST(OwnedConflict, ColumnsThatDoNotAscendAreRefused) {
+  const auto decision = [](const char* first, const char* second) {
+    ByteWriter out;
+    out.u8(0), out.varint(2);
+    out.string(first), out.value(int64_t{1});
+    out.string(second), out.value(int64_t{2});
+    out.varint(0);
+    return out.take();
+  };
+  EXPECT_TRUE(decode_decision(decision("a", "b")));
+  EXPECT_FALSE(decode_decision(decision("b", "a")));
+  EXPECT_FALSE(decode_decision(decision("a", "a")));
+}
+
 TEST(Frames, RepliesOfAnyBytesAreDecodedOrRefused) {
   Decision decision;
   decision.kind = Decision::Kind::kRow;

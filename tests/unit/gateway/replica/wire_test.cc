@@ -239,6 +239,14 @@ TEST(Wire, CountsThatCannotFitAreRefused) {
   for (const uint8_t type : {4, 6}) EXPECT_EQ(code_of(forge(type, payload.view())), Code::kInvalid);
 }
 
+TEST(Wire, HandlersThatDoNotAscendAreRefused) {
+  std::string payload = encode_frame(sample_hello()).substr(kFrameHeadBytes);
+  ASSERT_TRUE(decode_frame(forge(1, payload), kLimit));
+  const size_t at = payload.find("cart");
+  payload.replace(at, 4, "same");
+  EXPECT_EQ(code_of(forge(1, payload)), Code::kInvalid);
+}
+
 TEST(Wire, RunsThatNoLogHoldsAreRefused) {
   EXPECT_TRUE(decode_frame(encode_frame(one_run(1, 1, "x")), kLimit));
   EXPECT_EQ(code_of(encode_frame(one_run(0, 1, "x"))), Code::kInvalid);
