@@ -200,7 +200,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "fuzz_replay: there is no such target\n");
     return 2;
   }
-  std::printf("fuzz: %zu targets, %zu corpus entries, %zu executions\n", totals.targets,
+  std::printf("report: fuzz: %zu targets, %zu corpus entries, %zu executions\n", totals.targets,
               totals.inputs, totals.executions);
   return 0;
 }
