@@ -54,7 +54,9 @@ std::filesystem::path Cluster::write_config(const std::string& dc) {
     const bool through = proxied != proxies_.end() && proxied->first.first == dc && other != dc;
     const int peers = through ? proxied->second->port() : peer_ports_.at(other);
     out << "  " << other << ": {peers: \"ws://127.0.0.1:" << peers
-        << "\", clients: \"127.0.0.1:" << client_ports_.at(other) << "\"}\n";
+        << "\", clients: \"127.0.0.1:" << client_ports_.at(other) << "\"";
+    const auto more = options_.datacenters.find(other);
+    out << (more == options_.datacenters.end() ? "" : ", " + more->second) << "}\n";
   }
   out << "security: {insecure: true}\nschema: schema.sql\n" << options_.extra;
   return path;

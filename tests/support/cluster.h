@@ -21,6 +21,7 @@ class Cluster {
     std::string topology;  // YAML under `topology:`, in flow style: `{kind: all-to-all}`
     std::string schema;    // SQL
     std::string extra;     // more top-level YAML
+    std::map<std::string, std::string> datacenters = {};  // more keys of theirs: `priority: 3`
   };
 
   explicit Cluster(Options options);
