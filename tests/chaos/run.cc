@@ -75,7 +75,7 @@ std::string to_line(const Tally& tally) {
     kinds += (i == 0 ? "" : ", ") + std::string(to_string(static_cast<Fault>(i))) + " " +
              std::to_string(tally.faults[i]);
   }
-  return "chaos: " + std::to_string(tally.topologies.size()) + " topologies, " +
+  return "report: chaos: " + std::to_string(tally.topologies.size()) + " topologies, " +
          std::to_string(tally.workloads) + " workloads, " + std::to_string(all) + " faults (" +
          kinds + "; " + std::to_string(tally.flips) + " bits flipped, " +
          std::to_string(tally.cuts) + " streams cut), " + std::to_string(tally.operations) +

@@ -47,7 +47,7 @@ void run(std::string_view bytes) {
 }
 
 std::vector<Frame> frames() {
-  Hello hello{4,
+  Hello hello{5,
               "shop",
               "eu",
               origin_of(1),
@@ -56,7 +56,8 @@ std::vector<Frame> frames() {
               {{"cart", "lua:1"}, {"stock", "2"}},
               1'700'000'000'000,
               8 << 20,
-              {{origin_of(1), "eu", 7, {}}, {origin_of(2), "us", 300, {}}}};
+              {{origin_of(1), "eu", 7, {}}, {origin_of(2), "us", 300, {}}},
+              sample_vector()};
   const std::string record =
       encode_record({{origin_of(9), 1}, Hlc::at(1'700'000'000'000), {}, 0, "dc9", {}}, {});
   ByteWriter records, many;

@@ -703,8 +703,23 @@ Replica::Options short_lived() {
   return options;
 }
 
+TEST_F(ReplicaTest, PromisesNothingBeforeItHasMetSomebody) {
+  start({"a", "me"}, short_lived());
+  Author me("me");
+  replica_->committed({++position_, me.next()}, now_);
+  EXPECT_EQ(live(3 * kLifetime), std::nullopt) << "it may have forgotten a promise";
+  connect("a", {});
+  replica_->link_down("a", now_);
+  EXPECT_EQ(live(kLifetime), me.seen());
+  start({"me"}, short_lived());
+  Author alone("me");
+  replica_->committed({1, alone.next()}, now_);
+  EXPECT_EQ(live(2 * kLifetime), alone.seen()) << "there is nobody to meet";
+}
+
 TEST_F(ReplicaTest, PromisesNothingNewerThanALifetime) {
   start({"a", "me"}, short_lived());
+  connect("a", {});
   Author me("me");
   std::map<Instant, VersionVector> history{{now_, {}}};
   size_t promises = 0;
@@ -769,6 +784,7 @@ TEST_F(ReplicaTest, TellsAPromiseOncePerLink) {
 
 TEST_F(ReplicaTest, APromiseThatFailedIsOfferedAgainAfterAPause) {
   start({"a", "me"}, short_lived());
+  connect("a", {});
   Author me("me");
   replica_->committed({++position_, me.next()}, now_);
   later(Instant{100});

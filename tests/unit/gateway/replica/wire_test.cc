@@ -31,6 +31,7 @@ Hello sample_hello() {
   h.window = 8 << 20;
   h.applied.push_back({origin(1), "frankfurt", 300, {1, 2, 3}});
   h.applied.push_back({origin(7), "tokyo", 1, {9}});
+  h.collected.advance(origin(1), 200);
   return h;
 }
 
@@ -122,6 +123,7 @@ TEST(Wire, FieldsArriveInTheirPlaces) {
   EXPECT_EQ(h.applied[0].dc, "frankfurt");
   EXPECT_EQ(h.applied[0].seq, 300u);
   EXPECT_EQ(h.applied[0].chain[2], 3);
+  EXPECT_EQ(h.collected.at(origin(1)), 200u);
 
   const auto changes = decode_frame(encode_frame(sample_changes(200)), kLimit);
   ASSERT_TRUE(changes);
