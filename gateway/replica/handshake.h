@@ -33,9 +33,9 @@ using ChainAt =
 inline constexpr const char* kOwnFork = "own_fork";
 
 // One history under each origin: where the peer is not ahead of us its chain must be ours (where it
-// is ahead, it makes the same check), and nobody may know more of our own incarnation than we do, or
-// have collected what we do not know to have `promised`. A chain of zeros is one that the peer does
-// not know. kFork; kOwnFork if it is of our incarnation.
+// is ahead, it makes the same check), and nobody may know more of our own incarnation than we do,
+// or have collected what we do not know to have `promised`. A chain of zeros is one that the peer
+// does not know. kFork; kOwnFork if it is of our incarnation.
 Result<void> check_history(const Hello& mine, const VersionVector& promised, const Hello& theirs,
                            const ChainAt& chain_at);
 

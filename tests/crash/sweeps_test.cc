@@ -52,9 +52,9 @@ TEST(Crash, NoErrorOfTheDiskIsTakenForSuccess) {
 }
 
 void print_tally() {
-  std::cout << "report: crash: " << tally.crash_points << " crash points with " << tally.power_losses
-            << " power losses, " << tally.kills << " kills, " << tally.second_crashes
-            << " second crashes";
+  std::cout << "report: crash: " << tally.crash_points << " crash points with "
+            << tally.power_losses << " power losses, " << tally.kills << " kills, "
+            << tally.second_crashes << " second crashes";
   for (size_t c = 0; c < tally.errors.size(); ++c) {
     std::cout << ", " << tally.errors[c] << " " << to_string(static_cast<OpClass>(c)) << " errors";
   }

@@ -823,6 +823,24 @@ TEST_F(ReplicaTest, PromisesNothingWhileSomebodyBeginsANewLifeWithItsCopy) {
   EXPECT_TRUE(live(2 * kLifetime));
 }
 
+TEST_F(ReplicaTest, ChangesOfAFormerLifeAreAskedOfWhoHasThemWithoutReroutingToo) {
+  Replica::Options options;
+  options.reroute = false;
+  start({"a", "b", "me"}, options);
+  Author b("b");
+  b.next();
+  Hello reborn;  // it has nothing of what it wrote before
+  reborn.dc = "b";
+  reborn.incarnation = origin_of('B');
+  reborn.applied.push_back({origin_of('B'), "b", 1, {}});
+  replica_->link_up(reborn, now_);
+  connect("a", b.seen());
+  later(Instant{20});
+  const auto ready = replica_->take();
+  EXPECT_EQ(sent<Subscribe>(ready, "b"), (std::vector<Subscribe>{{origin_of('B'), 0}}));
+  EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{b.origin(), 0}}));
+}
+
 TEST_F(ReplicaTest, CollectableIsWhatEverybodyPromised) {
   start({"a", "b", "me"}, short_lived());
   Author a("a");
