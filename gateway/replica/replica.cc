@@ -254,12 +254,13 @@ void Replica::on(const std::string&, Link& link, Credit&& message) {
 void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
   for (const auto& [origin, dc] : message.labels) learn_label(origin, dc);
   for (const auto& row : message.rows) {
-    if (knows_more_of_us(row)) {
-      restored_ = true;
-      out_.rejoin = {"this database was restored or copied: " + peer +
-                         " has heard more of it than it knows itself",
-                     {peer},
-                     true};
+    if (!restored_ && knows_more_of_us(row)) {
+      restored_ = {"this database was restored or copied: " + peer +
+                       " has heard more of it than it knows itself",
+                   {peer},
+                   true};
+      out_.rejoin = restored_;
+      rejoin_said_ = now_;
     }
     learn(row, row.dc == peer);
     if (row.dc == peer) link.peer_applied.join(row.applied);
@@ -656,6 +657,11 @@ std::optional<std::string> Replica::preferred(const Origin& origin) const {
 
 // Not while a neighbour is away for so short a time that it may be the one that has it.
 void Replica::look_whether_to_rejoin() {
+  if (restored_ && now_ - rejoin_said_ >= options_.failover_after) {
+    out_.rejoin = restored_;  // who was asked for a copy may not have been able to give one
+    rejoin_said_ = now_;
+  }
+  if (restored_) return;
   std::vector<std::string> who;
   for (const auto& [origin, stream] : streams_) {
     if (origin != self_ && who.empty()) who = who_has_what_is_forgotten(origin, stream);

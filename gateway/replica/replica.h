@@ -159,7 +159,7 @@ class Replica {
   const VersionVector& applied() const { return applied_; }
   const Origin& self() const { return self_; }
   // Others know more of this database than it does; see Rejoin.
-  bool restored() const { return restored_; }
+  bool restored() const { return restored_.has_value(); }
   Hello hello(const Hello& who_i_am) const;  // fills in what the state knows
   // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
   // while one of them was never heard of.
@@ -343,7 +343,9 @@ class Replica {
   Instant vectors_told_{0};
   std::optional<Instant> started_;
   std::optional<Instant> out_of_reach_since_;  // some origin's changes are in nobody's log
-  bool restored_ = false;  // says nothing more to anybody, until its database was replaced
+  // Says nothing more to anybody, until its database was replaced.
+  std::optional<Rejoin> restored_;
+  Instant rejoin_said_{0};
   uint64_t wall_ms_ = 0;
   Instant now_{0};
   Ready out_;

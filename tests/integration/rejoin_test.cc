@@ -70,6 +70,8 @@ class RejoinTest : public ::testing::Test {
   // Everybody has the same, and everything that was acknowledged.
   void meet() {
     ASSERT_TRUE(cluster_->wait_converged({}, 30)) << cluster_->output("c");
+    // Who needed a copy serves once it has caught up.
+    for (const auto& dc : cluster_->dcs()) ASSERT_TRUE(cluster_->wait_ready(dc)) << dc;
     const auto rows = rows_at("a");
     EXPECT_EQ(rows_at("b"), rows);
     EXPECT_EQ(rows_at("c"), rows);

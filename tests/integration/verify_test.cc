@@ -255,6 +255,7 @@ TEST(VerifyByItself, GatewaysRepairWhatDiffersIfTheyAreToldTo) {
                    "limits: {verify_every: 0ms, repair_every: 100ms}\n"});
   cluster.start_all();
   for (const auto& dc : cluster.dcs()) ASSERT_TRUE(cluster.wait_ready(dc)) << cluster.output(dc);
+  ASSERT_TRUE(cluster.wait_converged({}, 30));  // everybody has the table
   HttpClient c(cluster.port("c"));
   ASSERT_EQ(c.request("PUT", "/v1/tables/items/rows/x", R"({"row":{"v":"right"}})").status, 200);
   ASSERT_TRUE(cluster.wait_converged({}, 30));

@@ -136,13 +136,9 @@ void Node::rejoin(const Rejoin& why) {
 // What it had written itself and the copy lacked is another's history now.
 void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count, uint64_t copy_has) {
   const Origin self = database_->state().self;
-  auto was = std::exchange(astray_records_, {});
-  // Both histories may have gone on with the same change: it is one.
-  for (uint64_t seq = durable_.at(self) - was.size() + 1; !was.empty(); ++seq) {
-    const std::string* known = world_.oracle.record({self, seq});
-    if (known == nullptr || *known != was.front()) break;
-    was.erase(was.begin());
-  }
+  const auto others = static_cast<ptrdiff_t>(durable_.at(self) - shared());
+  std::vector<std::string> was(astray_records_.end() - others, astray_records_.end());
+  astray_records_.clear();
   if (count > 0) {  // others may have heard of some of it under the old name as well
     std::vector<std::string> shared;
     for (uint64_t seq = copy_has + 1; seq <= durable_.at(self) - was.size(); ++seq) {
@@ -236,16 +232,35 @@ void Node::put_back(Past past) {
   world_.contexts_since = world_.scheduler.now() + 1;
   reopen();
   copied_promise_ = database_->state().promised;
+  astray_ = true;
+  look_whether_astray();
+}
+
+// Others may have nothing of its own that it has not; then what it has beyond that is its history.
+void Node::look_whether_astray() {
   const Origin self = database_->state().self;
-  const uint64_t shared = durable_.at(self) - astray_records_.size();
-  const bool forked = others_have(self) > shared;
-  astray_ = forked || lacks_a_promise();
-  if (astray_ || astray_records_.empty()) return;
-  Run run{self, shared + 1, astray_records_.size(), {}};
-  ByteWriter records;
-  for (const auto& record : std::exchange(astray_records_, {})) records.string(record);
-  run.records = records.take();
+  const uint64_t known = shared();
+  if (!astray_ || others_have(self) > known || lacks_a_promise()) return;
+  astray_ = false;
+  Run run{self, known + 1, durable_.at(self) - known, {}};
+  const auto records = std::exchange(astray_records_, {});
+  if (run.count == 0) return;
+  ByteWriter bytes;
+  for (size_t i = records.size() - run.count; i < records.size(); ++i) bytes.string(records[i]);
+  run.records = bytes.take();
   if (auto bad = world_.oracle.found_again(run, takes_part())) world_.fail(*bad);
+}
+
+// Both histories of its own may have gone on with the same change: it is one.
+uint64_t Node::shared() const {
+  const Origin self = database_->state().self;
+  uint64_t seq = durable_.at(self) - astray_records_.size();
+  for (const auto& record : astray_records_) {
+    const std::string* known = world_.oracle.record({self, seq + 1});
+    if (known == nullptr || *known != record) break;
+    ++seq;
+  }
+  return seq;
 }
 
 bool Node::lacks_a_promise() const {
@@ -261,9 +276,9 @@ bool Node::lacks_a_promise() const {
 bool Node::may_meet(const std::string& peer) const {
   if (!astray_) return true;
   const DatabaseState state = database_->state();
-  const uint64_t shared = durable_.at(state.self) - astray_records_.size();
   const Node& other = node(peer);
-  return other.durable_.at(state.self) > shared ||
+  if (!other.alive()) return false;
+  return other.replica_->applied().at(state.self) > shared() ||
          (other.database_ && !state.promised.covers(other.database_->state().collected));
 }
 
@@ -492,6 +507,7 @@ void Node::tick() {
   heal_links();
   ask_for_news();
   look_whether_caught_up();
+  look_whether_astray();
   if (!linked_.empty() && !rejoin_ && !astray_) unverified_.reset();
   for (const auto& name : epoch_->graph.datacenters()) {  // whoever it may meet by now
     if (astray_ && name != name_ && !linked_.contains(name) && wants(name))

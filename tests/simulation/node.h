@@ -120,6 +120,8 @@ class Node final : public Endpoint {
   Past present() const;
   void put_back(Past past);
   uint64_t others_have(const Origin& origin) const;
+  void look_whether_astray();
+  uint64_t shared() const;       // how far its own history is the others'
   bool lacks_a_promise() const;  // by which others have forgotten something
   Node& node(const std::string& name) const { return *all_[world_.index_of(name)]; }
   bool reaches(const Node& other) const;
