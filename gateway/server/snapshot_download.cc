@@ -103,7 +103,7 @@ class Asker {
     if (!answer) answer = fail(Code::kNotReached, "the connection was lost");
     if (*answer) return std::move(*answer);
     caller_.reset();
-    return fail(Code::kNotReached, answer->error().text);
+    return fail(answer->error().code, answer->error().text);
   }
 
  private:
@@ -135,6 +135,7 @@ Result<void> download_snapshot(const Config& config, const std::string& dc, cons
   Asker asker(config, dc, from, linked);
   std::string id;
   uint64_t have = 0, total = 0;
+  bool there = false;
   for (int attempts = 0; attempts < kAttempts;) {
     if (!progress(have, total)) return fail(Code::kTimeout, "stopped");
     const auto answer = asker.ask(id, have);
@@ -147,12 +148,14 @@ Result<void> download_snapshot(const Config& config, const std::string& dc, cons
                                 : tl::unexpected(answer.error());
     if (!piece) {
       // Who was never reached is not waited for: another may be there.
-      if (have == 0 && !answer) return tl::unexpected(answer.error());
+      there = there || answer || answer.error().code != Code::kNotReached;
+      if (!there) return tl::unexpected(answer.error());
       attempts += answer && !reached ? 0 : 1;  // it is busy making the copy
-      if (attempts == kAttempts) return tl::unexpected(piece.error());
+      if (attempts == kAttempts) return fail(Code::kNotReached, piece.error().text);
       std::this_thread::sleep_for(kPause * (attempts + 1));
       continue;
     }
+    there = true;
     attempts = 0;
     if (piece->id != id) have = 0;
     if (piece->from != have || (piece->content.empty() && have < piece->bytes)) {
