@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/feed_client.h"
 #include "tests/support/http_client.h"
 
@@ -15,10 +16,6 @@ namespace entente::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 class Absence : public ::testing::Test {
  protected:

@@ -121,7 +121,7 @@ milliseconds failover_time(HealingCluster& sites, const std::string& writer,
                            const std::string& reader, Clock::time_point hurt,
                            const std::string& how) {
   EXPECT_TRUE(sites.put(writer, "after-" + how));
-  EXPECT_TRUE(eventually([&] { return sites.shows(reader, "after-" + how); }));
+  EXPECT_TRUE(comes_true([&] { return sites.shows(reader, "after-" + how); }));
   const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - hurt);
   std::cout << "[  FIGURE  ] failover " << how << ": " << took.count() << " ms, failover_after "
             << HealingCluster::kFailoverAfter.count() << " ms\n";
@@ -153,7 +153,7 @@ TEST(Failover, TakesAsLongAsConfiguredWhenALinkIsCut) {
   EXPECT_LE(failover_time(star, "y", "x", hurt, "of-a-spoke-without-its-hub"),
             HealingCluster::kFailoverAfter + kSlack);
   link.set_up(true);
-  EXPECT_TRUE(eventually([&] { return star.upstream("x", "y") == "hub"; }));
+  EXPECT_TRUE(comes_true([&] { return star.upstream("x", "y") == "hub"; }));
   star.expect_everything_everywhere();
 }
 

@@ -8,16 +8,13 @@
 #include <vector>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string execute(const std::string& statement, bool close) {
   return R"({"requests":[{"type":"execute","stmt":{"sql":")" + statement + "\"}}" +

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/feed_client.h"
 #include "tests/support/http_client.h"
 
@@ -16,10 +17,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 class ForgettingTest : public ::testing::Test {
  protected:
@@ -64,16 +61,6 @@ class ForgettingTest : public ::testing::Test {
   std::string cursor(const std::string& dc) { return cursor_now(cluster_->port(dc)); }
   bool forgets(const std::string& dc, const std::string& after) {
     return log_forgets(cluster_->port(dc), after);
-  }
-
-  template <class Condition>
-  bool comes_true(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(50ms);
-    }
-    return false;
   }
 
   std::string conflicts(const std::string& dc) {

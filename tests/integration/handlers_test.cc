@@ -8,21 +8,13 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-bool eventually(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (holds()) return true;
-    std::this_thread::sleep_for(20ms);
-  }
-  return false;
-}
 
 std::string get(int port, const std::string& path) {
   HttpClient client(port);
@@ -84,18 +76,18 @@ TEST_F(FailingHandler, LeavesAnOpenConflictAlarmsAndIsAskedAgainWhenItIsRepaired
   link.set_up(true);
 
   for (const int port : {amber, birch}) {
-    ASSERT_TRUE(eventually([&] {
+    ASSERT_TRUE(comes_true([&] {
       return open_conflicts(port).find("no opinion today") != std::string::npos;
     })) << open_conflicts(port);
     EXPECT_EQ(bid_at(port, "1"), "50");
-    ASSERT_TRUE(eventually([&] {
+    ASSERT_TRUE(comes_true([&] {
       return get(port, "/metrics").find("entente_handlers_failed 1") != std::string::npos;
     })) << get(port, "/metrics");
   }
   EXPECT_NE(cluster_.output("amber").find("handlers_failed conflicts=1"), std::string::npos)
       << cluster_.output("amber");
   put(amber, "2", "10");  // the stream flows on
-  ASSERT_TRUE(eventually([&] { return bid_at(birch, "2") == "10"; }));
+  ASSERT_TRUE(comes_true([&] { return bid_at(birch, "2") == "10"; }));
 
   for (const auto& dc : cluster_.dcs()) EXPECT_EQ(cluster_.stop(dc), 0) << cluster_.output(dc);
   write_handler(
@@ -109,7 +101,7 @@ TEST_F(FailingHandler, LeavesAnOpenConflictAlarmsAndIsAskedAgainWhenItIsRepaired
   start();
   for (const auto& dc : cluster_.dcs()) {
     const int port = cluster_.port(dc);
-    ASSERT_TRUE(eventually([&] { return bid_at(port, "1") == "70"; })) << bid_at(port, "1");
+    ASSERT_TRUE(comes_true([&] { return bid_at(port, "1") == "70"; })) << bid_at(port, "1");
     EXPECT_EQ(open_conflicts(port).find("no opinion today"), std::string::npos);
     const std::string resolved = get(port, "/v1/conflicts?state=resolved");
     EXPECT_NE(resolved.find("handler highest lua:"), std::string::npos) << resolved;
@@ -129,7 +121,7 @@ TEST_F(FailingHandler, GatewaysWithDifferentVersionsHoldTheLinkAndSayWhy) {
     return refused != std::string::npos &&
            text.find("handler highest", refused) != std::string::npos;
   };
-  EXPECT_TRUE(eventually(says)) << cluster_.output("amber") << cluster_.output("birch");
+  EXPECT_TRUE(comes_true(says)) << cluster_.output("amber") << cluster_.output("birch");
 }
 
 }  // namespace

@@ -14,7 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPatience = 20s;
 constexpr auto kPoll = 5ms;
 constexpr auto kWriterPause = 3ms;
 
@@ -44,15 +43,6 @@ void for_each(Cluster& cluster, const std::string& dc, const char* path, const c
 
 }  // namespace
 
-bool eventually(const std::function<bool()>& condition) {
-  const auto deadline = Clock::now() + kPatience;
-  while (!condition()) {
-    if (Clock::now() > deadline) return false;
-    std::this_thread::sleep_for(kPoll);
-  }
-  return true;
-}
-
 HealingCluster::HealingCluster(std::vector<std::string> dcs, const std::string& topology)
     : cluster_(
           {std::move(dcs),
@@ -65,7 +55,7 @@ bool HealingCluster::start() {
     if (!cluster_.wait_ready(dc)) return false;
   }
   if (!cluster_.wait_converged({}, 20)) return false;  // all have the table
-  return eventually([&] {
+  return comes_true([&] {
     for (const auto& dc : cluster_.dcs()) {
       const auto all = links(dc);
       const bool up = std::all_of(all.begin(), all.end(),
@@ -91,7 +81,7 @@ void HealingCluster::write_everywhere() {
     writers_.push_back(std::make_unique<Writer>(cluster_, dc, dc, kWriterPause));
   }
   for (const auto& writer : writers_) {
-    EXPECT_TRUE(eventually([&] { return !writer->acknowledged().empty(); }));
+    EXPECT_TRUE(comes_true([&] { return !writer->acknowledged().empty(); }));
   }
 }
 
@@ -116,7 +106,7 @@ std::optional<std::chrono::milliseconds> HealingCluster::exchange(
   }
   for (const auto& at : dcs) {
     for (const auto& from : dcs) {
-      if (!eventually([&] { return shows(at, round + from); })) return std::nullopt;
+      if (!comes_true([&] { return shows(at, round + from); })) return std::nullopt;
     }
   }
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/writer.h"
 
 namespace entente::testing {
@@ -59,8 +60,5 @@ class HealingCluster {
   std::set<std::string> acknowledged_;
   int exchanges_ = 0;
 };
-
-// Looks until the condition holds; false after twenty seconds.
-bool eventually(const std::function<bool()>& condition);
 
 }  // namespace entente::testing

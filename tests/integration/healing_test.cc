@@ -53,7 +53,7 @@ TEST_P(Ring, OfFiveGoesOnWithoutAnyTwo) {
   ASSERT_TRUE(ring.exchange(ring.cluster().dcs()));
 
   // The way of the file is taken back while the writing goes on.
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(comes_true([&] {
     return ring.upstream("c", "a") == "b" && ring.upstream("d", "b") == "c" &&
            ring.upstream("e", "c") == "d" && !ring.has_spares("a") && !ring.has_spares("c");
   })) << ring.upstream("c", "a")
@@ -66,7 +66,7 @@ TEST(Star, GoesOverTheBackupThenDirectlyAndBackToTheHub) {
   ASSERT_TRUE(star.start());
   star.write_everywhere();
   ASSERT_TRUE(star.exchange(star.cluster().dcs()));
-  EXPECT_TRUE(eventually([&] { return star.upstream("x", "y") == "hub"; }));
+  EXPECT_TRUE(comes_true([&] { return star.upstream("x", "y") == "hub"; }));
 
   star.kill({"hub"});
   ASSERT_TRUE(star.exchange({"backup", "x", "y", "z"}));
@@ -81,7 +81,7 @@ TEST(Star, GoesOverTheBackupThenDirectlyAndBackToTheHub) {
 
   ASSERT_TRUE(star.revive({"hub"}));
   ASSERT_TRUE(star.exchange({"hub", "x", "y", "z"}));
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(comes_true([&] {
     return star.upstream("x", "y") == "hub" && star.upstream("y", "z") == "hub" &&
            !star.has_spares("x");
   })) << star.upstream("x", "y");
@@ -106,12 +106,12 @@ TEST(Links, TakeTheOtherPathAndThePreferredOneBack) {
   ASSERT_TRUE(tree.start());
   tree.write_everywhere();
   ASSERT_TRUE(tree.exchange(tree.cluster().dcs()));
-  EXPECT_TRUE(eventually([&] { return tree.upstream("c", "a") == "b"; }));
+  EXPECT_TRUE(comes_true([&] { return tree.upstream("c", "a") == "b"; }));
   tree.kill({"b"});
   ASSERT_TRUE(tree.exchange({"a", "c", "d", "e"}));
   EXPECT_EQ(tree.upstream("c", "a"), "d");
   ASSERT_TRUE(tree.revive({"b"}));
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(comes_true([&] {
     return tree.upstream("c", "a") == "b" && tree.upstream("a", "c") == "b";
   })) << tree.upstream("c", "a");
   tree.expect_everything_everywhere();
@@ -128,7 +128,7 @@ TEST(WithoutRerouting, WhatTravelsOverTheDeadWaitsForIt) {
   for (int i = 0; Clock::now() < until; ++i) {
     const auto key = "flows-" + std::to_string(i);
     ASSERT_TRUE(ring.put("c", key));
-    ASSERT_TRUE(eventually([&] { return ring.shows("a", key); }));  // by d
+    ASSERT_TRUE(comes_true([&] { return ring.shows("a", key); }));  // by d
   }
   EXPECT_FALSE(ring.shows("c", "waits"));
   EXPECT_FALSE(ring.shows("d", "waits"));
@@ -138,7 +138,7 @@ TEST(WithoutRerouting, WhatTravelsOverTheDeadWaitsForIt) {
   EXPECT_NE(status.find("it has no link to b; nothing is rerouted around it"), std::string::npos)
       << status;
   ASSERT_TRUE(ring.revive({"b"}));
-  EXPECT_TRUE(eventually([&] { return ring.shows("d", "waits"); }));
+  EXPECT_TRUE(comes_true([&] { return ring.shows("d", "waits"); }));
   ring.expect_everything_everywhere();
 }
 

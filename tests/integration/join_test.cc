@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 #include "tests/support/writer.h"
 
@@ -16,10 +17,6 @@ namespace entente::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 Cluster::Options three() { return {{"a", "b", "c"}, "{kind: all-to-all}", kItemsTable, ""}; }
 

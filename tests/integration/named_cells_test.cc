@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
@@ -23,10 +24,6 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 class NamedCell : public ::testing::Test {
  protected:
@@ -91,16 +88,6 @@ class NamedCell : public ::testing::Test {
     return shown;
   }
 
-  template <class Condition>
-  bool comes_true(Condition condition, std::chrono::seconds patience = 20s) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
-  }
-
   // Over all links of all gateways.
   uint64_t sum(const std::string& member) {
     uint64_t sum = 0;
@@ -138,7 +125,7 @@ TEST_F(NamedCell, MySql_ARingThatIsRePointedSendsAChangeRoundForEver) {
                  "http://127.0.0.1:" + std::to_string(cluster_->port("b"))},
                 cluster_->folder() / "apply.log");
   EXPECT_EQ(apply.wait(), 0);
-  ASSERT_TRUE(comes_true([&] { return cluster_->wait_ready("c"); }));
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs()));  // with counters that begin anew
   must("c", "INSERT INTO t VALUES ('2', 'after')");
   EXPECT_EQ(meet(kRows), "1=before 2=after");
   const uint64_t sent = sum("sent_transactions");

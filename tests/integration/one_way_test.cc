@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/integration/site.h"
+#include "tests/support/expect.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace entente::testing {
@@ -25,12 +26,7 @@ Replica::OriginStatus origin_at(Site& site, const std::string& dc) {
 }
 
 bool upstream_becomes(Site& site, const std::string& origin, const std::string& neighbour) {
-  const auto deadline = Store::Clock::now() + 20s;
-  while (origin_at(site, origin).upstream != neighbour) {
-    if (Store::Clock::now() > deadline) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
+  return comes_true([&] { return origin_at(site, origin).upstream == neighbour; });
 }
 
 bool is_down(const LinkView& link) { return link.state != "up"; }

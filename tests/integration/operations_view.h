@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "gateway/server/json.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
@@ -25,10 +26,6 @@ inline Json entry(const Json& root, const std::string& list, const std::string& 
     if (text_of(item, key) == text) return item;
   }
   return {};
-}
-
-inline bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // A number however it is written; -1 if it is none.
@@ -52,17 +49,6 @@ inline bool noted(const Json& status, const std::string& part) {
     if (note.string() != nullptr && has(*note.string(), part)) return true;
   }
   return false;
-}
-
-// Looks until the condition holds; false after twenty seconds.
-template <class Condition>
-bool comes_true(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
 }
 
 }  // namespace entente::testing

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/feed_client.h"
 #include "tests/support/http_client.h"
 
@@ -20,10 +21,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 class RejoinTest : public ::testing::Test {
  protected:
@@ -79,12 +76,7 @@ class RejoinTest : public ::testing::Test {
   }
 
   bool says(const std::string& dc, const std::string& what, std::chrono::seconds patience = 20s) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (has(cluster_->output(dc), what)) return true;
-      std::this_thread::sleep_for(20ms);
-    }
-    return false;
+    return comes_true([&] { return has(cluster_->output(dc), what); }, patience);
   }
 
   std::string cursor(const std::string& dc) { return cursor_now(cluster_->port(dc)); }
@@ -183,10 +175,7 @@ TEST_F(RejoinTest, AClonedFolderIsRefusedWhileTheOriginalRuns) {
     out << std::ifstream(log).rdbuf();
     return out.str();
   };
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (!has(said(), "not_rejoined") && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(20ms);
-  }
+  EXPECT_TRUE(comes_true([&] { return has(said(), "not_rejoined"); }));
   EXPECT_TRUE(has(said(), "another gateway runs as a")) << said();
   EXPECT_FALSE(has(said(), " rejoined dc=a")) << said();
   write("a", "on-it-goes", 5);

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/integration/site.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 #include "tests/support/tcp_proxy.h"
 
@@ -134,13 +135,11 @@ TEST_P(ReplicationOver, TheLogIsTrimmedOnceEverybodyHasIt) {
   start({&a, &b});
   const auto write = a.put(1, "x");
   ASSERT_TRUE(b.reaches(vector_of(write)));
-  const auto deadline = Store::Clock::now() + 20s;
   const auto trimmed = [&] {
     const auto position = a.store().database().position_before(write.dot->origin, write.dot->seq);
     return !position && position.error().code == Code::kNotFound;
   };
-  while (!trimmed() && Store::Clock::now() < deadline) std::this_thread::sleep_for(5ms);
-  EXPECT_TRUE(trimmed());
+  EXPECT_TRUE(comes_true(trimmed));
   ASSERT_TRUE(b.reaches(vector_of(a.put(2, "after"))));
   b.stop();
   ASSERT_TRUE(b.start());
@@ -194,9 +193,7 @@ TEST(Replication, ACopyOfADatabaseThatWentAnotherWayIsAFork) {
     peers.view([&](PeersView v) { answer.set_value(std::move(v)); });
     return answer.get_future().get().links.at(0);
   };
-  const auto deadline = Store::Clock::now() + 20s;
-  while (!refused(view()) && Store::Clock::now() < deadline) std::this_thread::sleep_for(2ms);
-  EXPECT_TRUE(refused(view())) << view().state << " " << view().reason;
+  EXPECT_TRUE(comes_true([&] { return refused(view()); })) << view().state << " " << view().reason;
   peers.stop();
   store.stop();
 }

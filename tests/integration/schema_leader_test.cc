@@ -4,13 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 
 namespace entente::testing {
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 TEST(SchemaLeader, KilledItStopsSchemaChangesAndNoDataUntilItReturns) {
   Cluster cluster({{"tokyo", "frankfurt", "virginia"},

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/feed_client.h"
 #include "tests/support/http_client.h"
 
@@ -21,10 +22,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 class TopologyTest : public ::testing::Test {
  protected:
@@ -75,22 +72,6 @@ class TopologyTest : public ::testing::Test {
     return "http://127.0.0.1:" + std::to_string(cluster_->port(dc));
   }
 
-  // Everybody named is under this epoch, linked with all neighbours.
-  bool all_at(int epoch, const std::vector<std::string>& dcs) {
-    const auto deadline = std::chrono::steady_clock::now() + 30s;
-    const auto there = [&](const std::string& dc) {
-      HttpClient client(cluster_->port(dc));
-      return has(client.request("GET", "/v1/topology").body,
-                 "\"epoch\":" + std::to_string(epoch) + ",") &&
-             has(client.request("GET", "/v1/status").body, "\"healthy\":true");
-    };
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (std::all_of(dcs.begin(), dcs.end(), there)) return true;
-      std::this_thread::sleep_for(20ms);
-    }
-    return false;
-  }
-
   bool put(const std::string& dc, const std::string& key) {
     HttpClient client(cluster_->port(dc));
     return client.request("PUT", "/v1/tables/items/rows/" + key, R"({"row":{"v":"x"}})").status ==
@@ -106,7 +87,6 @@ class TopologyTest : public ::testing::Test {
 
   // They show the same, and everything that was acknowledged.
   void meet(const std::vector<std::string>& dcs, const std::set<std::string>& acknowledged) {
-    const auto deadline = std::chrono::steady_clock::now() + 30s;
     const auto same = [&] {
       const auto rows = rows_at(dcs.front());
       return std::all_of(dcs.begin(), dcs.end(),
@@ -114,9 +94,7 @@ class TopologyTest : public ::testing::Test {
              std::all_of(acknowledged.begin(), acknowledged.end(),
                          [&](const std::string& key) { return has(rows, key); });
     };
-    while (!same() && std::chrono::steady_clock::now() < deadline)
-      std::this_thread::sleep_for(50ms);
-    EXPECT_TRUE(same());
+    EXPECT_TRUE(comes_true(same));
   }
 
   // c writes alone, is removed, and hears of it when it returns.
@@ -141,7 +119,7 @@ class TopologyTest : public ::testing::Test {
     EXPECT_EQ(entente({"topology", "remove", "b", without.string(), url("a")}).second, 1);
     const auto [said, code] = entente({"topology", "remove", "c", without.string(), url("a")});
     ASSERT_EQ(code, 0) << said;
-    ASSERT_TRUE(all_at(1, {"a", "b"})) << cluster_->output("b");
+    ASSERT_TRUE(cluster_->wait_epoch(1, {"a", "b"})) << cluster_->output("b");
     // The zombie returns, hears of it, and ends.
     cluster_->start("c");
     EXPECT_EQ(cluster_->process("c").wait(), 1);
@@ -186,7 +164,7 @@ TEST_F(TopologyTest, GoesFromShapeToShapeUnderLoadAndLosesNothing) {
     const auto [said, code] =
         entente({"topology", "apply", file(shape).string(), url(epoch % 2 == 0 ? "a" : "c")});
     EXPECT_EQ(code, 0) << said;
-    went = went && all_at(++epoch, cluster_->dcs());
+    went = went && cluster_->wait_epoch(++epoch, cluster_->dcs());
   }
   stop = true;
   for (auto& writer : writers) writer.join();
@@ -200,7 +178,7 @@ TEST_F(TopologyTest, GoesFromShapeToShapeUnderLoadAndLosesNothing) {
   // It is kept over a restart, and comes before what the file says.
   EXPECT_EQ(cluster_->stop("d"), 0);
   cluster_->start("d");
-  ASSERT_TRUE(all_at(epoch, cluster_->dcs()));
+  ASSERT_TRUE(cluster_->wait_epoch(epoch, cluster_->dcs()));
 }
 
 TEST_F(TopologyTest, APlanChangesNothingAndARefusalSaysWhy) {
@@ -224,7 +202,7 @@ TEST_F(TopologyTest, APlanChangesNothingAndARefusalSaysWhy) {
   HttpClient client(cluster_->port("a"));
   EXPECT_EQ(client.request("POST", "/v1/topology", R"({"yaml":"cluster: x"})").status, 400);
   EXPECT_EQ(client.request("POST", "/v1/topology", R"({"yaml":"","epoch":7})").status, 409);
-  EXPECT_TRUE(all_at(0, cluster_->dcs()));
+  EXPECT_TRUE(cluster_->wait_epoch(0, cluster_->dcs()));
 }
 
 TEST_F(TopologyTest, WhoWasAwayGoesOverWhenItReturns) {
@@ -234,12 +212,11 @@ TEST_F(TopologyTest, WhoWasAwayGoesOverWhenItReturns) {
   cluster_->kill("c");
   ASSERT_EQ(entente({"topology", "apply", file("{kind: all-to-all}").string(), url("b")}).second,
             0);
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (!has(entente({"topology", "show", url("a")}).first, "epoch 1") &&
-         std::chrono::steady_clock::now() < deadline) {
-  }
+  ASSERT_TRUE(comes_true([&] {
+    return has(entente({"topology", "show", url("a")}).first, "epoch 1");
+  }));
   cluster_->start("c");
-  ASSERT_TRUE(all_at(1, cluster_->dcs())) << cluster_->output("c");
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs())) << cluster_->output("c");
   ASSERT_TRUE(put("c", "after."));
   meet(cluster_->dcs(), {"before.", "after."});
 }
@@ -262,7 +239,7 @@ TEST_F(TopologyTest, ANewDatacenterIsTakenInAndJoins) {
                                  "--data", (cluster_->folder() / dc).string()},
         cluster_->folder() / (dc + "-small.log")));
   }
-  ASSERT_TRUE(all_at(0, {"a", "b"}));
+  ASSERT_TRUE(cluster_->wait_epoch(0, {"a", "b"}));
   ASSERT_TRUE(put("a", "before."));
   meet({"a", "b"}, {"before."});
   fs::rename(file("{kind: all-to-all}"), with_c);
@@ -270,7 +247,7 @@ TEST_F(TopologyTest, ANewDatacenterIsTakenInAndJoins) {
   ASSERT_EQ(code, 0) << said;
   EXPECT_TRUE(has(said, "adds datacenter c")) << said;
   cluster_->start("c");
-  ASSERT_TRUE(all_at(1, {"a", "b", "c"})) << cluster_->output("c");
+  ASSERT_TRUE(cluster_->wait_epoch(1, {"a", "b", "c"})) << cluster_->output("c");
   ASSERT_TRUE(put("c", "after."));
   meet({"a", "b", "c"}, {"before.", "after."});
   for (auto& process : first) {

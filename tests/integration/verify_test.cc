@@ -11,16 +11,13 @@
 #include <thread>
 
 #include "tests/support/cluster.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // Writes to 50 rows of its own and 20 that everybody writes, over and over, and deletes some.
 class Writer {
@@ -239,11 +236,7 @@ TEST(VerifyByItself, GatewaysCompareThemselvesWithTheirNeighbours) {
     const auto report = a.request("GET", "/v1/verify").body;
     return has(report, R"("state":"done")") && has(report, R"({"dc":"b","compared":true)");
   };
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  while (!compared() && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(10ms);
-  }
-  EXPECT_TRUE(compared()) << a.request("GET", "/v1/verify").body;
+  EXPECT_TRUE(comes_true(compared)) << a.request("GET", "/v1/verify").body;
   EXPECT_FALSE(has(a.request("GET", "/metrics").body, "entente_verify_runs_total 0"));
   EXPECT_TRUE(has(b.request("GET", "/v1/verify").body, R"("state":"none")"));  // a link, once
 }
@@ -260,12 +253,8 @@ TEST(VerifyByItself, GatewaysRepairWhatDiffersIfTheyAreToldTo) {
   ASSERT_EQ(c.request("PUT", "/v1/tables/items/rows/x", R"({"row":{"v":"right"}})").status, 200);
   ASSERT_TRUE(cluster.wait_converged({}, 30));
   behind_its_back(cluster, "c", "UPDATE items SET v = 'wrong'");
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  while (!has(c.request("GET", "/v1/tables/items/rows/x").body, "right") &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(10ms);
-  }
-  EXPECT_TRUE(has(c.request("GET", "/v1/tables/items/rows/x").body, "right"));
+  EXPECT_TRUE(
+      comes_true([&] { return has(c.request("GET", "/v1/tables/items/rows/x").body, "right"); }));
 }
 
 TEST_F(Verify, ADatacenterThatIsAwayIsNotCalledEqual) {

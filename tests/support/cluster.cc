@@ -1,5 +1,6 @@
 #include "tests/support/cluster.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -8,6 +9,7 @@
 #include <thread>
 
 #include "conflict/context.h"
+#include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
 namespace entente::testing {
@@ -119,6 +121,16 @@ VersionVector Cluster::applied(const std::string& dc) {
   const auto token = response.headers.find("entente-session");
   if (token == response.headers.end()) return {};
   return parse_session_token(token->second).value_or(VersionVector{});
+}
+
+bool Cluster::wait_epoch(int epoch, const std::vector<std::string>& dcs) {
+  const auto there = [&](const std::string& dc) {
+    HttpClient client(port(dc));
+    return has(client.request("GET", "/v1/topology").body,
+               "\"epoch\":" + std::to_string(epoch) + ",") &&
+           has(client.request("GET", "/v1/status").body, "\"healthy\":true");
+  };
+  return comes_true([&] { return std::all_of(dcs.begin(), dcs.end(), there); });
 }
 
 bool Cluster::wait_converged(const VersionVector& at_least, int seconds) {

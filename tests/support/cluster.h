@@ -39,6 +39,9 @@ class Cluster {
   bool wait_ready(const std::string& dc, int seconds = 20);
   // Waits until every gateway has applied the same, and none of them anything less than `at_least`.
   bool wait_converged(const VersionVector& at_least, int seconds);
+  // Waits until all of these are under this epoch, linked with all their neighbours. (Whoever goes
+  // over begins his counters anew.)
+  bool wait_epoch(int epoch, const std::vector<std::string>& dcs);
   VersionVector applied(const std::string& dc);
 
   int port(const std::string& dc) const { return client_ports_.at(dc); }
