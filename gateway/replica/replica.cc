@@ -8,6 +8,7 @@ namespace {
 constexpr Replica::Instant kVectorInterval{20};
 constexpr Replica::Instant kApplyPause{100};
 constexpr Replica::Instant kPromisePause{1'000};
+constexpr int kPullsPerFailover = 4;
 
 // Of two lives of a datacenter, as others tell of them: the later one knows of the earlier, or will
 // once it has caught up.
@@ -213,6 +214,7 @@ void Replica::tick(Instant now) {
     for (auto& [peer, link] : links_) link.down_since = now;
     for (auto& [origin, stream] : streams_) stream.progress = now;
   }
+  look_what_to_pull();
   choose_upstreams();
   look_whether_to_rejoin();
   look_who_is_back();
@@ -606,6 +608,7 @@ void Replica::choose_upstreams() {
 // much as that one. Of an origin that the topology does not have (a datacenter that was removed, or
 // a former life) always the one that claims most: whatever anybody has of it must spread.
 std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
+  if (pulls(origin, stream)) return stream.pulled_from;
   const auto first = preferred(origin);
   const Link* wanted = first ? up_link(*first) : nullptr;
   if (wanted != nullptr && !can_give(*wanted, origin, stream)) wanted = nullptr;
@@ -631,6 +634,36 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const bool waited = known == links_.end() || known->second.up ||
                       now_ - known->second.down_since >= options_.failover_after;
   return waited && started_ ? other : std::string();
+}
+
+// Where a change waits for another origin's that is late here, who sent it has that: one slow way
+// does not hold up what came by the others.
+void Replica::look_what_to_pull() {
+  if (!options_.reroute) return;
+  for (auto& [origin, stream] : streams_) {
+    if (stream.held.empty()) continue;
+    if (stream.head != stream.scheduled.seq + 1) stream.head_since = now_;
+    stream.head = stream.scheduled.seq + 1;
+    if (now_ - stream.head_since < options_.failover_after / kPullsPerFailover) continue;
+    const Held& head = stream.held.front();
+    for (const auto& [cause, seq] : head.context) pull(cause, seq, head.peer);
+  }
+}
+
+void Replica::pull(const Origin& origin, uint64_t up_to, const std::string& from) {
+  if (origin == self_) return;
+  Stream& stream = stream_of(origin);
+  if (stream.received.seq >= up_to) return;
+  const bool pulled = pulls(origin, stream);
+  if (pulled ? stream.pulled_from != from : stream.upstream == from) return;
+  stream.pulled_from = from;
+  stream.pulled_up_to = std::max(up_to, stream.pulled_up_to);
+}
+
+bool Replica::pulls(const Origin& origin, const Stream& stream) const {
+  if (stream.received.seq >= stream.pulled_up_to) return false;
+  const auto from = links_.find(stream.pulled_from);
+  return from != links_.end() && from->second.up && can_give(from->second, origin, stream);
 }
 
 // The linked neighbour that claims most of this origin beyond what we have; "" if none does.
@@ -706,6 +739,7 @@ Replica::Detour Replica::detour(const Origin& origin, const Stream& stream) cons
   if (stream.upstream == *first) return Detour::kNone;
   const auto link = links_.find(*first);
   if (link == links_.end() || !link->second.up) return Detour::kLinkDown;
+  if (pulls(origin, stream)) return Detour::kPulled;
   return stream.paused ? Detour::kPaused : Detour::kNothingNew;
 }
 

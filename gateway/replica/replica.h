@@ -178,7 +178,8 @@ class Replica {
     kUnknown,     // nobody has said yet whose changes they are, or the file no longer says
     kLinkDown,    // there is no link to that neighbour
     kNothingNew,  // it is linked, but had nothing new for a while although somebody else had
-    kPaused,      // nobody is asked: they wait for others' changes, and what waits is full
+    kPulled,  // others' changes wait for some of them: asked of who sent those, until they are here
+    kPaused,  // nobody is asked: they wait for others' changes, and what waits is full
   };
 
   struct OriginStatus {
@@ -233,9 +234,13 @@ class Replica {
     StreamState applied, scheduled, received;  // chains are the database's business: not kept here
     std::deque<Held> held;
     size_t held_bytes = 0;
-    std::string upstream;  // whom we asked; "" nobody
-    bool paused = false;   // waits for others' changes and is full: asked again once it drained
-    Instant progress{0};   // when `received` last moved, or nobody had more
+    std::string upstream;     // whom we asked; "" nobody
+    bool paused = false;      // waits for others' changes and is full: asked again once it drained
+    Instant progress{0};      // when `received` last moved, or nobody had more
+    uint64_t head = 0;        // the seq of the first that is held …
+    Instant head_since{0};    // … and since when it is that
+    std::string pulled_from;  // asked of this neighbour …
+    uint64_t pulled_up_to = 0;  // … until it is received up to here
   };
 
   struct Link {
@@ -309,6 +314,9 @@ class Replica {
   // Whom to ask.
   void choose_upstreams();
   std::string choose_upstream(const Origin& origin, Stream& stream);
+  void look_what_to_pull();
+  void pull(const Origin& origin, uint64_t up_to, const std::string& from);
+  bool pulls(const Origin& origin, const Stream& stream) const;
   std::string best_other(const Origin& origin, const Stream& stream) const;
   std::optional<std::string> preferred(const Origin& origin) const;
   void look_whether_to_rejoin();

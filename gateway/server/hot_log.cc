@@ -3,13 +3,18 @@
 #include <algorithm>
 
 namespace entente {
+namespace {
+
+size_t memory_of(const LogPiece& piece) { return sizeof(piece) + piece.run.records.capacity(); }
+
+}  // namespace
 
 void HotLog::add(const LogPiece& piece) {
   pieces_.push_back(piece);
-  bytes_ += piece.run.records.size();
+  bytes_ += memory_of(pieces_.back());
   while (bytes_ > max_bytes_ && pieces_.size() > 1) {
     base_ = pieces_.front().position;
-    bytes_ -= pieces_.front().run.records.size();
+    bytes_ -= memory_of(pieces_.front());
     pieces_.pop_front();
   }
 }

@@ -13,7 +13,7 @@ namespace entente {
 // The newest pieces of the local log, kept in memory so that a link in its steady state is served
 // without a read of the database.
 //
-// Bounds: the oldest go first once `max_bytes` of records are kept; the newest always stays.
+// Bounds: the oldest go first once they take `max_bytes` of memory; the newest always stays.
 // Order:  pieces are added by growing position, none left out.
 class HotLog {
  public:

@@ -123,6 +123,9 @@ std::string detour_reason(const Sight& sight, const Replica::OriginStatus& origi
     case Detour::kNothingNew:
       if (origin.upstream.empty()) return origin.preferred + " is about to be asked";
       return origin.preferred + " is linked and had nothing new, " + origin.upstream + " had";
+    case Detour::kPulled:
+      return "changes that came from " + origin.upstream + " wait for some that are late from " +
+             origin.preferred;
     case Detour::kPaused:
       break;
   }

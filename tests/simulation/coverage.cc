@@ -52,6 +52,7 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "several rows in a transaction",
     "change relayed",
     "origin rerouted",
+    "cause pulled",
     "duplicate dropped",
     "change held back",
     "stream paused",

@@ -56,6 +56,7 @@ enum class Met : size_t {
   kSeveralRows,
   kRelayed,
   kRerouted,
+  kPulled,
   kDuplicateDropped,
   kHeldBack,
   kOverflowPaused,

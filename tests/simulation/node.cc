@@ -694,6 +694,10 @@ void Node::watch(const Ready& ready) {
       const auto& dc = world_.oracle.dc(start->origin);
       if (dc != "?" && epoch_->graph.upstream(name_, dc) != send.peer) {
         world_.coverage.met(Met::kRerouted);
+        for (const auto& origin : replica_->origins()) {
+          if (origin.origin != start->origin) continue;
+          if (origin.detour == Replica::Detour::kPulled) world_.coverage.met(Met::kPulled);
+        }
       }
     }
   }

@@ -466,6 +466,48 @@ TEST_F(ReplicaTest, AsksAnotherNeighbourThoughOthersChangesAreBeingApplied) {
   EXPECT_EQ(sent<Subscribe>(ready, "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
 }
 
+// The link to a is up, and slow: a claims the change, and it does not come.
+TEST_F(ReplicaTest, PullsWhatAChangeWaitsForFromWhoSentThat) {
+  start({"a", "b", "me"});
+  Author a("a"), b("b");
+  const Run cause = a.next(), later_one = a.next();
+  const Run effect = b.next(vector_at(a, 1));
+  connect("a", a.seen());
+  connect("b", b.seen());
+  receive("b", effect);
+  later(Instant{1});
+  later(Instant{700});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{b.origin(), 0}}));
+  later(Instant{100});
+  auto ready = replica_->take();
+  EXPECT_EQ(sent<Unsubscribe>(ready, "a"), (std::vector<Unsubscribe>{{a.origin()}}));
+  EXPECT_EQ(sent<Subscribe>(ready, "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  EXPECT_EQ(replica_->origins().at(0).detour, Replica::Detour::kPulled);
+  receive("b", cause);
+  EXPECT_EQ(apply_one(), 2u);
+  later(Instant{1});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a"), (std::vector<Subscribe>{{a.origin(), 1}}));
+  receive("a", cause + later_one);
+  EXPECT_EQ(apply_one(), 1u);
+}
+
+TEST_F(ReplicaTest, PullsNothingWithoutReroute) {
+  Replica::Options options;
+  options.reroute = false;
+  start({"a", "b", "me"}, options);
+  Author a("a"), b("b");
+  a.next();
+  const Run effect = b.next(a.seen());
+  connect("a", a.seen());
+  connect("b", b.seen());
+  receive("b", effect);
+  later(Instant{1});
+  later(Instant{60'000});
+  for (const auto& asked : sent<Subscribe>(replica_->take(), "b")) {
+    EXPECT_EQ(asked.origin, b.origin());
+  }
+}
+
 TEST_F(ReplicaTest, SaysWhyAnOriginIsNotAskedForWhereTheTopologyNames) {
   start({"a", "b", "me"});
   Author a("a");

@@ -40,7 +40,7 @@ TEST(HotLog, SaysWhenTheDatabaseMustBeAsked) {
 }
 
 TEST(HotLog, ForgetsTheOldestPastItsBoundButNeverTheNewest) {
-  HotLog log(0, 100);
+  HotLog log(0, 2 * sizeof(LogPiece) + 100);
   for (const uint64_t at : {1, 2, 3}) log.add(piece(at, 40));
   EXPECT_FALSE(log.read(0, 1000));
   EXPECT_EQ(positions(log.read(1, 1000)), (Positions{2, 3}));

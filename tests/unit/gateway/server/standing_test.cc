@@ -94,6 +94,9 @@ TEST_F(StandingTest, AnotherRouteSaysWhichOneWasPreferredAndWhy) {
   EXPECT_EQ(detour_reason(sight(), of_b()), "b is linked and had nothing new, c had");
   EXPECT_EQ(notes(sight()).at(0),
             "Changes of b come from c rather than b: b is linked and had nothing new, c had.");
+  of_b().detour = Detour::kPulled;
+  EXPECT_EQ(detour_reason(sight(), of_b()),
+            "changes that came from c wait for some that are late from b");
 }
 
 TEST_F(StandingTest, NobodyAskedSaysWhy) {
