@@ -53,6 +53,13 @@ Result<void> check_neighbour(const Hello& mine, const Hello& theirs, const Graph
   return {};
 }
 
+Result<void> check_origins(const Hello& theirs) {
+  const size_t named = std::max(theirs.applied.size(), theirs.collected.size());
+  if (named <= kMostOrigins) return {};
+  return mismatch(theirs.dc + " names " + std::to_string(named) + " origins; at most " +
+                  std::to_string(kMostOrigins) + " are listened to");
+}
+
 Result<void> check_incarnation(const Hello& mine, const Hello& theirs) {
   if (theirs.incarnation == Origin{}) return mismatch(theirs.dc + " names no incarnation");
   if (theirs.incarnation != mine.incarnation) return {};
@@ -106,6 +113,7 @@ Result<void> check_hello(const Hello& mine, const Hello& theirs, const Graph& gr
         return agree("conflict rules fingerprint", mine.rules, theirs.rules,
                      ": give both the same conflicts, tables and priorities");
       })
+      .and_then([&] { return check_origins(theirs); })
       .and_then([&] { return check_incarnation(mine, theirs); });
 }
 

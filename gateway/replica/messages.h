@@ -70,6 +70,10 @@ struct Vectors {
   std::vector<std::pair<Origin, std::string>> labels;  // of origins the receiver may not know
 };
 
+// Lives of datacenters that a peer may name; a cluster has few. Who names more is to fill nobody's
+// memory.
+inline constexpr size_t kMostOrigins = 10'000;
+
 using Message = std::variant<Subscribe, Unsubscribe, Changes, Credit, Vectors, Trimmed>;
 
 // The first thing each side says.

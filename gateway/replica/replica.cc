@@ -254,6 +254,9 @@ void Replica::on(const std::string&, Link& link, Credit&& message) {
 }
 
 void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
+  if (names_too_many(message)) {
+    return cut(peer, "it names more than " + std::to_string(kMostOrigins) + " origins");
+  }
   for (const auto& [origin, dc] : message.labels) learn_label(origin, dc);
   for (const auto& row : message.rows) {
     if (!restored_ && knows_more_of_us(row)) {
@@ -290,6 +293,10 @@ void Replica::on(const std::string& peer, Link& link, Changes&& message) {
 bool Replica::take_run(const std::string& peer, Link& link, const Run& run) {
   if (run.origin == self_) {
     cut(peer, "it sent us our own changes: two gateways write under one incarnation");
+    return false;
+  }
+  if (!streams_.contains(run.origin) && streams_.size() >= 2 * kMostOrigins) {
+    cut(peer, "it sends changes of more than " + std::to_string(kMostOrigins) + " origins");
     return false;
   }
   Stream& stream = stream_of(run.origin);
@@ -359,6 +366,17 @@ void Replica::say_what_is_known_of(const Hello& hello) {
   }
   const bool nothing = row.applied.empty() && row.promise.floor.empty();
   if (!nothing) send(hello.dc, Vectors{{std::move(row)}, {}});
+}
+
+// Counted without looking what is known already: honest peers are far from it.
+bool Replica::names_too_many(const Vectors& news) const {
+  const size_t most = 2 * kMostOrigins;
+  return labels_.size() + news.labels.size() > most ||
+         std::any_of(news.rows.begin(), news.rows.end(), [&](const MemberVector& row) {
+           const auto known = members_.find(row.dc);
+           const size_t before = known == members_.end() ? 0 : known->second.applied.size();
+           return before + row.applied.size() > most;
+         });
 }
 
 // It was said of this datacenter, or by somebody who has our changes.

@@ -289,6 +289,7 @@ class Replica {
   uint64_t durable_at(std::string_view peer, const Origin& origin) const;
   void learn(const MemberVector& row, bool from_itself);
   void say_what_is_known_of(const Hello& hello);
+  bool names_too_many(const Vectors& news) const;
   bool knows_more_of_us(const MemberVector& row) const;
   bool knows_of_a_former_life() const;
   void learn_label(const Origin& origin, const std::string& dc);

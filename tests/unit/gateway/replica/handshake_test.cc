@@ -111,6 +111,14 @@ TEST_F(Handshake, AStrangerAnOutsiderAndOurselvesAreRefused) {
   EXPECT_NE(refusal(hello("a", 2)).find("which is this datacenter"), std::string::npos);
 }
 
+TEST_F(Handshake, WhoNamesOriginsWithoutEndIsRefused) {
+  auto theirs = hello("b", 2);
+  theirs.applied.resize(kMostOrigins);
+  EXPECT_EQ(refusal(theirs), "");
+  theirs.applied.resize(kMostOrigins + 1);
+  EXPECT_EQ(refusal(theirs), "b names 10001 origins; at most 10000 are listened to");
+}
+
 TEST_F(Handshake, ACopyOfThisDatabaseIsRefused) {
   EXPECT_NE(refusal(hello("b", 1)).find("runs a copy of the database of a"), std::string::npos);
   EXPECT_NE(refusal(hello("b", 0)).find("no incarnation"), std::string::npos);

@@ -706,6 +706,25 @@ TEST_F(ReplicaTest, CutsAPeerWhoSendsUsOurOwnChanges) {
   EXPECT_EQ(replica_->take().cuts.size(), 1u);
 }
 
+TEST_F(ReplicaTest, CutsAPeerWhoNamesOriginsWithoutEnd) {
+  start({"a", "b", "me"});
+  connect("a", {});
+  Origin made_up = origin_of('x');
+  const auto news = [&](size_t count) {
+    Vectors out{{{"b", origin_of('b'), {}, {}}}, {}};
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t digit = 0; ++made_up.id[digit] == 0;) ++digit;
+      out.rows[0].applied.advance(made_up, 1);
+      out.labels.emplace_back(made_up, "b");
+    }
+    return out;
+  };
+  for (int i = 0; i < 3; ++i) replica_->receive("a", news(kMostOrigins / 2), now_, kWall);
+  EXPECT_TRUE(replica_->take().cuts.empty());
+  for (int i = 0; i < 2; ++i) replica_->receive("a", news(kMostOrigins / 2), now_, kWall);
+  EXPECT_EQ(replica_->take().cuts.size(), 1u);
+}
+
 TEST_F(ReplicaTest, APoisonedChangeCostsItsSenderTheLinkAndNobodyElse) {
   start({"a", "b", "me"});
   Author a("a"), b("b");
