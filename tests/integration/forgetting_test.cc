@@ -5,7 +5,6 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "tests/support/cluster.h"
 #include "tests/support/expect.h"
@@ -81,11 +80,13 @@ class ForgettingTest : public ::testing::Test {
     ASSERT_TRUE(forgets("a", at_a) && forgets("b", at_b));
     cluster_->proxy("a", "b").set_up(true);
     const auto all = std::to_string(2 * kRows + 3);
-    ASSERT_TRUE(comes_true([&] {
-      return has(query("a", "SELECT count(*) FROM items"), all) &&
-             has(query("b", "SELECT count(*) FROM items"), all);
-    })) << cluster_->output("a")
-        << cluster_->output("b");
+    ASSERT_TRUE(comes_true(
+        [&] {
+          return has(query("a", "SELECT count(*) FROM items"), all) &&
+                 has(query("b", "SELECT count(*) FROM items"), all);
+        },
+        60s))
+        << cluster_->output("a") << cluster_->output("b");
     ASSERT_TRUE(cluster_->wait_converged({}, 30)) << cluster_->output("a") << cluster_->output("b");
     for (const auto& dc : cluster_->dcs()) {
       const auto rows = query(dc, "SELECT v FROM items WHERE id IN ('both', 'other') ORDER BY id");

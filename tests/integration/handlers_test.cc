@@ -4,7 +4,6 @@
 #include <simdjson.h>
 
 #include <fstream>
-#include <functional>
 #include <thread>
 
 #include "tests/support/cluster.h"

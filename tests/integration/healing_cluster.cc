@@ -4,7 +4,6 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "tests/support/http_client.h"
 
@@ -14,7 +13,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPoll = 5ms;
 constexpr auto kWriterPause = 3ms;
 
 std::string row_path(const std::string& key) { return "/v1/tables/items/rows/" + key; }

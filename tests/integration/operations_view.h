@@ -1,8 +1,6 @@
 #pragma once
 
-#include <chrono>
 #include <string>
-#include <thread>
 
 #include "gateway/server/json.h"
 #include "tests/support/expect.h"

@@ -9,7 +9,6 @@
 #include <memory>
 #include <set>
 #include <sstream>
-#include <thread>
 
 #include "tests/support/cluster.h"
 #include "tests/support/expect.h"

@@ -6,13 +6,13 @@
 #include <future>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/server/peers.h"
 #include "gateway/server/store.h"
+#include "tests/support/expect.h"
 #include "tests/support/process.h"
 
 namespace entente::testing {
@@ -126,12 +126,7 @@ class Site {
   template <class Condition>
   bool link_becomes(const std::string& peer, Condition condition,
                     std::chrono::milliseconds patience = std::chrono::seconds(20)) {
-    const auto deadline = Store::Clock::now() + patience;
-    while (!condition(link(peer))) {
-      if (Store::Clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return true;
+    return comes_true([&] { return condition(link(peer)); }, patience);
   }
   bool link_up(const std::string& peer) {
     return link_becomes(peer, [](const LinkView& l) { return l.state == "up"; });

@@ -12,8 +12,6 @@
 namespace entente::testing {
 namespace {
 
-using namespace std::chrono_literals;
-
 std::string incompressible(size_t bytes) {
   std::mt19937 random(1);
   std::string text;

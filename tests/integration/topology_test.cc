@@ -94,7 +94,7 @@ class TopologyTest : public ::testing::Test {
              std::all_of(acknowledged.begin(), acknowledged.end(),
                          [&](const std::string& key) { return has(rows, key); });
     };
-    EXPECT_TRUE(comes_true(same));
+    EXPECT_TRUE(comes_true(same, 30s));
   }
 
   // c writes alone, is removed, and hears of it when it returns.

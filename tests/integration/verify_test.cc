@@ -236,7 +236,7 @@ TEST(VerifyByItself, GatewaysCompareThemselvesWithTheirNeighbours) {
     const auto report = a.request("GET", "/v1/verify").body;
     return has(report, R"("state":"done")") && has(report, R"({"dc":"b","compared":true)");
   };
-  EXPECT_TRUE(comes_true(compared)) << a.request("GET", "/v1/verify").body;
+  EXPECT_TRUE(comes_true(compared, 30s)) << a.request("GET", "/v1/verify").body;
   EXPECT_FALSE(has(a.request("GET", "/metrics").body, "entente_verify_runs_total 0"));
   EXPECT_TRUE(has(b.request("GET", "/v1/verify").body, R"("state":"none")"));  // a link, once
 }
@@ -253,8 +253,8 @@ TEST(VerifyByItself, GatewaysRepairWhatDiffersIfTheyAreToldTo) {
   ASSERT_EQ(c.request("PUT", "/v1/tables/items/rows/x", R"({"row":{"v":"right"}})").status, 200);
   ASSERT_TRUE(cluster.wait_converged({}, 30));
   behind_its_back(cluster, "c", "UPDATE items SET v = 'wrong'");
-  EXPECT_TRUE(
-      comes_true([&] { return has(c.request("GET", "/v1/tables/items/rows/x").body, "right"); }));
+  EXPECT_TRUE(comes_true(
+      [&] { return has(c.request("GET", "/v1/tables/items/rows/x").body, "right"); }, 30s));
 }
 
 TEST_F(Verify, ADatacenterThatIsAwayIsNotCalledEqual) {

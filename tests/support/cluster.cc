@@ -130,7 +130,7 @@ bool Cluster::wait_epoch(int epoch, const std::vector<std::string>& dcs) {
                "\"epoch\":" + std::to_string(epoch) + ",") &&
            has(client.request("GET", "/v1/status").body, "\"healthy\":true");
   };
-  return comes_true([&] { return std::all_of(dcs.begin(), dcs.end(), there); });
+  return comes_true([&] { return std::all_of(dcs.begin(), dcs.end(), there); }, 30s);
 }
 
 bool Cluster::wait_converged(const VersionVector& at_least, int seconds) {

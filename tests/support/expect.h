@@ -12,7 +12,8 @@ inline bool has(std::string_view text, std::string_view part) {
 
 // Whether it does, before patience ends.
 template <class Condition>
-bool comes_true(Condition condition, std::chrono::seconds patience = std::chrono::seconds(30)) {
+bool comes_true(Condition condition,
+                std::chrono::milliseconds patience = std::chrono::seconds(20)) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (std::chrono::steady_clock::now() < deadline) {
     if (condition()) return true;
