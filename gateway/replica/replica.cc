@@ -9,6 +9,8 @@ constexpr Replica::Instant kVectorInterval{20};
 constexpr Replica::Instant kApplyPause{100};
 constexpr Replica::Instant kPromisePause{1'000};
 constexpr int kPullsPerFailover = 4;
+constexpr size_t kOriginsKept = 2 * kMostOrigins;
+constexpr const char* kTooManyOrigins = "it names more origins than are listened to";
 
 // Of two lives of a datacenter, as others tell of them: the later one knows of the earlier, or will
 // once it has caught up.
@@ -54,12 +56,15 @@ void Replica::link_up(const Hello& hello, Instant now) {
   link.session = session;
   link.cursor = log_head_;
   link.credit = static_cast<int64_t>(hello.window);
-  met_somebody_ = true;
-  MemberVector row{hello.dc, hello.incarnation, {}, {}};
+  Vectors news{{{hello.dc, hello.incarnation, {}, {}}}, {}};
+  MemberVector& row = news.rows.front();
   for (const auto& position : hello.applied) {
     row.applied.advance(position.origin, position.seq);
-    learn_label(position.origin, position.dc);
+    news.labels.emplace_back(position.origin, position.dc);
   }
+  if (names_too_many(news)) return cut(hello.dc, kTooManyOrigins);
+  met_somebody_ = true;
+  for (const auto& [origin, dc] : news.labels) learn_label(origin, dc);
   link.peer_applied = row.applied;
   say_what_is_known_of(hello);
   learn(row, true);
@@ -254,9 +259,7 @@ void Replica::on(const std::string&, Link& link, Credit&& message) {
 }
 
 void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
-  if (names_too_many(message)) {
-    return cut(peer, "it names more than " + std::to_string(kMostOrigins) + " origins");
-  }
+  if (names_too_many(message)) return cut(peer, kTooManyOrigins);
   for (const auto& [origin, dc] : message.labels) learn_label(origin, dc);
   for (const auto& row : message.rows) {
     if (!restored_ && knows_more_of_us(row)) {
@@ -295,8 +298,8 @@ bool Replica::take_run(const std::string& peer, Link& link, const Run& run) {
     cut(peer, "it sent us our own changes: two gateways write under one incarnation");
     return false;
   }
-  if (!streams_.contains(run.origin) && streams_.size() >= 2 * kMostOrigins) {
-    cut(peer, "it sends changes of more than " + std::to_string(kMostOrigins) + " origins");
+  if (!streams_.contains(run.origin) && streams_.size() >= kOriginsKept) {
+    cut(peer, kTooManyOrigins);
     return false;
   }
   Stream& stream = stream_of(run.origin);
@@ -370,12 +373,11 @@ void Replica::say_what_is_known_of(const Hello& hello) {
 
 // Counted without looking what is known already: honest peers are far from it.
 bool Replica::names_too_many(const Vectors& news) const {
-  const size_t most = 2 * kMostOrigins;
-  return labels_.size() + news.labels.size() > most ||
+  return labels_.size() + news.labels.size() > kOriginsKept ||
          std::any_of(news.rows.begin(), news.rows.end(), [&](const MemberVector& row) {
            const auto known = members_.find(row.dc);
-           const size_t before = known == members_.end() ? 0 : known->second.applied.size();
-           return before + row.applied.size() > most;
+           const size_t said = known == members_.end() ? 0 : known->second.applied.size();
+           return std::max(said, streams_.size()) + row.applied.size() > kOriginsKept;
          });
 }
 
@@ -669,8 +671,10 @@ void Replica::look_what_to_pull() {
 }
 
 void Replica::pull(const Origin& origin, uint64_t up_to, const std::string& from) {
-  if (origin == self_) return;
-  Stream& stream = stream_of(origin);
+  const auto it =
+      streams_.find(origin);  // absent: who sent the change has yet to say that it has it
+  if (origin == self_ || it == streams_.end()) return;
+  Stream& stream = it->second;
   if (stream.received.seq >= up_to) return;
   const bool pulled = pulls(origin, stream);
   if (pulled ? stream.pulled_from != from : stream.upstream == from) return;
@@ -757,8 +761,8 @@ Replica::Detour Replica::detour(const Origin& origin, const Stream& stream) cons
   if (stream.upstream == *first) return Detour::kNone;
   const auto link = links_.find(*first);
   if (link == links_.end() || !link->second.up) return Detour::kLinkDown;
-  if (pulls(origin, stream)) return Detour::kPulled;
-  return stream.paused ? Detour::kPaused : Detour::kNothingNew;
+  if (stream.paused) return Detour::kPaused;
+  return pulls(origin, stream) ? Detour::kPulled : Detour::kNothingNew;
 }
 
 void Replica::ask(const Origin& origin, Stream& stream, const std::string& peer) {

@@ -491,6 +491,28 @@ TEST_F(ReplicaTest, PullsWhatAChangeWaitsForFromWhoSentThat) {
   EXPECT_EQ(apply_one(), 1u);
 }
 
+// What is pulled waits in turn, for what nobody has sent, until it is too much.
+TEST_F(ReplicaTest, SaysThatNobodyIsAskedForWhatIsPulledAndPaused) {
+  Replica::Options options;
+  options.link_window = 4'000;
+  start({"a", "b", "c", "me"}, options);
+  Author a("a"), b("b"), c("c");
+  c.next();
+  const Run waits = a.next(c.seen(), 2'000);
+  a.next();
+  connect("a", a.seen());
+  connect("b", b.seen());
+  receive("b", b.next(a.seen()));
+  later(Instant{1});
+  later(Instant{800});
+  const auto of_a = [&] { return replica_->origins().at(0); };
+  EXPECT_EQ(of_a().detour, Replica::Detour::kPulled);
+  receive("b", waits);
+  replica_->take();
+  EXPECT_EQ(of_a().upstream, "");
+  EXPECT_EQ(of_a().detour, Replica::Detour::kPaused);
+}
+
 TEST_F(ReplicaTest, PullsNothingWithoutReroute) {
   Replica::Options options;
   options.reroute = false;
@@ -723,6 +745,23 @@ TEST_F(ReplicaTest, CutsAPeerWhoNamesOriginsWithoutEnd) {
   EXPECT_TRUE(replica_->take().cuts.empty());
   for (int i = 0; i < 2; ++i) replica_->receive("a", news(kMostOrigins / 2), now_, kWall);
   EXPECT_EQ(replica_->take().cuts.size(), 1u);
+}
+
+TEST_F(ReplicaTest, CutsAPeerWhoseManyLivesNameOriginsWithoutEnd) {
+  start({"a", "me"});
+  Origin made_up = origin_of('x');
+  for (int life = 0; life < 4; ++life) {
+    Hello hello;
+    hello.dc = "a";
+    hello.incarnation = origin_of(static_cast<char>('A' + life));
+    for (size_t i = 0; i < kMostOrigins * 6 / 10; ++i) {
+      for (size_t digit = 0; ++made_up.id[digit] == 0;) ++digit;
+      hello.applied.push_back({made_up, "", 1, {}});
+    }
+    replica_->link_up(hello, now_);
+    EXPECT_EQ(replica_->take().cuts.size(), life < 3 ? 0u : 1u) << life;
+    replica_->link_down("a", now_);
+  }
 }
 
 TEST_F(ReplicaTest, APoisonedChangeCostsItsSenderTheLinkAndNobodyElse) {
