@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/endian/conversion.hpp>
 #include <compare>
 #include <cstdint>
 #include <span>
@@ -15,8 +16,18 @@ namespace entente {
 // datacenter is only a label on it. All zeros is no origin.
 struct Origin {
   std::array<uint8_t, 16> id{};
-  friend bool operator==(const Origin&, const Origin&) = default;
-  friend auto operator<=>(const Origin&, const Origin&) = default;
+
+  // In the order of the bytes, but compared as words: everything looks origins up.
+  friend bool operator==(const Origin& a, const Origin& b) {
+    return a.high() == b.high() && a.low() == b.low();
+  }
+  friend std::strong_ordering operator<=>(const Origin& a, const Origin& b) {
+    return a.high() != b.high() ? a.high() <=> b.high() : a.low() <=> b.low();
+  }
+
+ private:
+  uint64_t high() const { return boost::endian::load_big_u64(id.data()); }
+  uint64_t low() const { return boost::endian::load_big_u64(id.data() + 8); }
 };
 
 std::string to_hex(const Origin& o);

@@ -19,7 +19,12 @@ uint64_t VersionVector::at(const Origin& o) const {
 }
 
 bool VersionVector::covers(const VersionVector& other) const {
-  return std::all_of(other.begin(), other.end(), [this](const Dot& d) { return covers(d); });
+  auto mine = entries_.begin();
+  for (const auto& [o, seq] : other) {
+    while (mine != entries_.end() && mine->origin < o) ++mine;
+    if (mine == entries_.end() || mine->origin != o || mine->seq < seq) return false;
+  }
+  return true;
 }
 
 void VersionVector::advance(const Origin& o, uint64_t seq) {
@@ -39,13 +44,24 @@ void VersionVector::set(const Origin& o, uint64_t seq) {
 }
 
 void VersionVector::join(const VersionVector& other) {
-  for (const auto& [o, seq] : other) advance(o, seq);
+  auto mine = entries_.begin();
+  for (const auto& entry : other) {
+    while (mine != entries_.end() && mine->origin < entry.origin) ++mine;
+    if (mine == entries_.end() || mine->origin != entry.origin) {
+      mine = entries_.insert(mine, entry);
+    } else {
+      mine->seq = std::max(mine->seq, entry.seq);
+    }
+  }
 }
 
 void VersionVector::meet(const VersionVector& other) {
+  auto theirs = other.begin();
   std::erase_if(entries_, [&](Dot& e) {
-    e.seq = std::min(e.seq, other.at(e.origin));
-    return e.seq == 0;
+    while (theirs != other.end() && theirs->origin < e.origin) ++theirs;
+    const bool both = theirs != other.end() && theirs->origin == e.origin;
+    if (both) e.seq = std::min(e.seq, theirs->seq);
+    return !both;
   });
 }
 

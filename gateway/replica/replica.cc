@@ -808,11 +808,13 @@ VersionVector Replica::collectable() const {
 // Somebody has changes that we have not, of an origin that is nobody's present life: no promise
 // speaks of them.
 bool Replica::knows_of_a_former_life() const {
-  std::set<Origin> present;
-  for (const auto& [dc, row] : members_) present.insert(row.incarnation);
+  const auto lives = [this](const Origin& origin) {
+    return std::any_of(members_.begin(), members_.end(),
+                       [&](const auto& member) { return member.second.incarnation == origin; });
+  };
   for (const auto& [dc, row] : members_) {
     for (const auto& [origin, seq] : row.applied) {
-      if (!present.contains(origin) && applied_.at(origin) < seq) return true;
+      if (applied_.at(origin) < seq && !lives(origin)) return true;
     }
   }
   return false;

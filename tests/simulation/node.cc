@@ -238,9 +238,10 @@ void Node::put_back(Past past) {
 
 // Others may have nothing of its own that it has not; then what it has beyond that is its history.
 void Node::look_whether_astray() {
+  if (!astray_) return;
   const Origin self = database_->state().self;
   const uint64_t known = shared();
-  if (!astray_ || others_have(self) > known || lacks_a_promise()) return;
+  if (others_have(self) > known || lacks_a_promise()) return;
   astray_ = false;
   Run run{self, known + 1, durable_.at(self) - known, {}};
   const auto records = std::exchange(astray_records_, {});
