@@ -6,7 +6,9 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -25,6 +27,44 @@ struct Options {
   bool first_only = false;  // stop at the first failure, and leave it as it is
   Overrides overrides;
 };
+
+bool take_value(std::string_view argument, std::string_view name, std::string& value) {
+  if (!argument.starts_with(name)) return false;
+  value = argument.substr(name.size());
+  return true;
+}
+
+bool take_faults(const std::string& names, std::set<Fault>& faults) {
+  for (size_t at = 0; at <= names.size();) {
+    const size_t end = std::min(names.find(',', at), names.size());
+    const auto fault = parse_fault(std::string_view(names).substr(at, end - at));
+    if (!fault) return false;
+    faults.insert(*fault);
+    at = end + 1;
+  }
+  return true;
+}
+
+// Returns false for what is none of ours.
+bool take_argument(std::string_view argument, Options& options) {
+  std::string value;
+  const auto number = [&value] { return std::strtoull(value.c_str(), nullptr, 10); };
+  if (argument == "--trace") return options.trace = true;
+  if (argument == "--sqlite") return options.overrides.over_sqlite = true;
+  if (argument == "--first") return options.first_only = true;
+  if (take_value(argument, "--seed=", value)) return options.seed = number(), true;
+  if (take_value(argument, "--from=", value)) return options.from = number(), true;
+  if (take_value(argument, "--seeds=", value)) return options.seeds = number(), true;
+  if (take_value(argument, "--nodes=", value)) return options.overrides.nodes = number(), true;
+  if (take_value(argument, "--without=", value)) {
+    return take_faults(value, options.overrides.without);
+  }
+  if (take_value(argument, "--operations=", value)) {
+    return options.overrides.operations = number(), true;
+  }
+  return false;
+}
+
 Options options;
 
 void print_failure(uint64_t seed, const Overrides& overrides, const Outcome& outcome) {
@@ -82,56 +122,29 @@ TEST(Simulation, EveryPromiseHoldsOverSqlite) {
   if (!options.seed) run_seeds(options.seeds / kOneIn, overrides);
 }
 
-// A stale subscription met a trimmed log; a paused stream ate its link's window; a read went past
-// what the replica knew; a lookup was overtaken.
+// Those that failed once, with the options that made them small.
 TEST(Simulation, SeedsThatFoundBugsHold) {
   if (options.seed) return;
-  for (const uint64_t seed : {375, 576, 761, 10567, 20024, 22259}) {
-    EXPECT_EQ(run(seed, {}, false).failure, std::nullopt) << "--seed=" << seed;
+  std::ifstream file(ENTENTE_REGRESSION "/seeds");
+  size_t ran = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with('#')) continue;
+    Options replay;
+    std::istringstream words(line);
+    for (std::string word; words >> word && word.starts_with("--");) {
+      ASSERT_TRUE(take_argument(word, replay)) << line;
+    }
+    ASSERT_TRUE(replay.seed) << line;
+    EXPECT_EQ(run(*replay.seed, replay.overrides, false).failure, std::nullopt) << line;
+    ++ran;
   }
+  EXPECT_GT(ran, 0u);
 }
 
 TEST(Simulation, SameSeedGivesTheSameTrace) {
   if (options.seed) return;
   EXPECT_EQ(run(7, {}, false).trace_hash, run(7, {}, false).trace_hash);
   EXPECT_NE(run(7, {}, false).trace_hash, run(8, {}, false).trace_hash);
-}
-
-bool take_value(std::string_view argument, std::string_view name, std::string& value) {
-  if (!argument.starts_with(name)) return false;
-  value = argument.substr(name.size());
-  return true;
-}
-
-bool take_faults(const std::string& names, std::set<Fault>& faults) {
-  for (size_t at = 0; at <= names.size();) {
-    const size_t end = std::min(names.find(',', at), names.size());
-    const auto fault = parse_fault(std::string_view(names).substr(at, end - at));
-    if (!fault) return false;
-    faults.insert(*fault);
-    at = end + 1;
-  }
-  return true;
-}
-
-// Returns false for what is none of ours.
-bool take_argument(std::string_view argument) {
-  std::string value;
-  const auto number = [&value] { return std::strtoull(value.c_str(), nullptr, 10); };
-  if (argument == "--trace") return options.trace = true;
-  if (argument == "--sqlite") return options.overrides.over_sqlite = true;
-  if (argument == "--first") return options.first_only = true;
-  if (take_value(argument, "--seed=", value)) return options.seed = number(), true;
-  if (take_value(argument, "--from=", value)) return options.from = number(), true;
-  if (take_value(argument, "--seeds=", value)) return options.seeds = number(), true;
-  if (take_value(argument, "--nodes=", value)) return options.overrides.nodes = number(), true;
-  if (take_value(argument, "--without=", value)) {
-    return take_faults(value, options.overrides.without);
-  }
-  if (take_value(argument, "--operations=", value)) {
-    return options.overrides.operations = number(), true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -144,7 +157,7 @@ int main(int argc, char** argv) {
     options.seeds = std::strtoull(seeds, nullptr, 10);
   }
   for (int i = 1; i < argc; ++i) {
-    if (!take_argument(argv[i])) {
+    if (!take_argument(argv[i], options)) {
       std::cerr << "unknown option " << argv[i] << ": see tests/simulation/README.md\n";
       return 2;
     }
