@@ -91,7 +91,9 @@ Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello:
   return fail(Code::kFork,
               "two histories of " + at.dc + " (incarnation " + to_hex(at.origin) + "): change " +
                   std::to_string(at.seq) + " is not the same at " + mine.dc + " and at " +
-                  theirs.dc,
+                  theirs.dc + "; if " + at.dc +
+                  " has met both and this stays so, remove whoever took the wrong one from the "
+                  "topology and take it in again",
               at.origin == mine.incarnation ? kOwnFork : "");
 }
 
