@@ -82,7 +82,7 @@ class Replay {
     for (LogPosition at = 0;;) {
       auto chunks = from_.read_log(at, kSliceBytes);
       if (!chunks) return tl::unexpected(chunks.error());
-      if (chunks->empty()) return done_;
+      if (chunks->empty()) return keep_promise().map([&] { return done_; });
       at = chunks->back().position;
       if (auto done = take(*chunks); !done) return tl::unexpected(done.error());
     }
@@ -160,6 +160,13 @@ class Replay {
     }
     if (runs.empty()) return {};
     return to_.apply(runs, wall_ms_).map([](const auto&) {});
+  }
+
+  // Whoever heard of it may have collected by it: the new life keeps it.
+  Result<void> keep_promise() {
+    VersionVector floor = source_.promised;
+    floor.meet(has_);
+    return to_.promise(floor);
   }
 
   // The part of our own that nobody else's history has, as another origin's. Heads say what changed

@@ -22,7 +22,8 @@ struct Replayed {
 // that `from` has (state_join.h), and others who lack it need a copy, too.
 //
 // What `from` wrote itself, under a name that `to` knows with another history (its hash chain
-// differs), becomes the history of `fresh`: see conflict/reissue.h. Everything else stays as it is.
+// differs), becomes the history of `fresh`: see conflict/reissue.h. Everything else stays as it is,
+// what `from` has promised included.
 // `restored`: `from` is older than what others know of it. Then all that `to` lacks of its own
 // becomes that of `fresh`, because clients may have written it whose contexts this datacenter had
 // promised to refuse; and where the logs do not reach far enough back to compare the histories,

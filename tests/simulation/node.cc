@@ -241,7 +241,11 @@ void Node::look_whether_astray() {
   if (!astray_) return;
   const Origin self = database_->state().self;
   const uint64_t known = shared();
-  if (others_have(self) > known || lacks_a_promise()) return;
+  const auto remembers = [this](const Node* other) { return remembers_more(*other); };
+  if (others_have(self) > known || lacks_a_promise() ||
+      std::any_of(all_.begin(), all_.end(), remembers)) {
+    return;
+  }
   astray_ = false;
   Run run{self, known + 1, durable_.at(self) - known, {}};
   const auto records = std::exchange(astray_records_, {});
@@ -272,6 +276,14 @@ bool Node::lacks_a_promise() const {
   });
 }
 
+bool Node::remembers_more(const Node& other) const {
+  if (&other == this || !other.alive()) return false;
+  const auto row = other.replica_->members().find(name_);
+  if (row == other.replica_->members().end()) return false;
+  return durable_.at(row->second.incarnation) == 0 ||
+         !database_->state().promised.covers(row->second.promise.floor);
+}
+
 // What two histories of one name do to somebody who hears the wrong one first is not gone into: who
 // is astray meets those who know better.
 bool Node::may_meet(const std::string& peer) const {
@@ -279,7 +291,7 @@ bool Node::may_meet(const std::string& peer) const {
   const DatabaseState state = database_->state();
   const Node& other = node(peer);
   if (!other.alive()) return false;
-  return other.replica_->applied().at(state.self) > shared() ||
+  return other.replica_->applied().at(state.self) > shared() || remembers_more(other) ||
          (other.database_ && !state.promised.covers(other.database_->state().collected));
 }
 

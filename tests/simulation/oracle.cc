@@ -45,8 +45,9 @@ std::vector<WrittenRow> rows_of(const std::vector<Change>& changes, const Tables
 
 std::vector<WrittenRow> rows_of(const std::string& record, const Tables& tables) {
   StreamState before;  // it says nothing of the rows
+  auto head = decode_head({}, record, before);
   before.seq = 1;
-  const auto head = decode_head({}, record, before);
+  if (!head) head = decode_head({}, record, before);  // not the first record of a life
   std::vector<Change> changes;
   ByteReader in(head->changes);
   for (size_t i = 0; i < head->change_count; ++i) changes.push_back(*decode_change(in));
@@ -417,7 +418,10 @@ ExpectedRegister Oracle::judged(const RowName& row, const std::string& group,
     Row value;
     for (const auto& [column, newest] : *r.maximal[r.winner].value) {
       std::vector<Value> values;
-      for (const auto* w : puts) values.push_back(w->value->at(column));
+      for (const auto* w : puts) {
+        if (w->value->at(column) != Value{}) values.push_back(w->value->at(column));
+      }
+      if (values.empty()) values.emplace_back();
       const auto by_order = [](const Value& a, const Value& b) { return order(a, b) < 0; };
       switch (r.policy.merge) {
         case MergeKind::kConcat:

@@ -81,6 +81,17 @@ TEST_F(ReplayTest, WhatNobodyElseHasIsBroughtOverAsItWas) {
   EXPECT_EQ(a_.count("t"), 4);
 }
 
+// Others may have collected what only this promise allows them to.
+TEST_F(ReplayTest, WhatWasPromisedIsPromisedInTheNewLifeToo) {
+  VersionVector floor;
+  for (const auto& [origin, stream] : b_.db->state().streams) floor.set(origin, stream.seq);
+  ASSERT_TRUE(b_.db->promise(floor));
+  a_.must("UPDATE t SET v = 'theirs' WHERE id = 1");
+  ASSERT_TRUE(rejoin(a_));
+  b_.open();
+  EXPECT_EQ(b_.db->state().promised, floor);
+}
+
 TEST_F(ReplayTest, WhatARestoredBackupWroteUnderItsOldNameComesBackUnderAnother) {
   const auto backup = folder_ / "backup.db";
   copy(b_.path, backup);

@@ -11,6 +11,8 @@ Json json(std::string text) { return *parse_json(text); }
 
 TEST(HranaValues, EveryTypeIsRead) {
   EXPECT_EQ(*hrana_value(json(R"({"type":"null"})")), Value(Null{}));
+  EXPECT_EQ(*hrana_value(json(R"({"type":"integer","value":"9007199254740993"})")),
+            Value(int64_t{9007199254740993}));  // is no double
   EXPECT_EQ(*hrana_value(json(R"({"type":"integer","value":"-9223372036854775808"})")),
             Value(std::numeric_limits<int64_t>::min()));
   EXPECT_EQ(*hrana_value(json(R"({"type":"float","value":2})")), Value(2.0));
