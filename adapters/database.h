@@ -17,6 +17,7 @@
 #include "conflict/policy.h"
 #include "conflict/result.h"
 #include "conflict/row_digest.h"
+#include "conflict/row_parts.h"
 #include "conflict/row_state.h"
 #include "conflict/transaction.h"
 
@@ -66,11 +67,14 @@ struct RowRequest {
     kErase,
     kIncrement,  // counters: `columns` are the amounts
     kResolve,    // what the policies that decide on reading make of the row; kNotFound: nothing
+    kRenew,      // a put that makes the row anew over what its context has seen: sets and counters
+                 // begin with these values; kNotReached: they have parts that it has not
   };
   Kind kind = Kind::kPut;
   std::string table;
-  std::vector<Value> key;  // in primary-key order
-  Row columns;             // put: those not named take their default; patch: those to change
+  std::vector<Value> key;     // in primary-key order
+  Row columns;                // put: those not named take their default; patch: those to change
+  std::vector<Floor> floors;  // renew: what others know of the counters' parts
   std::optional<RowContext> context;    // absent: the table's `blind` rule
   std::optional<std::string> if_match;  // the ETag the row must have here
   bool if_none_match = false;           // the row must not exist here
@@ -175,7 +179,8 @@ struct RowRead {
   RowConflict conflict = RowConflict::kNone;
   PolicyKind policy = PolicyKind::kLww;
   bool decides_on_read = false;    // open, and kResolve can decide it
-  std::vector<RowVersion> values;  // only when asked for
+  std::vector<RowVersion> values;  // only when asked for; so are
+  RowParts parts;                  // what it is made of
 };
 
 struct ConflictEntry {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace entente {
 namespace {
@@ -32,18 +33,40 @@ void show(Sibling& s, const std::string& column, bool as_number) {
   s.row = Row{{column, as_number ? clamped(s.addend->sum - s.addend->floor) : Value{}}};
 }
 
+void put_part(Register& r, Sibling part) {
+  const Origin origin = part.version.dot.origin;
+  std::erase_if(r.siblings, [&](const Sibling& s) { return s.version.dot.origin == origin; });
+  insert(r, std::move(part));
+}
+
 void raise_floor(Register& r, const Floor& floor) {
-  Sibling* part = part_of(r, floor.origin);
-  if (part == nullptr || !part->addend || part->addend->floor_seq >= floor.seq) return;
-  part->addend->floor = floor.sum;
-  part->addend->floor_seq = floor.seq;
-  show(*part, floor.column, is_number(*part, floor.column));
+  const Version unknown{Hlc{}, {floor.origin, 0}};
+  const Sibling* known = part_of(r, floor.origin);
+  Sibling part = known != nullptr ? *known : first_addend(unknown, floor.column, int64_t{0});
+  if (!part.addend) return;
+  Addend& addend = *part.addend;
+  if (std::pair(addend.floor_seq, addend.floor) > std::pair(floor.seq, floor.sum)) return;
+  if (part.version.dot.seq <= floor.seq) {
+    part.version.dot.seq = floor.seq;
+    addend.sum = floor.sum;
+  }
+  addend.floor = floor.sum;
+  addend.floor_seq = floor.seq;
+  show(part, floor.column, floor.sum != 0 || is_number(part, floor.column));
+  put_part(r, std::move(part));
+}
+
+// Of one origin.
+bool is_older(const Version& a, const Version& b) {
+  return std::pair(a.dot.seq, a.hlc) < std::pair(b.dot.seq, b.hlc);
 }
 
 }  // namespace
 
 void add(Register& r, const Version& version, const std::string& column, const Value& x,
          const Value* y, std::span<const Floor> floors) {
+  // Made anew: what no gateway has written goes.
+  if (y == nullptr) std::erase_if(r.siblings, [](auto& s) { return s.version.dot == Dot{}; });
   for (const auto& floor : floors) {
     if (floor.column == column) raise_floor(r, floor);
   }
@@ -52,20 +75,31 @@ void add(Register& r, const Version& version, const std::string& column, const V
   if (const Sibling* before = part_of(r, version.dot.origin)) {
     as_number = as_number || is_number(*before, column);
     now.addend = before->addend;
-    std::erase_if(r.siblings,
-                  [&](const Sibling& s) { return s.version.dot.origin == version.dot.origin; });
   }
   now.addend->sum += number(x) - (y == nullptr ? 0 : number(*y));
   show(now, column, as_number);
-  insert(r, std::move(now));
+  put_part(r, std::move(now));
 }
 
 std::vector<Floor> floors(const Register& r, const std::string& column) {
   std::vector<Floor> out;
   for (const auto& s : r.siblings) {
-    if (s.addend) out.push_back({column, s.version.dot.origin, s.version.dot.seq, s.addend->sum});
+    const Dot& dot = s.version.dot;
+    const bool counts = s.addend && is_number(s, column) && dot != Dot{};
+    if (counts) out.push_back({column, dot.origin, dot.seq, s.addend->sum});
   }
   return out;
+}
+
+void keep_latest(std::vector<Floor>& floors, const Floor& floor) {
+  const auto known = std::find_if(floors.begin(), floors.end(), [&](const Floor& f) {
+    return f.column == floor.column && f.origin == floor.origin;
+  });
+  if (known == floors.end()) {
+    floors.push_back(floor);
+  } else if (known->seq < floor.seq) {
+    *known = floor;
+  }
 }
 
 Value total(const Register& r, const std::string& column) {
@@ -96,14 +130,12 @@ Register join_counters(const Register& a, const Register& b) {
     const Addend a_part = mine->addend.value_or(Addend{});
     const Addend b_part = theirs.addend.value_or(Addend{});
     const Addend& higher = b_part.floor_seq > a_part.floor_seq ? b_part : a_part;
-    Sibling both = mine->version < theirs.version ? theirs : *mine;
-    const Int128 sum = mine->version < theirs.version ? b_part.sum : a_part.sum;
+    const bool older = is_older(mine->version, theirs.version);
+    Sibling both = older ? theirs : *mine;
+    const Int128 sum = older ? b_part.sum : a_part.sum;
     both.addend = Addend{sum, higher.floor, higher.floor_seq};
     show(both, column, is_number(both, column));
-    std::erase_if(out.siblings, [&](const Sibling& s) {
-      return s.version.dot.origin == both.version.dot.origin;
-    });
-    insert(out, std::move(both));
+    put_part(out, std::move(both));
   }
   return out;
 }

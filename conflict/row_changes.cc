@@ -510,8 +510,7 @@ void add_bases(RowChange& change, const RowState& state, const Layout& layout,
     const Group& group = layout.group_of(column);
     const Register& r = register_of(state, group.name);
     if (!before && group.policy.is_counter()) {
-      auto more = floors(r, column);
-      std::move(more.begin(), more.end(), std::back_inserter(change.floors));
+      for (const auto& floor : floors(r, column)) keep_latest(change.floors, floor);
     }
     if (!before || (!group.policy.commutes() && !group.policy.wants_base())) continue;
     const Value* base = find(*before, column);
@@ -523,6 +522,27 @@ void add_bases(RowChange& change, const RowState& state, const Layout& layout,
     }
     if (base != nullptr) change.base.insert_or_assign(column, *base);
   }
+}
+
+Result<void> renew(RowChange& change, const RowState& state, const Layout& layout,
+                   std::vector<Floor> floors) {
+  if (!change.context) {
+    return fail(Code::kInvalid, "to make a row anew takes a context", "context_needed");
+  }
+  change.inserted = true;
+  change.floors = std::move(floors);
+  add_bases(change, state, layout, std::nullopt);
+  for (const auto& floor : change.floors) {
+    if (!layout.group_of(floor.column).policy.is_counter()) {
+      return fail(Code::kInvalid, "column " + floor.column + " is no counter", "not_a_counter");
+    }
+    if (!change.context->covers({floor.origin, floor.seq})) {
+      return fail(Code::kNotReached,
+                  "counter " + floor.column + " has more than the context covers",
+                  "context_not_reached");
+    }
+  }
+  return {};
 }
 
 void add_old_values(RowChange& change, const Layout& layout, const std::optional<Row>& before) {

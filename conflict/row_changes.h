@@ -80,6 +80,13 @@ std::vector<Loss> join(RowState& state, const VersionVector& seen, const Known& 
 void add_bases(RowChange& change, const RowState& state, const Layout& layout,
                const std::optional<Row>& before);
 
+// Makes the change one that begins the row anew: its sets have what it writes and nothing that it
+// has seen, its counters the sums that it writes, over `floors` and what is known here. kInvalid:
+// it has no context of its own, or a floor is of no counter. kNotReached: its context does not
+// cover all that is put aside.
+Result<void> renew(RowChange& change, const RowState& state, const Layout& layout,
+                   std::vector<Floor> floors);
+
 // Fills in the old values; `before`: what SQL showed.
 void add_old_values(RowChange& change, const Layout& layout, const std::optional<Row>& before);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "conflict/codec.h"
+#include "conflict/counter.h"
 #include "conflict/element_set.h"
 
 namespace entente {
@@ -46,6 +47,18 @@ void append_values(ByteWriter& out, const Sibling& s, const Group& group, const 
   }
 }
 
+bool is_counter(const Group& group) { return group.policy.is_counter() && !group.name.empty(); }
+
+// A counter's parts by their origins: mending one loses its stamp, and so its place. Not those that
+// have counted nothing: no floor speaks of them.
+void put_in_order(Register& r, const std::string& column) {
+  std::erase_if(r.siblings, [&](const Sibling& s) {
+    return std::holds_alternative<Null>(total({{s}}, column));
+  });
+  std::sort(r.siblings.begin(), r.siblings.end(),
+            [](const Sibling& a, const Sibling& b) { return a.version.dot < b.version.dot; });
+}
+
 // True if no gateway wrote the row.
 bool unversioned(const RowState& state) {
   const auto& siblings = register_of(state, "").siblings;
@@ -63,7 +76,10 @@ RowDigest digest_of(RowState state, const Layout& layout, const Ranks& ranks,
   collapse(state, layout, applied, ranks);
   ByteWriter dots, values;
   for (const auto& group : layout.groups) {
-    const Register& r = register_of(state, group.name);
+    const auto written = state.registers.find(group.name);
+    if (written == state.registers.end()) continue;
+    Register& r = written->second;
+    if (is_counter(group)) put_in_order(r, group.name);
     if (r.siblings.empty()) continue;
     dots.string(group.name), values.string(group.name);
     // Under which writes a set has its elements depends on when it was collected.

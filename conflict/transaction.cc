@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 
@@ -366,7 +367,11 @@ bool keeps(std::span<const KeptSibling> kept, std::string_view group, const Dot&
 
 bool admissible(const Change& change, const VersionVector& transaction_context) {
   const auto* row = std::get_if<RowChange>(&change);
-  return row == nullptr || !row->context || transaction_context.covers(*row->context);
+  if (row == nullptr) return true;
+  return (!row->context || transaction_context.covers(*row->context)) &&
+         std::all_of(row->floors.begin(), row->floors.end(), [&](const Floor& floor) {
+           return transaction_context.covers({floor.origin, floor.seq});
+         });
 }
 
 Result<Transaction> decode_record(const Origin& origin, std::string_view record,

@@ -39,13 +39,13 @@ struct RowChange {
   std::string table;
   Key key;
   bool erase = false;
-  bool inserted = false;                 // the row did not exist at its origin before
+  bool inserted = false;                 // the row did not exist at its origin, or is made anew
   Row columns;                           // a put: what it wrote; an erase: empty
   Row base;                              // old values, for the columns whose policy asks for them
   std::optional<VersionVector> context;  // what the writer had seen of this row; absent: the
                                          // transaction's context
   std::vector<KeptSibling> kept;         // although the context covers them
-  std::vector<Floor> floors = {};  // inserted over a deleted row: what its counters had counted
+  std::vector<Floor> floors = {};        // inserted: what its counters had counted before
   Decider decider = Decider::kWriter;
   // Where the rules say so, for readers of the change feed; no policy looks at them: of a put, what
   // it replaced in the columns that it changed; of an erase, all columns but the key.
@@ -140,8 +140,8 @@ struct RecordHead {
 Result<RecordHead> decode_head(const Origin& origin, std::string_view record,
                                const StreamState& before);
 Result<Change> decode_change(ByteReader& in);
-// A row context must lie within its transaction's, or replicas that apply in other orders diverge.
-// decode_record() checks it; who decodes changes one by one must too.
+// A row context and the floors must lie within the transaction's context, or replicas that apply in
+// other orders diverge. decode_record() checks it; who decodes changes one by one must too.
 bool admissible(const Change& change, const VersionVector& transaction_context);
 Result<Transaction> decode_record(const Origin& origin, std::string_view record,
                                   const StreamState& before);

@@ -140,7 +140,9 @@ Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value>
         out.conflict == RowConflict::kOpen && resolve(*state, layout, ranks).has_value();
     auto values = view.values();
     out.siblings = values.size();
-    if (all_siblings) out.values = std::move(values);
+    if (!all_siblings) return out;
+    out.values = std::move(values);
+    out.parts = parts_of(*state, layout, ranks);
     return out;
   });
 }

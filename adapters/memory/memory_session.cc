@@ -117,11 +117,13 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
     return RowOutcome{request.context.value_or(RowContext{applied_, {}}),
                       open ? RowConflict::kOpen : RowConflict::kNone};
   }
-  Touched& row = touch(name);
+  Touched row = touch(name);  // a refusal leaves it as it is
   const Seen as_seen = *seen;
   if (request.resolution || request.pick) row.change.decider = Decider::kOperator;
   if (request.kind == RowRequest::Kind::kResolve) row.change.decider = Decider::kHandler;
-  merge(row, *target, std::move(*seen), std::move(*columns));
+  auto merged = merge(row, *target, request, std::move(*seen), std::move(*columns));
+  if (!merged) return tl::unexpected(merged.error());
+  touched_.at(name) = row;
   return outcome(request, as_seen, before, row, target->layout);
 }
 
@@ -225,6 +227,7 @@ Result<std::optional<Row>> MemorySession::written(const RowRequest& request, con
   if (!written) return tl::unexpected(written.error());
   if (auto fit = check_values(*written, target); !fit) return tl::unexpected(fit.error());
   const bool patch = request.kind != RowRequest::Kind::kPut &&
+                     request.kind != RowRequest::Kind::kRenew &&
                      (request.kind != RowRequest::Kind::kResolve || row.shown());
 
   const auto shown = row.shown();
@@ -356,8 +359,8 @@ std::vector<KeptSibling> MemorySession::kept_by_both(const Touched& row, const S
   return kept;
 }
 
-void MemorySession::merge(Touched& row, const Target& target, Seen seen,
-                          std::optional<Row> columns) {
+Result<void> MemorySession::merge(Touched& row, const Target& target, const RowRequest& request,
+                                  Seen seen, std::optional<Row> columns) {
   const bool local_only = !options_.rules.of(target.table.name).replicate;
   const bool was_there = visible(row.before, target.layout, ranks_).has_value();
   if (row.erased_nothing) {
@@ -383,7 +386,12 @@ void MemorySession::merge(Touched& row, const Target& target, Seen seen,
   }
   row.change.base.clear();
   row.change.floors.clear();
-  add_bases(row.change, row.before, target.layout, visible(row.before, target.layout, ranks_));
+  if (request.kind == RowRequest::Kind::kRenew) {
+    auto done = renew(row.change, row.before, target.layout, request.floors);
+    if (!done) return done;
+  } else {
+    add_bases(row.change, row.before, target.layout, visible(row.before, target.layout, ranks_));
+  }
   if (options_.rules.of(target.table.name).old_values) {
     add_old_values(row.change, target.layout, visible(row.before, target.layout, ranks_));
   }
@@ -392,6 +400,7 @@ void MemorySession::merge(Touched& row, const Target& target, Seen seen,
   const bool made_and_erased = !columns && !was_there && row.before.registers.empty();
   row.erased_nothing = made_and_erased;
   if (made_and_erased) row.now = row.before, row.losses.clear();
+  return {};
 }
 
 // What the writer has seen of the row now, without the transaction's own dot.

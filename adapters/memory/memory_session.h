@@ -75,7 +75,8 @@ class MemorySession final : public WriteSession {
   RowOutcome outcome(const RowRequest& request, const Seen& seen, const RowState& before,
                      const Touched& row, const Layout& layout) const;
   Touched& touch(const RowName& name);
-  void merge(Touched& row, const Target& target, Seen seen, std::optional<Row> columns);
+  Result<void> merge(Touched& row, const Target& target, const RowRequest& request, Seen seen,
+                     std::optional<Row> columns);
   std::vector<KeptSibling> kept_by_both(const Touched& row, const Seen& seen) const;
   const VersionVector& effective(const std::optional<VersionVector>& context) const;
 

@@ -22,6 +22,7 @@ struct RowIntent {
   std::optional<VersionVector> context;  // ceiling of the client's context; absent: plain SQL's
   std::vector<KeptSibling> kept;
   Decider decider = Decider::kWriter;
+  std::optional<std::vector<Floor>> anew = {};  // the row is made anew, over these floors
 };
 
 // Captures what one transaction does to rows, by SQLite's preupdate hook: each row image as the

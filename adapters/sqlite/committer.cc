@@ -478,7 +478,12 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
     change.kept = hidden_siblings(loaded->state, t.layout, world.ranks);
   }
   if (c.intent != nullptr && !c.plain) change.decider = c.intent->decider;
-  add_bases(change, loaded->state, t.layout, image(c, c.before));
+  if (c.intent != nullptr && c.intent->anew) {
+    auto done = renew(change, loaded->state, t.layout, *c.intent->anew);
+    if (!done) return done;
+  } else {
+    add_bases(change, loaded->state, t.layout, image(c, c.before));
+  }
   if (t.rules.old_values) add_old_values(change, t.layout, image(c, c.before));
   append_change(record.changes, Change(change));
   auto losses = apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);

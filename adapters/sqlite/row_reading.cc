@@ -86,7 +86,9 @@ Result<RowRead> read_row(RowStore& rows, const World& world, const Table& t, con
   out.policy = t.rules.policy.kind;
   out.decides_on_read = out.conflict == RowConflict::kOpen &&
                         resolve(loaded->state, t.layout, world.ranks).has_value();
-  if (all_siblings) out.values = versions_of(world, t, loaded->state);
+  if (!all_siblings) return out;
+  out.values = versions_of(world, t, loaded->state);
+  out.parts = parts_of(loaded->state, t.layout, world.ranks);
   return out;
 }
 

@@ -209,7 +209,8 @@ Result<void> SqliteWriteSession::take_pick(Writing& w) {
 // True if the columns that it does not name stay as they are.
 bool SqliteWriteSession::patches(const Writing& w) {
   if (w.request.kind == RowRequest::Kind::kResolve) return w.before->shown.has_value();
-  return w.request.kind != RowRequest::Kind::kPut && !w.request.pick;
+  return w.request.kind != RowRequest::Kind::kPut && w.request.kind != RowRequest::Kind::kRenew &&
+         !w.request.pick;
 }
 
 Result<void> SqliteWriteSession::run_write(const Writing& w) {
@@ -276,6 +277,7 @@ RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
   const bool patch = patches(w);
   if (w.request.resolution || w.request.pick) intent.decider = Decider::kOperator;
   if (w.request.kind == RowRequest::Kind::kResolve) intent.decider = Decider::kHandler;
+  if (w.request.kind == RowRequest::Kind::kRenew) intent.anew = w.request.floors;
   for (const size_t i : w.table.by_name) {
     if (!w.erase && (!patch || w.columns.contains(w.table.columns[i].name))) {
       intent.columns.push_back(i);
@@ -299,7 +301,8 @@ RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
   }
   if (w.context) change.context = w.context->ceiling();
   if (!w.context) change.kept = hidden_siblings(state, layout, ranks);
-  add_bases(change, state, layout, w.before->shown);
+  change.inserted = w.request.kind == RowRequest::Kind::kRenew;
+  add_bases(change, state, layout, change.inserted ? std::nullopt : w.before->shown);
   outcome.context = seen_after(state, w.context.value_or(RowContext{side_.state.applied, {}}),
                                change.kept, side_.state.applied);
   const Version version{Hlc{side_.state.clock.last().bits + 1},

@@ -50,11 +50,14 @@ Result<void> add_named(Reader& reader, const DigestQuestion& question, DigestAns
     if (!parts) return tl::unexpected(parts.error());
     auto read = reader.row(question.table, *parts, true);
     if (!read) return tl::unexpected(read.error());
-    SeenRow row{std::move(digest), std::move(read->etag), {}, {}, std::move(read->row)};
+    SeenRow row{std::move(digest), std::move(read->etag), {}};
     row.open = read->conflict == RowConflict::kOpen;
+    row.decides_on_read = read->decides_on_read;
+    row.row = std::move(read->row);
+    row.parts = std::move(read->parts);
     for (const auto& value : read->values) row.newest = std::max(row.newest, value.version);
-    bytes += bytes_of(row.row);
-    if (bytes > kNamedBytes && !answer.seen.empty()) row.row.reset();
+    bytes += bytes_of(row);
+    if (bytes > kNamedBytes && !answer.seen.empty()) row.leave_out();
     answer.seen.push_back(std::move(row));
   }
   return {};
@@ -92,9 +95,11 @@ void put_row(ByteWriter& out, const std::optional<Row>& row) {
   for (const auto& [name, value] : *row) out.string(name), out.value(value);
 }
 
+void refuse(ByteReader& in) { in.raw(in.left() + 1); }
+
 bool take_flag(ByteReader& in) {
   const uint8_t flag = in.u8();
-  if (flag > 1) in.raw(in.left() + 1);
+  if (flag > 1) refuse(in);
   return flag == 1;
 }
 
@@ -104,10 +109,37 @@ std::optional<Row> take_row(ByteReader& in) {
   for (size_t n = in.count(2); n > 0 && in.ok(); --n) {
     const auto name = in.string();
     // Ascending, as they are written: others would take a time that grows with their square.
-    if (!row.empty() && name <= std::prev(row.end())->first) in.raw(in.left() + 1);
+    if (!row.empty() && name <= std::prev(row.end())->first) refuse(in);
     row.emplace(name, in.value());
   }
   return row;
+}
+
+void put_parts(ByteWriter& out, const RowParts& parts) {
+  encode(out, parts.dots);
+  out.varint(parts.counters.size());
+  for (const auto& part : parts.counters) {
+    out.string(part.column), out.origin(part.origin), out.varint(part.seq), out.wide(part.sum);
+  }
+  out.varint(parts.undecided.size());
+  for (const auto& row : parts.undecided) put_row(out, row);
+}
+
+RowParts take_parts(ByteReader& in) {
+  RowParts parts;
+  if (auto dots = decode_version_vector(in)) {
+    parts.dots = std::move(*dots);
+  } else {
+    refuse(in);
+  }
+  parts.counters.resize(in.count(34));
+  for (auto& part : parts.counters) {
+    part.column = in.string(), part.origin = in.origin();
+    part.seq = in.varint(), part.sum = in.wide();
+  }
+  parts.undecided.resize(in.count(1));
+  for (auto& row : parts.undecided) row = take_row(in);
+  return parts;
 }
 
 void put_seen(ByteWriter& out, const SeenRow& row) {
@@ -115,8 +147,9 @@ void put_seen(ByteWriter& out, const SeenRow& row) {
   out.string(row.state);
   out.origin(row.newest.dot.origin);
   out.varint(row.newest.dot.seq), out.u64(row.newest.hlc.bits);
-  out.u8(row.open);
+  out.u8(row.open), out.u8(row.decides_on_read);
   put_row(out, row.row);
+  put_parts(out, row.parts);
 }
 
 SeenRow take_seen(ByteReader& in) {
@@ -125,16 +158,17 @@ SeenRow take_seen(ByteReader& in) {
   row.state = in.string();
   row.newest.dot.origin = in.origin();
   row.newest.dot.seq = in.varint(), row.newest.hlc.bits = in.u64();
-  row.open = take_flag(in);
+  row.open = take_flag(in), row.decides_on_read = take_flag(in);
   row.row = take_row(in);
+  row.parts = take_parts(in);
   return row;
 }
 
 }  // namespace
 
-size_t bytes_of(const std::optional<Row>& row) {
+size_t bytes_of(const SeenRow& row) {
   ByteWriter out;
-  put_row(out, row);
+  put_seen(out, row);
   return out.size();
 }
 
@@ -194,7 +228,7 @@ Result<DigestAnswer> decode_digest_answer(std::string_view bytes) {
   for (auto& part : answer.parts) part.rows = in.u64(), part.digest = in.u64();
   answer.rows.resize(in.count(25));
   for (auto& row : answer.rows) row = take_digest(in);
-  answer.seen.resize(in.count(53));
+  answer.seen.resize(in.count(57));
   for (auto& row : answer.seen) row = take_seen(in);
   answer.last = in.string(), answer.looked_at = in.varint();
   answer.complete = take_flag(in);

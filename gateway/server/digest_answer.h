@@ -27,11 +27,15 @@ struct SeenRow {
   RowDigest digest;
   std::string state;  // ETag
   Version newest;
-  bool open = false;  // an open conflict
-  // What SQL shows. Not of rows that would make the answer too large, but of the first one named.
-  std::optional<Row> row;
+  bool open = false;             // an open conflict,
+  bool decides_on_read = false;  // which whoever reads the row decides
+  // What SQL shows, and what it is made of. Not of rows that would make the answer too large, but
+  // of the first one named.
+  std::optional<Row> row = {};
+  RowParts parts = {};
 
   bool left_out() const { return !row && digest.shown != 0; }
+  void leave_out() { row.reset(), parts = {}; }
 };
 
 struct DigestAnswer {
@@ -48,8 +52,8 @@ struct DigestAnswer {
   bool complete = true;  // rows_max did not come in between
 };
 
-// About how much of an answer it is.
-size_t bytes_of(const std::optional<Row>& row);
+// How much of an answer it is.
+size_t bytes_of(const SeenRow& row);
 
 // kNotFound: there is no such table here.
 Result<DigestAnswer> answer_digests(Reader& reader, const DigestQuestion& question);

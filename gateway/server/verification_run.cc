@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "gateway/server/row_repair.h"
 #include "gateway/server/snapshot.h"
 #include "gateway/server/socket_calls.h"
 #include "gateway/server/store_calls.h"
@@ -13,7 +12,6 @@ namespace entente {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kSliceRows = 1'024;
 constexpr size_t kPartRows = 32;
@@ -25,6 +23,7 @@ constexpr size_t kDifferencesLogged = 20;
 // How often a row that changes all the time is looked at again, and how soon.
 constexpr int kLooks = 8;
 constexpr std::chrono::milliseconds kFirstPause{20}, kLongestPause{1'000};
+constexpr std::chrono::seconds kRepairPatience{10};
 
 Error stopped() { return {Code::kTimeout, "this gateway stops", ""}; }
 
@@ -45,6 +44,29 @@ std::vector<Key> part_bounds(const std::vector<RowDigest>& rows, const std::vect
 
 RowSight sight_of(const SeenRow& row, const VersionVector& applied) {
   return {row.digest, row.state, applied};
+}
+
+RowPair pair_of(const std::vector<SeenCopy>& copies, size_t i) {
+  return {sight_of(copies.front().row, copies.front().applied),
+          sight_of(copies[i].row, copies[i].applied)};
+}
+
+// Of the other copies against the first.
+RowFinding worst(const std::vector<SeenCopy>& first, const std::vector<SeenCopy>& then) {
+  auto out = RowFinding::kEqual;
+  for (size_t i = 1; i < then.size(); ++i) {
+    const auto finding = look_again(pair_of(first, i), pair_of(then, i));
+    if (finding == RowFinding::kDifferent) return finding;
+    if (finding == RowFinding::kBusy) out = finding;
+  }
+  return out;
+}
+
+bool unchanged(const std::vector<SeenCopy>& first, const std::vector<SeenCopy>& then) {
+  return std::equal(first.begin(), first.end(), then.begin(), then.end(),
+                    [](const SeenCopy& a, const SeenCopy& b) {
+                      return a.row.digest == b.row.digest && a.row.state == b.row.state;
+                    });
 }
 
 }  // namespace
@@ -301,8 +323,8 @@ void VerificationRun::note(DigestPeer& peer, const std::string& table, SeenRow m
     spdlog::error("row_differs dc={} with={} table={} kind={} key_digest={:016x}", site_.dc, row.dc,
                   table, to_string(row.kind), fold({row.key, 0, 0, 0}));
   }
-  report_.bytes += bytes_of(row.mine.row) + bytes_of(row.theirs.row);
-  if (report_.bytes > kDifferenceBytes) row.mine.row.reset(), row.theirs.row.reset();
+  report_.bytes += bytes_of(row.mine) + bytes_of(row.theirs);
+  if (report_.bytes > kDifferenceBytes) row.mine.leave_out(), row.theirs.leave_out();
   if (report_.differences.size() < kDifferencesMax) report_.differences.push_back(std::move(row));
 }
 
@@ -329,10 +351,9 @@ Task<void> VerificationRun::repair_all() {
   }
 }
 
-Task<Result<std::vector<VerificationRun::Copy>>> VerificationRun::copies_of(std::string table,
-                                                                            Key key) {
+Task<Result<std::vector<SeenCopy>>> VerificationRun::copies_of(std::string table, Key key) {
   const DigestQuestion question{std::move(table), {}, {}, false, 0, false, {std::move(key)}};
-  std::vector<Copy> copies;
+  std::vector<SeenCopy> copies;
   const auto add = [&](const std::string& dc, Result<DigestAnswer> answer) -> Result<void> {
     if (!answer) return tl::unexpected(answer.error());
     if (answer->seen.size() != 1) return fail(Code::kNotReached, dc + " answers for another row");
@@ -354,30 +375,60 @@ Task<Result<std::vector<VerificationRun::Copy>>> VerificationRun::copies_of(std:
   co_return copies;
 }
 
-Task<Result<void>> VerificationRun::repair(const DifferingRow& row) {
-  Task<Result<std::vector<Copy>>> reading = copies_of(row.table, row.key);
-  const auto copies = co_await reading;
-  if (!copies) co_return tl::unexpected(copies.error());
-  std::vector<RowCopy> candidates;
-  std::vector<const SeenRow*> all;
-  for (const auto& copy : *copies) {
-    candidates.push_back({copy.dc, copy.row.digest, copy.row.newest});
-    all.push_back(&copy.row);
-  }
-  const auto chosen = choose_copy(candidates, report_.from);
-  if (!chosen) co_return tl::unexpected(chosen.error());
+Task<Result<TableDef>> VerificationRun::definition(std::string name) {
   Result<std::optional<TableDef>> table = tl::unexpected(too_busy());
-  std::function<void(Reader&)> job = [&](Reader& r) { table = r.find_table(row.table); };
+  std::function<void(Reader&)> job = [&](Reader& r) { table = r.find_table(name); };
   ReadCall finding(site_.store, site_.loop, std::move(job));
   co_await finding;
   if (!table) co_return tl::unexpected(table.error());
-  if (!*table) co_return fail(Code::kNotFound, "there is no table " + row.table + " any more");
-  auto writes = repair_writes(**table, site_.config.rules.of(row.table), copies->front().row,
-                              *all[*chosen], all);
+  if (!*table) co_return fail(Code::kNotFound, "there is no table " + name + " any more");
+  co_return std::move(**table);
+}
+
+// A row that somebody writes to meanwhile is looked at again.
+Task<Result<void>> VerificationRun::repair(const DifferingRow& row) {
+  const auto deadline = Clock::now() + kRepairPatience;
+  auto pause = kFirstPause;
+  while (true) {
+    Task<Result<void>> repairing = repair_once(row, deadline);
+    const auto done = co_await repairing;
+    const bool passing =
+        !done && (done.error().code == Code::kBusy || done.error().code == Code::kPrecondition);
+    if (!passing || stopping_ || Clock::now() >= deadline) co_return done;
+    Task<void> waiting = wait(pause);
+    co_await waiting;
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+Task<Result<void>> VerificationRun::repair_once(const DifferingRow& row,
+                                                Clock::time_point deadline) {
+  Task<Result<std::vector<SeenCopy>>> reading = copies_of(row.table, row.key);
+  const auto copies = co_await reading;
+  if (!copies) co_return tl::unexpected(copies.error());
+  std::vector<RowCopy> candidates;
+  for (const auto& copy : *copies) {
+    candidates.push_back({copy.dc, copy.row.digest, copy.row.newest});
+  }
+  const auto chosen = choose_copy(candidates, report_.from);
+  if (!chosen) co_return tl::unexpected(chosen.error());
+  Task<Result<TableDef>> finding = definition(row.table);
+  const auto table = co_await finding;
+  if (!table) co_return tl::unexpected(table.error());
+  auto writes = repair_writes(*table, site_.config.rules.of(row.table), *copies, *chosen);
   if (!writes) co_return tl::unexpected(writes.error());
-  VersionVector seen = copies->front().applied;
-  for (auto& write : *writes) {
-    write.context = RowContext{seen, {}};
+  Task<Result<void>> writing = write(std::move(*writes));
+  if (const auto done = co_await writing; !done) co_return done;
+  spdlog::info("row_repaired dc={} table={} from={} key_digest={:016x}", site_.dc, row.table,
+               candidates[*chosen].dc, fold({row.key, 0, 0, 0}));
+  Task<Result<void>> confirming = confirm(row, deadline);
+  co_return co_await confirming;
+}
+
+Task<Result<void>> VerificationRun::write(std::vector<RowRequest> writes) {
+  VersionVector seen;
+  for (auto& write : writes) {
+    if (!write.context) write.context = RowContext{seen, {}};
     ClientTransaction work = [&write](WriteSession& session) -> Result<void> {
       return session.write(write).map([](const RowOutcome&) {});
     };
@@ -386,24 +437,21 @@ Task<Result<void>> VerificationRun::repair(const DifferingRow& row) {
     if (!committed) co_return tl::unexpected(committed.error());
     seen = committed->applied;
   }
-  spdlog::info("row_repaired dc={} table={} from={} key_digest={:016x}", site_.dc, row.table,
-               candidates[*chosen].dc, fold({row.key, 0, 0, 0}));
-  Task<Result<void>> confirming = confirm(row);
-  co_return co_await confirming;
+  co_return Result<void>{};
 }
 
-// Everybody has the same now.
-Task<Result<void>> VerificationRun::confirm(const DifferingRow& row) {
-  const auto deadline = Clock::now() + 10s;
-  while (!stopping_ && Clock::now() < deadline) {
-    Task<Result<std::vector<Copy>>> reading = copies_of(row.table, row.key);
+// Everybody has the same now; or somebody has not, and nothing under way explains it.
+Task<Result<void>> VerificationRun::confirm(const DifferingRow& row, Clock::time_point deadline) {
+  std::vector<SeenCopy> first;
+  while (true) {
+    Task<Result<std::vector<SeenCopy>>> reading = copies_of(row.table, row.key);
     const auto copies = co_await reading;
     if (!copies) co_return tl::unexpected(copies.error());
-    const RowDigest& mine = copies->front().row.digest;
-    const bool alike = std::all_of(copies->begin(), copies->end(), [&](const Copy& copy) {
-      return !difference(mine, copy.row.digest);
-    });
-    if (alike) co_return Result<void>{};
+    if (first.empty()) first = *copies;
+    const auto finding = worst(first, *copies);
+    if (finding == RowFinding::kEqual) co_return Result<void>{};
+    if (finding == RowFinding::kDifferent || stopping_ || Clock::now() >= deadline) break;
+    if (!unchanged(first, *copies)) first = *copies;
     Task<void> waiting = wait(kFirstPause);
     co_await waiting;
   }

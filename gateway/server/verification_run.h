@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/server/digest_peer.h"
+#include "gateway/server/row_repair.h"
 #include "gateway/server/site.h"
 
 namespace entente {
@@ -63,6 +64,8 @@ class VerificationRun {
   const VerificationReport& report() const { return report_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Slice {
     std::string table;
     Key after;
@@ -86,13 +89,11 @@ class VerificationRun {
 
   Task<void> repair_all();
   Task<Result<void>> repair(const DifferingRow& row);
-  Task<Result<void>> confirm(const DifferingRow& row);
-  struct Copy {
-    std::string dc;
-    SeenRow row;
-    VersionVector applied;
-  };
-  Task<Result<std::vector<Copy>>> copies_of(std::string table, Key key);
+  Task<Result<void>> repair_once(const DifferingRow& row, Clock::time_point deadline);
+  Task<Result<void>> write(std::vector<RowRequest> writes);
+  Task<Result<void>> confirm(const DifferingRow& row, Clock::time_point deadline);
+  Task<Result<std::vector<SeenCopy>>> copies_of(std::string table, Key key);
+  Task<Result<TableDef>> definition(std::string table);
 
   Task<Result<DigestAnswer>> read(DigestQuestion question);
   Task<Result<std::vector<std::string>>> tables();
@@ -102,7 +103,7 @@ class VerificationRun {
   const Site& site_;
   VerificationReport report_;
   std::vector<std::unique_ptr<DigestPeer>> peers_;
-  std::chrono::steady_clock::time_point due_;  // when the next slice may be read
+  Clock::time_point due_;  // when the next slice may be read
   bool stopping_ = false;
 };
 

@@ -149,7 +149,9 @@ class Liar {
     }
     if ((what & 8) != 0) {
       const auto sum = static_cast<Int128>(choices_.number()) << (choices_.byte() % 64);
-      c.floors.push_back({column(), origin_of(9), choices_.byte(), choices_.flag() ? sum : -sum});
+      const Origin whose = origin_of(choices_.flag() ? 9 : 1);
+      const uint64_t seq = choices_.byte() % (head.context.at(whose) + 2);  // or not seen yet
+      c.floors.push_back({column(), whose, seq, choices_.flag() ? sum : -sum});
     }
     if ((what & 16) != 0) c.decider = Decider::kHandler;
     if ((what & 32) != 0) {

@@ -67,22 +67,15 @@ void behind_its_back(const Cluster& cluster, const std::string& dc, const std::s
   sqlite3_close(db);
 }
 
-class Verify : public ::testing::Test {
+class VerifiedCluster : public ::testing::Test {
  protected:
+  explicit VerifiedCluster(Cluster::Options options) : cluster_(std::move(options)) {}
+
   void SetUp() override {
     cluster_.start_all();
     for (const auto& dc : cluster_.dcs()) {
       ASSERT_TRUE(cluster_.wait_ready(dc)) << cluster_.output(dc);
     }
-    // Rows in several slices; `pairs` has nothing but its key.
-    for (const char* statement :
-         {"INSERT INTO items WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
-          "i < 3000) SELECT printf('row-%04d', i), 'value ' || i, 0 FROM n",
-          "INSERT INTO pairs VALUES ('x', 1), ('x', 2), ('y', 1)"}) {
-      const auto answer = sql(cluster_.port("a"), statement);
-      ASSERT_FALSE(has(answer, "\"error\"")) << answer;
-    }
-    ASSERT_TRUE(cluster_.wait_converged(cluster_.applied("a"), 30));
   }
 
   // Runs `entente …` and answers what it printed; its exit code is in code_.
@@ -105,17 +98,116 @@ class Verify : public ::testing::Test {
     behind_its_back(cluster_, dc, statement);
   }
 
+  Cluster cluster_;
+  int code_ = -1;
+};
+
+class Verify : public VerifiedCluster {
+ protected:
+  Verify()
+      : VerifiedCluster({{"a", "b", "c"},
+                         "{kind: all-to-all}",
+                         "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT, n INTEGER);"
+                         "CREATE TABLE pairs (k TEXT, i INTEGER, PRIMARY KEY (k, i));",
+                         ""}) {}
+
+  void SetUp() override {
+    VerifiedCluster::SetUp();
+    // Rows in several slices; `pairs` has nothing but its key.
+    for (const char* statement :
+         {"INSERT INTO items WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+          "i < 3000) SELECT printf('row-%04d', i), 'value ' || i, 0 FROM n",
+          "INSERT INTO pairs VALUES ('x', 1), ('x', 2), ('y', 1)"}) {
+      const auto answer = sql(cluster_.port("a"), statement);
+      ASSERT_FALSE(has(answer, "\"error\"")) << answer;
+    }
+    ASSERT_TRUE(cluster_.wait_converged(cluster_.applied("a"), 30));
+  }
+
   std::string value(const std::string& dc, const std::string& key) {
     HttpClient client(cluster_.port(dc));
     return client.request("GET", "/v1/tables/items/rows/" + key).body;
   }
+};
 
-  Cluster cluster_{{{"a", "b", "c"},
-                    "{kind: all-to-all}",
-                    "CREATE TABLE items (id TEXT PRIMARY KEY, v TEXT, n INTEGER);"
-                    "CREATE TABLE pairs (k TEXT, i INTEGER, PRIMARY KEY (k, i));",
-                    ""}};
-  int code_ = -1;
+// Rows that are made of more than what they show: counters and sets that everybody has added to,
+// and values that nobody has decided about.
+class VerifyMerging : public VerifiedCluster {
+ protected:
+  VerifyMerging()
+      : VerifiedCluster(
+            {{"a", "b", "c"},
+             "{kind: all-to-all}",
+             "CREATE TABLE stock (id TEXT PRIMARY KEY, v TEXT, n INTEGER, tags TEXT);"
+             "CREATE TABLE notes (id TEXT PRIMARY KEY, v TEXT);",
+             "tables:\n"
+             "  stock: {columns: {n: {policy: counter}, tags: {policy: merge, merge: union}}}\n"
+             "  notes: {policy: siblings}\n"}) {}
+
+  void SetUp() override {
+    VerifiedCluster::SetUp();
+    for (const char* row : {"apple", "pear"}) {
+      put("a", std::string("stock/rows/") + row,
+          R"({"row":{"v":"ripe","n":5,"tags":"[\"fruit\",\"red\"]"}})");
+    }
+    ASSERT_TRUE(cluster_.wait_converged(cluster_.applied("a"), 30));
+    add("b", "apple", 3);
+    add("c", "apple", 2);
+    put("b", "stock/rows/apple", R"({"row":{"tags":"[\"fruit\",\"sweet\"]"}})", "PATCH");
+    ASSERT_TRUE(cluster_.wait_converged(cluster_.applied("b"), 30));
+  }
+
+  void put(const std::string& dc, const std::string& row, const std::string& body,
+           const char* method = "PUT") {
+    HttpClient client(cluster_.port(dc));
+    const auto answer = client.request(method, "/v1/tables/" + row, body);
+    ASSERT_EQ(answer.status, 200) << answer.body;
+  }
+  void add(const std::string& dc, const std::string& row, int n) {
+    put(dc, "stock/rows/" + row + "/increment", R"({"n":)" + std::to_string(n) + "}", "POST");
+  }
+
+  std::string row(const std::string& dc, const std::string& path) {
+    HttpClient client(cluster_.port(dc));
+    return client.request("GET", "/v1/tables/" + path).body;
+  }
+  // What a write carries that has seen this row as it is at a.
+  std::string context_of(const std::string& path) {
+    const auto read = row("a", path);
+    const auto at = read.find(R"("context":")") + 11;
+    return read.substr(at, read.find('"', at) - at);
+  }
+  // Two values that stand side by side, the second shown; "": the row is erased.
+  void write_both(const std::string& note, const std::vector<std::string>& values) {
+    const auto path = "notes/rows/" + note;
+    const auto context = context_of(path);
+    for (const auto& v : values) {
+      if (v.empty()) put("a", path + "?context=" + context, "", "DELETE");
+      if (v.empty()) continue;
+      put("a", path, R"({"row":{"v":")" + v + R"("},"context":")" + context + R"("})");
+    }
+    ASSERT_TRUE(cluster_.wait_converged(cluster_.applied("a"), 30));
+  }
+
+  void repair(const std::string& at, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"repair", url(at)};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto text = command(words);
+    EXPECT_EQ(code_, 0) << text;
+    EXPECT_TRUE(has(text, "are repaired")) << text;
+    expect_equal();
+  }
+  void expect_equal() {
+    for (const auto& dc : cluster_.dcs()) {
+      const auto text = command({"verify", url(dc)});
+      EXPECT_EQ(code_, 0) << text;
+    }
+  }
+  void expect_everywhere(const std::string& path, const std::string& part) {
+    for (const auto& dc : cluster_.dcs()) {
+      EXPECT_TRUE(comes_true([&] { return has(row(dc, path), part); })) << dc << row(dc, path);
+    }
+  }
 };
 
 TEST_F(Verify, DatacentersThatAreWrittenToAreEqual) {
@@ -189,6 +281,113 @@ TEST_F(Verify, ARowDeletedBehindTheGatewaysBackComesBack) {
   EXPECT_TRUE(has(value("a", "row-2999"), "\"value 2999\"")) << value("a", "row-2999");
   EXPECT_TRUE(has(value("b", "row-0002"), "\"value 2\"")) << value("b", "row-0002");
   EXPECT_TRUE(has(sql(cluster_.port("c"), "SELECT count(*) FROM pairs"), "\"3\""));
+}
+
+TEST_F(VerifyMerging, ACounterEditedBehindTheGatewaysBackIsRepaired) {
+  in_the_file("b", "UPDATE stock SET n = 99 WHERE id = 'apple'");
+  in_the_file("c", "UPDATE stock SET n = 99 WHERE id = 'pear'");
+  repair("a");
+  expect_everywhere("stock/rows/apple", R"("n":10,)");
+  expect_everywhere("stock/rows/pear", R"("n":5,)");
+  for (const auto& dc : cluster_.dcs()) add(dc, "apple", 1), add(dc, "pear", 1);
+  expect_everywhere("stock/rows/apple", R"("n":13,)");
+  expect_everywhere("stock/rows/pear", R"("n":8,)");
+  in_the_file("c", "UPDATE stock SET n = 99 WHERE id = 'pear'");
+  repair("b", {"--from", "c"});
+  expect_everywhere("stock/rows/pear", R"("n":99,)");
+  add("a", "pear", 1);
+  expect_everywhere("stock/rows/pear", R"("n":100,)");
+  expect_equal();
+}
+
+constexpr const char* kLoseParts =
+    "DELETE FROM _entente_siblings WHERE tbl = (SELECT id FROM _entente_tables WHERE name = ";
+
+TEST_F(VerifyMerging, PartsOfACounterThatWereLostComeBack) {
+  for (const char* at : {"a", "c"}) {
+    in_the_file("c", kLoseParts + std::string("'stock')"));
+    repair(at);
+    for (const auto& dc : cluster_.dcs()) add(dc, "apple", 1);
+    expect_everywhere("stock/rows/apple", *at == 'a' ? R"("n":13,)" : R"("n":16,)");
+    expect_equal();
+  }
+}
+
+TEST_F(VerifyMerging, ARowWithACounterComesBackWhereItWasLostAndGoesWhereItWasMade) {
+  in_the_file("b", "DELETE FROM stock WHERE id = 'apple'");
+  repair("a");
+  expect_everywhere("stock/rows/apple", R"("n":10,)");
+  in_the_file("c", "INSERT INTO stock VALUES ('plum', 'foreign', 7, NULL)");
+  repair("a", {"--from", "b"});
+  expect_everywhere("stock/rows/plum", "no_such_row");
+  in_the_file("c", "INSERT INTO stock VALUES ('plum', 'foreign', 7, NULL)");
+  repair("a", {"--from", "c"});
+  add("b", "plum", 1);
+  expect_everywhere("stock/rows/plum", R"("n":8,)");
+  expect_equal();
+}
+
+TEST_F(VerifyMerging, ASetEditedBehindTheGatewaysBackIsRepaired) {
+  in_the_file("b", R"(UPDATE stock SET tags = '["foul"]' WHERE id = 'apple')");
+  repair("c");
+  for (const char* tag : {"fruit", "sweet"}) expect_everywhere("stock/rows/apple", tag);
+  for (const auto& dc : cluster_.dcs())
+    EXPECT_FALSE(has(row(dc, "stock/rows/apple"), "foul")) << dc;
+}
+
+TEST_F(VerifyMerging, IncrementsGoOnWhileACounterIsRepaired) {
+  std::atomic<bool> stop{false};
+  int added = 0;
+  std::thread adding([&] {
+    for (; !stop; ++added) {
+      add("b", "apple", 1);
+      if (added % 5 == 4) std::this_thread::sleep_for(100ms);  // else it is called busy for ever
+    }
+  });
+  in_the_file("c", kLoseParts + std::string("'stock')"));
+  std::string text;
+  const auto repaired = [&] {
+    text = command({"repair", url("a")});
+    return has(text, "1 of them are repaired");
+  };
+  EXPECT_TRUE(comes_true(repaired, 60s)) << text;
+  stop = true;
+  adding.join();
+  expect_everywhere("stock/rows/apple", R"("n":)" + std::to_string(10 + added) + ",");
+  expect_equal();
+}
+
+TEST_F(VerifyMerging, ValuesThatNobodyDecidedAboutStandSideBySideAgain) {
+  for (const std::string note : {"lost", "edited"}) {
+    write_both(note, {"one", "two"});
+    in_the_file("c", note == "lost" ? kLoseParts + std::string("'notes')")
+                                    : "UPDATE notes SET v = 'three' WHERE id = 'edited'");
+    repair(note == "lost" ? "a" : "c");
+    const auto path = "notes/rows/" + note + "?siblings=all";
+    expect_everywhere(path, R"("conflict":"open")");
+    expect_everywhere(path, R"("row":{"id":")" + note + R"(","v":"two"})");
+    expect_everywhere(path, R"("v":"one")");
+    expect_everywhere(path, R"("siblings":2)");
+    in_the_file("a", "UPDATE notes SET v = 'four' WHERE id = '" + note + "'");
+    repair("b");
+    expect_everywhere(path, R"("siblings":2)");
+  }
+}
+
+TEST_F(VerifyMerging, AnEraseThatNobodyDecidedAboutStandsBesideAValueAgain) {
+  for (const std::string note : {"first", "last"}) {
+    put("a", "notes/rows/" + note, R"({"row":{"v":"zero"}})");
+    write_both(note, note == "first" ? std::vector<std::string>{"", "one"}
+                                     : std::vector<std::string>{"one", ""});
+    in_the_file("c", kLoseParts + ("'notes') AND hex(key) LIKE '%' || hex('" + note + "')"));
+    repair("b", {"--from", "a"});
+    const auto path = "notes/rows/" + note + "?siblings=all";
+    expect_everywhere(path, R"("conflict":"open")");
+    expect_everywhere(path, R"("siblings":2)");
+    expect_everywhere(path, R"("v":"one")");
+    expect_everywhere(path, R"("deleted":true)");
+    expect_everywhere("notes/rows/" + note, note == "first" ? R"("v":"one")" : "no_such_row");
+  }
 }
 
 TEST(VerifyBehindACutLink, WhatIsOnItsWayIsNotCalledDifferent) {

@@ -165,7 +165,9 @@ const Decoder kDecoders[] = {
        t.context.advance(kSelf, 1);
        for (size_t n = r.below(4); n > 0; --n) {
          t.changes.push_back(r.change());
-         if (auto* row = std::get_if<RowChange>(&t.changes.back())) row->context.reset();
+         if (auto* row = std::get_if<RowChange>(&t.changes.back())) {
+           row->context.reset(), row->floors.clear();
+         }
        }
        return encode_record(t, kSecond);
      },

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "conflict/merge.h"
+#include "conflict/row_digest.h"
+#include "conflict/row_parts.h"
 #include "tests/unit/conflict/execution.h"
 
 // The laws of TESTING.md that every policy and granularity owes, over random executions of one row.
@@ -667,6 +669,90 @@ TEST_P(RowLaw, WhoHasCollapsedAndWhoHasNotJoinToWhatApplyingGives) {
       }
       ASSERT_EQ(shown_and_open(later, layout_), shown_and_open(applied, layout_));
     }
+  });
+}
+
+// ---- Made anew
+// -------------------------------------------------------------------------------------
+
+// The part of a counter that a floor speaks of.
+const Sibling* part_of(const RowState& state, const Floor& floor) {
+  const auto& siblings = register_of(state, floor.column).siblings;
+  const auto it = std::find_if(siblings.begin(), siblings.end(), [&](const Sibling& s) {
+    return s.version.dot.origin == floor.origin;
+  });
+  return it == siblings.end() ? nullptr : &*it;
+}
+
+// The invariant of counter.h: so floors mend nothing where nothing was damaged.
+TEST_P(RowLaw, WhoAppliesAFloorHasThePartThatItSpeaksOf) {
+  for_executions([&](const std::vector<Op>& ops) {
+    for_orders(ops, [&](const std::vector<size_t>& order) {
+      Replica r;
+      for (const size_t i : order) {
+        for (const auto& floor : ops[i].change.floors) {
+          const Sibling* part = part_of(r.state, floor);
+          ASSERT_NE(part, nullptr);
+          ASSERT_GE(part->version.dot.seq, floor.seq);
+          if (part->version.dot.seq == floor.seq) {
+            ASSERT_EQ(part->addend->sum, floor.sum);
+          }
+        }
+        r.apply(ops[i], layout_);
+      }
+    });
+  });
+}
+
+void damage(Register& r, const Group& group, test::Random& random) {
+  const size_t at = random.below(r.siblings.size());
+  Sibling& s = r.siblings[at];
+  switch (random.below(3)) {
+    case 0:
+      r.siblings.erase(r.siblings.begin() + static_cast<ptrdiff_t>(at));
+      return;
+    case 1:
+      s.version.dot.seq = std::max<uint64_t>(1, s.version.dot.seq / 2);
+      [[fallthrough]];
+    default:
+      if (s.addend) s.addend->sum += 7;
+      if (group.policy.is_set()) (*s.row)[group.columns.front()] = std::string("[77]");
+  }
+}
+
+// What it is made anew with: what it shows, or anything.
+Row whole_row(const Replica& r, const Layout& layout) {
+  Row row;
+  for (const auto& c : layout.columns) {
+    if (c.key_part == 0) row.emplace(c.name, Value{});
+  }
+  Row now = visible(r.state, layout, kRanks).value_or(Row{});
+  now.merge(row);
+  return now;
+}
+
+TEST_P(RowLaw, MakingARowAnewMendsItsCountersAndSets) {
+  for_executions([&](const std::vector<Op>& ops) {
+    Replica right;
+    for (const auto& op : ops) right.apply(op, layout_);
+    Replica damaged = right;
+    for (const auto& group : layout_.groups) {
+      const bool written = damaged.state.registers.contains(group.name);
+      if (group.name.empty() || !group.policy.commutes() || !written) continue;
+      damage(damaged.state.registers[group.name], group, random_);
+    }
+    Op anew{{Hlc{UINT64_MAX / 2}, test::dot(1, right.seen.at(test::origin(1)) + 1)},
+            right.seen,
+            {"t", "k", false, false, whole_row(right, layout_), {}, right.seen, {}}};
+    Replica& writer = random_.one_in(2) ? right : damaged;
+    ASSERT_TRUE(
+        renew(anew.change, writer.state, layout_, parts_of(right.state, layout_, kRanks).counters));
+    for (auto* r : {&right, &damaged}) r->apply(anew, layout_);
+    const auto digest = [&](const Replica& r) {
+      return digest_of(r.state, layout_, kRanks, r.seen, visible(r.state, layout_, kRanks), false);
+    };
+    ASSERT_EQ(digest(right), digest(damaged)) << test::describe(right.state, layout_) << "\n"
+                                              << test::describe(damaged.state, layout_);
   });
 }
 

@@ -23,6 +23,8 @@ Transaction first_of(test::Random& random) {
   for (auto& change : t.changes) {
     auto* row = std::get_if<RowChange>(&change);
     if (row && row->context) row->context->meet(t.context);
+    if (row == nullptr) continue;
+    for (auto& floor : row->floors) floor.seq = std::min(floor.seq, t.context.at(floor.origin));
   }
   return t;
 }
@@ -225,6 +227,16 @@ TEST(Record, AFloorThatNoCounterReachesIsRefused) {
   };
   EXPECT_TRUE(read(Int128{1} << 100) && read(-(Int128{1} << 100)));
   EXPECT_FALSE(read((Int128{1} << 100) + 1) || read(Int128{1} << 126 << 1));
+}
+
+TEST(Record, AFloorThatItsWriterHadNotAppliedIsRefused) {
+  RowChange c{"t", "k", false, true, {{"n", int64_t{1}}}, {}, {}, {}};
+  Transaction t{{kSelf, 1}, Hlc::at(1), vector_of({dot(5, 7)}), 1, "tokyo", {}};
+  for (const uint64_t seq : {7, 8}) {
+    c.floors = {{"n", test::origin(5), seq, 1}};
+    t.changes = {c};
+    EXPECT_EQ(decode_record(kSelf, encode_record(t, {}), {}).has_value(), seq == 7);
+  }
 }
 
 // The example of conflict/README.md: keep them alike.

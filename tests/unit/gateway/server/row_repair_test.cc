@@ -27,10 +27,40 @@ Row row(const char* v, int64_t n) {
   return {{"id", std::string("k")}, {"v", std::string(v)}, {"n", n}};
 }
 
-Result<std::vector<RowRequest>> writes(const SeenRow& mine, const SeenRow& theirs, bool take_mine,
-                                       const TableRules& rules = {}) {
-  const SeenRow* all[] = {&mine, &theirs};
-  return repair_writes(table(), rules, mine, take_mine ? mine : theirs, all);
+using Writes = Result<std::vector<RowRequest>>;
+
+VersionVector everything() {
+  VersionVector all;
+  for (uint8_t n = 1; n < 4; ++n) all.advance(Origin{{n}}, 9);
+  return all;
+}
+
+Writes writes(const SeenRow& mine, const SeenRow& theirs, bool take_mine,
+              const TableRules& rules = {}) {
+  const SeenCopy copies[] = {{"a", mine, everything()}, {"b", theirs, everything()}};
+  return repair_writes(table(), rules, copies, take_mine ? 0 : 1);
+}
+
+TableRules counting() {
+  TableRules rules;
+  rules.columns["n"].kind = PolicyKind::kCounter;
+  return rules;
+}
+
+SeenRow counted(const char* v, int64_t n, std::vector<Floor> parts) {
+  SeenRow out = seen(row(v, n));
+  for (const auto& part : parts) out.parts.dots.advance(part.origin, part.seq);
+  out.parts.counters = std::move(parts);
+  return out;
+}
+
+Floor part(uint8_t who, uint64_t seq, Int128 sum) { return {"n", Origin{{who}}, seq, sum}; }
+
+SeenRow open_row(std::vector<std::optional<Row>> values) {
+  SeenRow out = seen(values.back());
+  out.open = true;
+  out.parts.undecided = std::move(values);
+  return out;
 }
 
 TEST(RowRepair, WritesTheColumnsThatDiffer) {
@@ -63,17 +93,82 @@ TEST(RowRepair, ARowThatWasNeverHereIsErasedByMakingItFirst) {
   EXPECT_EQ(unknown->back().kind, RowRequest::Kind::kErase);
 }
 
-TEST(RowRepair, RefusesCountersThatDifferAndOpenConflicts) {
-  TableRules rules;
-  rules.columns["n"].kind = PolicyKind::kCounter;
-  EXPECT_FALSE(writes(seen(row("x", 1)), seen(row("x", 2)), true, rules));
-  EXPECT_FALSE(writes(seen(row("x", 1)), seen(std::nullopt), true, rules));
-  const auto others = writes(seen(row("x", 1)), seen(row("y", 1)), true, rules);
-  ASSERT_TRUE(others);
-  EXPECT_FALSE(others->front().columns.contains("n"));
-  SeenRow open = seen(row("x", 1));
-  open.open = true;
-  EXPECT_FALSE(writes(open, seen(row("y", 1)), true));
+TEST(RowRepair, LeavesCountersAloneThatAreAlike) {
+  const auto out =
+      writes(counted("x", 1, {part(1, 1, 1)}), counted("y", 1, {part(1, 1, 1)}), true, counting());
+  ASSERT_TRUE(out && out->size() == 1);
+  EXPECT_EQ(out->front().kind, RowRequest::Kind::kPatch);
+  EXPECT_FALSE(out->front().columns.contains("n"));
+}
+
+TEST(RowRepair, MakesARowAnewWhoseCountersAreNotAlike) {
+  const SeenRow mine = counted("x", 5, {part(1, 3, 5)});
+  const SeenRow others[] = {counted("x", 99, {part(1, 3, 99)}),
+                            counted("x", 5, {part(1, 2, 4), part(2, 7, 1)}), seen(std::nullopt)};
+  for (const auto& theirs : others) {
+    const auto out = writes(mine, theirs, true, counting());
+    ASSERT_TRUE(out && out->size() == 1);
+    EXPECT_EQ(out->front().kind, RowRequest::Kind::kRenew);
+    EXPECT_TRUE(identical(out->front().columns, Row{{"v", std::string("x")}, {"n", int64_t{5}}}));
+    ASSERT_FALSE(out->front().floors.empty());
+    EXPECT_EQ(out->front().floors.front(), part(1, 3, 5));
+    EXPECT_EQ(out->front().context->seen, everything());
+    EXPECT_EQ(out->front().if_match, "state");
+  }
+  EXPECT_EQ(writes(mine, others[1], true, counting())->front().floors.size(), 2u);
+}
+
+TEST(RowRepair, WaitsUntilNoCopyLacksWhatAnotherHas) {
+  const SeenRow ahead = counted("x", 6, {part(1, 10, 6)}),
+                behind = counted("x", 5, {part(1, 9, 5)});
+  for (const bool take_mine : {false, true}) {
+    const auto out = writes(ahead, behind, take_mine, counting());
+    ASSERT_FALSE(out);
+    EXPECT_EQ(out.error().code, Code::kBusy);
+  }
+}
+
+TEST(RowRepair, ValuesThatNobodyDecidedAboutAreWrittenSideBySide) {
+  const auto out =
+      writes(open_row({row("one", 1), row("two", 1)}), seen(row("one", 1)), true, counting());
+  ASSERT_TRUE(out && out->size() == 2);
+  EXPECT_EQ(out->front().kind, RowRequest::Kind::kRenew);
+  EXPECT_EQ(out->front().if_match, "state");
+  EXPECT_EQ(out->back().kind, RowRequest::Kind::kPatch);
+  EXPECT_TRUE(identical(out->back().columns, Row{{"v", std::string("two")}}));  // nothing is added
+  EXPECT_EQ(out->front().context->seen, out->back().context->seen);
+  EXPECT_FALSE(out->back().if_match);
+}
+
+TEST(RowRepair, AnEraseThatNobodyDecidedAboutKeepsItsPlace) {
+  const auto kinds = [](const Writes& out) {
+    std::vector<RowRequest::Kind> all;
+    for (const auto& write : out.value_or(std::vector<RowRequest>{})) all.push_back(write.kind);
+    return all;
+  };
+  using enum RowRequest::Kind;
+  const SeenRow other = seen(row("one", 1));
+  EXPECT_EQ(kinds(writes(open_row({row("one", 1), std::nullopt}), other, true)),
+            (std::vector{kPut, kErase}));
+  EXPECT_EQ(kinds(writes(open_row({row("one", 1), std::nullopt, row("two", 1)}), other, true)),
+            (std::vector{kErase, kPut, kPatch}));
+}
+
+TEST(RowRepair, AnOpenConflictElsewhereIsWrittenOver) {
+  const auto out = writes(seen(row("x", 1)), open_row({row("x", 2), row("x", 1)}), true);
+  ASSERT_TRUE(out && out->size() == 1);
+  EXPECT_EQ(out->front().columns.size(), 2u);  // whichever column is open there
+}
+
+TEST(RowRepair, RefusesWhatIsDecidedOnReadAndWhatIsNotShown) {
+  SeenRow on_read = open_row({row("x", 1), row("y", 1)});
+  on_read.decides_on_read = true;
+  EXPECT_EQ(writes(on_read, seen(row("x", 1)), true).error().code, Code::kRefused);
+  EXPECT_EQ(writes(on_read, seen(row("x", 1)), false).error().code, Code::kRefused);
+  SeenRow hidden = seen(std::nullopt);
+  hidden.open = true;
+  EXPECT_EQ(writes(hidden, seen(row("x", 1)), true).error().code, Code::kRefused);
+  EXPECT_TRUE(writes(hidden, seen(row("x", 1)), false));
 }
 
 TEST(DigestBytes, QuestionsAndAnswersAreReadAsTheyWereWritten) {
@@ -88,6 +183,8 @@ TEST(DigestBytes, QuestionsAndAnswersAreReadAsTheyWereWritten) {
   answer.rows = {{"key", 1, 2, 3}};
   answer.seen = {seen(row("v", 1)), seen(std::nullopt)};
   answer.seen[0].newest = {Hlc{9}, {Origin{{1}}, 5}};
+  answer.seen[0].decides_on_read = true;
+  answer.seen[1].parts = {everything(), {part(1, 2, -3)}, {std::nullopt, row("w", 2)}};
   answer.complete = false;
   answer.last = "key";
   const std::string bytes = encode(answer);
@@ -97,6 +194,9 @@ TEST(DigestBytes, QuestionsAndAnswersAreReadAsTheyWereWritten) {
   EXPECT_EQ(read->rows, answer.rows);
   EXPECT_EQ(read->seen[0].newest, answer.seen[0].newest);
   EXPECT_TRUE(identical(*read->seen[0].row, *answer.seen[0].row));
+  EXPECT_TRUE(read->seen[0].decides_on_read);
+  EXPECT_EQ(read->seen[1].parts.dots, everything());
+  EXPECT_EQ(read->seen[1].parts.counters, answer.seen[1].parts.counters);
   for (size_t n = 0; n < bytes.size(); ++n) {
     EXPECT_FALSE(decode_digest_answer(bytes.substr(0, n))) << n;
   }
