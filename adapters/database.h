@@ -329,7 +329,8 @@ class StateJoin {
 // Idempotence: applying a transaction whose dot is covered changes nothing and succeeds.
 // Order:       transactions enter the log in the order they become visible, which is causal.
 // Errors:      kBusy (retry), kExhausted (disk full: nothing was changed, reads go on), kCorrupt
-//              (stop this gateway), kInvalid (bytes that are not a record: nothing was changed).
+//              (stop this gateway), kInvalid (bytes that are not a record: nothing was changed),
+//              kFork (apply: whoever wrote this had gone back; nothing was changed).
 class Database {
  public:
   virtual ~Database() = default;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "adapters/forgotten.h"
 #include "adapters/memory/memory_disk.h"
 #include "adapters/memory/memory_reader.h"
 #include "adapters/memory/memory_session.h"
@@ -272,6 +273,13 @@ class MemoryDatabase final : public Database {
         const auto record = in.string();
         auto t = decode_record(run.origin, record, stream);
         if (!t) return tl::unexpected(t.error());
+        for (const auto& change : t->changes) {
+          const auto* row = std::get_if<RowChange>(&change);
+          const bool own = row != nullptr && row->context;
+          auto fit =
+              check_forgotten(run.origin, own ? *row->context : t->context, disk_->collected);
+          if (!fit) return tl::unexpected(fit.error());
+        }
         stream = advance(stream, {t->hlc, t->context, t->epoch, t->declares_dc, 0, {}}, record);
         out.push_back({std::move(*t), stream});
       }

@@ -138,10 +138,9 @@ Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value>
     out.policy = rules.policy.kind;
     out.decides_on_read =
         out.conflict == RowConflict::kOpen && resolve(*state, layout, ranks).has_value();
-    auto values = view.values();
-    out.siblings = values.size();
+    out.siblings = view.count_values();
     if (!all_siblings) return out;
-    out.values = std::move(values);
+    out.values = view.values();
     out.parts = parts_of(*state, layout, ranks);
     return out;
   });

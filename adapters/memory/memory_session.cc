@@ -110,8 +110,7 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
   if (!columns) return tl::unexpected(columns.error());
 
   const bool decides = request.kind == RowRequest::Kind::kResolve || request.context;
-  const bool nothing_to_erase =
-      !*columns && !view.shown() && !(decides && view.values().size() > 1);
+  const bool nothing_to_erase = !*columns && !view.shown() && !(decides && view.count_values() > 1);
   if (nothing_to_erase) {
     const bool open = view.conflict() == RowConflict::kOpen;
     return RowOutcome{request.context.value_or(RowContext{applied_, {}}),
@@ -410,8 +409,8 @@ RowOutcome MemorySession::outcome(const RowRequest& request, const Seen& seen,
   RowOutcome out;
   const TableDef& def = *table(request.table);
   out.conflict = RowView(def, layout, row.now, ranks_).conflict();
-  const bool had_several = RowView(def, layout, before, ranks_).values().size() > 1;
-  if (out.conflict == RowConflict::kNone && had_several) out.conflict = RowConflict::kResolved;
+  const auto had_several = [&] { return RowView(def, layout, before, ranks_).count_values() > 1; };
+  if (out.conflict == RowConflict::kNone && had_several()) out.conflict = RowConflict::kResolved;
   const RowContext as_seen =
       request.context ? *request.context : RowContext{effective(seen.context), {}};
   out.context = seen_after(before, as_seen, seen.kept, applied_);

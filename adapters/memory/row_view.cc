@@ -3,8 +3,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 namespace entente {
 namespace {
@@ -57,22 +55,24 @@ std::string RowView::etag() const {
 }
 
 Result<std::optional<Row>> RowView::picked(const Dot& dot) const {
-  const auto all = dots();
-  if (!std::binary_search(all.begin(), all.end(), dot)) {
+  if (!has(dot)) {
     return fail(Code::kNotFound, "this row has no value " + to_string(dot) + " here",
                 "no_such_value");
   }
+  return chosen(dot);
+}
+
+std::optional<Row> RowView::chosen(const Dot& dot) const {
   for (const auto& s : register_of(state_, "").siblings) {
-    if (s.version.dot == dot && !s.row) return std::optional<Row>();
+    if (s.version.dot == dot && !s.row) return std::nullopt;
   }
   Row row = columns_written_by(state_, layout_, dot);
   row.merge(shown_columns(state_, layout_, verdicts_));
   return row;
 }
 
-std::vector<RowVersion> RowView::values() const {
-  if (state_.registers.empty()) return {};
-  std::map<Dot, Version> differing;
+RowView::Differing RowView::differing() const {
+  Differing out;
   Version newest, newest_contested;
   for (size_t g = 0; g < layout_.groups.size(); ++g) {
     const Register& r = register_of(state_, layout_.groups[g].name);
@@ -81,29 +81,36 @@ std::vector<RowVersion> RowView::values() const {
     newest = std::max(newest, winner.version);
     if (layout_.groups[g].policy.commutes()) continue;  // parts of one value, not several
     const auto rest = others(r, verdicts_.of[g]);
-    for (const auto* s : rest) differing.emplace(s->version.dot, s->version);
+    for (const auto* s : rest) out.others.emplace(s->version.dot, s->version);
     if (!rest.empty()) newest_contested = std::max(newest_contested, winner.version);
   }
   // Where values differ, the one that SQL shows goes by the name of a winner over the others.
-  const Version& name = differing.empty() ? newest : newest_contested;
+  out.shown = out.others.empty() ? newest : newest_contested;
+  return out;
+}
+
+std::vector<RowVersion> RowView::values() const {
+  if (state_.registers.empty()) return {};
+  const auto [others, name] = differing();
   std::vector<RowVersion> out{{name, std::string(ranks_.dc(name.dot.origin)), shown()}};
-  for (const auto& [dot, v] : differing) {
-    out.push_back({v, std::string(ranks_.dc(dot.origin)), picked(dot).value_or(std::nullopt)});
+  for (const auto& [dot, v] : others) {
+    out.push_back({v, std::string(ranks_.dc(dot.origin)), chosen(dot)});
   }
   return out;
 }
 
-RowConflict RowView::conflict() const {
-  if (!open_groups(layout_, verdicts_).empty()) return RowConflict::kOpen;
-  return values().size() > 1 ? RowConflict::kResolved : RowConflict::kNone;
+size_t RowView::count_values() const {
+  return state_.registers.empty() ? 0 : 1 + differing().others.size();
 }
 
-std::vector<Dot> RowView::dots() const {
-  std::set<Dot> dots;
-  for (const auto& [group, r] : state_.registers) {
-    for (const auto& s : r.siblings) dots.insert(s.version.dot);
-  }
-  return {dots.begin(), dots.end()};
+RowConflict RowView::conflict() const {
+  if (!open_groups(layout_, verdicts_).empty()) return RowConflict::kOpen;
+  return count_values() > 1 ? RowConflict::kResolved : RowConflict::kNone;
+}
+
+bool RowView::has(const Dot& dot) const {
+  return std::any_of(state_.registers.begin(), state_.registers.end(),
+                     [&](const auto& named) { return find(named.second, dot) != nullptr; });
 }
 
 }  // namespace entente

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,13 +29,21 @@ class RowView {
   std::string etag() const;
   // The values that differ, the one that SQL shows first.
   std::vector<RowVersion> values() const;
+  size_t count_values() const;
   RowConflict conflict() const;
   // The row as it would be if this sibling were chosen; absent: it erased the row. kNotFound if the
   // row has no such sibling.
   Result<std::optional<Row>> picked(const Dot& dot) const;
-  std::vector<Dot> dots() const;  // of every sibling, sorted
 
  private:
+  struct Differing {
+    std::map<Dot, Version> others;
+    Version shown;  // what the value that SQL shows goes by
+  };
+  Differing differing() const;
+  std::optional<Row> chosen(const Dot& dot) const;
+  bool has(const Dot& dot) const;
+
   const TableDef& table_;
   const Layout& layout_;
   const RowState& state_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adapters/forgotten.h"
 #include "conflict/conform.h"
 
 namespace entente::sqlite {
@@ -172,6 +173,10 @@ Result<void> Applier::apply_record(const Origin& origin, std::string_view bytes)
     return fail(Code::kInvalid,
                 "a transaction of " + to_hex(origin) + " came before one that it depends on");
   }
+  if (head->change_count > 0) {  // a declaration writes nothing
+    auto fit = check_forgotten(origin, head->context, state_.collected);
+    if (!fit) return fit;
+  }
   Record record{{head->hlc, {origin, stream.seq + 1}}, {}, head->context, head->epoch};
   record.stamp = stamp_of(*state_.world, record.version);
   if (auto done = apply_changes(*head, record); !done) return done;
@@ -197,6 +202,11 @@ Result<void> Applier::apply_changes(const RecordHead& head, const Record& record
     if (!change) return tl::unexpected(change.error());
     if (!admissible(*change, record.context)) {
       return fail(Code::kInvalid, "a change has seen more of its row than its transaction has");
+    }
+    const auto* row = std::get_if<RowChange>(&*change);
+    if (row != nullptr && row->context) {
+      auto fit = check_forgotten(record.version.dot.origin, *row->context, state_.collected);
+      if (!fit) return fit;
     }
     if (auto done = insert_waiting(); !done) return done;
     const auto* schema = std::get_if<SchemaChange>(&*change);

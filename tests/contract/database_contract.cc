@@ -392,6 +392,29 @@ TEST_P(DatabaseContract, ContextOlderThanThePromiseHasExpired) {
   EXPECT_TRUE(try_commit(a, write(r))) << "SQL has seen everything";
 }
 
+// b should have promised to refuse this write; a database that went back has forgotten that.
+TEST_P(DatabaseContract, P8AChangeThatHasNotSeenWhatWasForgottenIsRefused) {
+  Site a = open(1), b = open(2);
+  define(a, account_table(), {&b});
+  put(a, "account", int64_t{1}, account("ada", 1));
+  settle({&a, &b});
+  auto old = request(Kind::kPut, 1, account("old", 2));
+  old.context = read(b, "account", int64_t{1}).context;
+  erase(a, "account", int64_t{1});
+  settle({&a, &b});
+  ASSERT_TRUE(a.db->collect(*a.reader->applied(), SIZE_MAX));
+  commit(b, write(old));
+  std::vector<entente::Run> runs;
+  const auto chunks = b.db->read_log(0, SIZE_MAX);
+  for (const auto& chunk : *chunks) runs.push_back(chunk.run);
+  const auto before = a.db->state();
+  const auto applied = a.db->apply(runs, a.now);
+  ASSERT_FALSE(applied);
+  EXPECT_EQ(applied.error().code, Code::kFork) << applied.error().text;
+  EXPECT_EQ(a.db->state().log_head, before.log_head);
+  EXPECT_FALSE(read(a, "account", int64_t{1}).row);
+}
+
 TEST_P(DatabaseContract, BlindSiblingHasSeenDeletionsThatWerePromisedAndKeepsValues) {
   ConflictRules blind = rules(PolicyKind::kSiblings, Granularity::kRow);
   blind.defaults.blind = Blind::kSibling;

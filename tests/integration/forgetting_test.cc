@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "tests/support/cluster.h"
 #include "tests/support/expect.h"
@@ -71,9 +72,13 @@ class ForgettingTest : public ::testing::Test {
   void part_and_meet() {
     cluster_->proxy("a", "b").set_up(false);
     const std::string at_a = cursor("a"), at_b = cursor("b");
+    // Stamps are of milliseconds; within one, origins decide.
+    const auto later = [] { std::this_thread::sleep_for(2ms); };
     write("a", "both", "a wrote first");
+    later();
     write("b", "both", "b wrote last");
     write("b", "other", "b wrote first");
+    later();
     write("a", "other", "a wrote last");
     write_many("a", kRows);
     write_many("b", kRows);

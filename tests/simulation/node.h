@@ -121,8 +121,8 @@ class Node final : public Endpoint {
   void put_back(Past past);
   uint64_t others_have(const Origin& origin) const;
   void look_whether_astray();
-  uint64_t shared() const;       // how far its own history is the others'
-  bool lacks_a_promise() const;  // by which others have forgotten something
+  uint64_t shared() const;                       // how far its own history is the others'
+  bool lacks_a_promise() const;                  // by which others have forgotten something
   bool remembers_more(const Node& other) const;  // of it: a later life, or a promise
   Node& node(const std::string& name) const { return *all_[world_.index_of(name)]; }
   bool reaches(const Node& other) const;
