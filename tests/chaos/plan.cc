@@ -58,6 +58,13 @@ void link_all(Plan& plan, Random& random) {
     }
     plan.topology = "links: [" + links + "]";
   }
+  for (size_t i = 0; plan.kind != "links" && i < dcs.size(); ++i) {
+    for (size_t j = i + 1; j < dcs.size(); ++j) {
+      const auto pair = std::pair(dcs[i], dcs[j]);
+      const bool drawn = std::find(plan.links.begin(), plan.links.end(), pair) != plan.links.end();
+      if (!drawn) plan.spares.push_back(pair);
+    }
+  }
   plan.topology = "{kind: " + plan.kind + (plan.topology.empty() ? "" : ", ") + plan.topology +
                   ", failover_after: 500ms}";
 }
@@ -107,7 +114,8 @@ std::vector<PlannedFault> draw_round(const Plan& plan, const Options& options, R
     f.lasts = draw_length(f.fault, random);
     f.amount = draw_amount(f.fault, random);
     f.back = random.chance(0.5);
-    const auto& [a, b] = random.pick(plan.links);
+    const bool spare = random.chance(0.2) && !plan.spares.empty();
+    const auto& [a, b] = random.pick(spare ? plan.spares : plan.links);
     f.a = of_a_link(f.fault) ? a : random.pick(plan.dcs);
     f.b = of_a_link(f.fault) ? b : "";
     if (f.at + f.lasts >= plan.round) return out;

@@ -55,7 +55,7 @@ struct Plan {
   std::vector<std::string> dcs;
   std::string kind;
   std::string topology;  // YAML, in flow style
-  std::vector<std::pair<std::string, std::string>> links;
+  std::vector<std::pair<std::string, std::string>> links, spares;
   std::map<std::string, int> priorities;
   std::vector<std::vector<PlannedFault>> rounds;  // each by time
   milliseconds round{};

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/chaos/checks.h"
 #include "tests/chaos/samples.h"
 
@@ -33,6 +35,27 @@ TEST(Plan, EveryFaultIsDrawnAndEndsInItsRound) {
     }
   }
   EXPECT_EQ(drawn.size(), kFaults);
+}
+
+TEST(Plan, FaultsHitLinksOfTheTopologyAndSpareOnes) {
+  size_t drawn = 0, spare = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Options options;
+    options.seed = seed;
+    options.topology = "circle";
+    options.nodes = 5;
+    const Plan plan = draw_plan(options);
+    EXPECT_EQ(plan.spares.size(), 5u);
+    for (const auto& fault : plan.rounds.at(0)) {
+      if (!of_a_link(fault.fault)) continue;
+      const auto& spares = plan.spares;
+      const bool is_spare =
+          std::find(spares.begin(), spares.end(), std::pair(fault.a, fault.b)) != spares.end();
+      ++(is_spare ? spare : drawn);
+    }
+  }
+  EXPECT_GT(spare, 0u);
+  EXPECT_GT(drawn, spare);
 }
 
 TEST(Plan, ALongRunHasRoundsAndSparesOneGateway) {
