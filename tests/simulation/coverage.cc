@@ -64,6 +64,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "left",
     "restored",
     "cloned",
+    "upgraded",
+    "another version refused",
     "reissued as another's",
     "table made",
     "table edited",
@@ -79,10 +81,10 @@ void Coverage::add(const Coverage& other) {
 
 std::string faults_of(const Coverage& coverage) {
   constexpr Met kFaults[] = {
-      Met::kDelayedMessage, Met::kLinkCut,     Met::kFrameReplayed, Met::kPartition,
-      Met::kOneWayStall,    Met::kCrash,       Met::kSlowNode,      Met::kBusyApply,
-      Met::kClockStep,      Met::kClockFarOff, Met::kLogTrimmed,    Met::kWentOver,
-      Met::kJoined,         Met::kLeft,        Met::kRestored,      Met::kCloned};
+      Met::kDelayedMessage, Met::kLinkCut,  Met::kFrameReplayed, Met::kPartition, Met::kOneWayStall,
+      Met::kCrash,          Met::kSlowNode, Met::kBusyApply,     Met::kClockStep, Met::kClockFarOff,
+      Met::kLogTrimmed,     Met::kWentOver, Met::kJoined,        Met::kLeft,      Met::kRestored,
+      Met::kCloned,         Met::kUpgraded};
   std::string text;
   for (const Met fault : kFaults) {
     text += (text.empty() ? "" : ", ") + std::string(to_string(fault)) + " " +

@@ -68,6 +68,8 @@ enum class Met : size_t {
   kLeft,
   kRestored,
   kCloned,
+  kUpgraded,
+  kOtherVersion,
   kReissued,
   kTableMade,
   kTableEdited,

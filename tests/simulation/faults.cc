@@ -53,6 +53,8 @@ void Faults::begin() {
            [node](Random&) { node->go_back(true); });
     repeat(Fault::kForget, "forget " + node->name(), 30, 600,
            [node](Random&) { node->forget_log(); });
+    repeat(Fault::kUpgrade, "upgrade " + node->name(), 300, 3000,
+           [node](Random&) { node->upgrade(); });
   }
 }
 
@@ -136,6 +138,7 @@ void Faults::heal(std::optional<Node*> dead) {
   network_.heal();
   for (Node* node : nodes_) {
     node->slow_down_until(0);
+    if (world_.plan.has(Fault::kUpgrade)) node->upgrade();
     if (node != dead) node->start();
   }
   if (dead) (*dead)->die();

@@ -297,6 +297,7 @@ bool Node::may_meet(const std::string& peer) const {
 
 Hello Node::hello() const {
   Hello hello = replica_->hello({});
+  hello.protocol += version_;
   for (auto& position : hello.applied) {
     const auto chain = database_->chain_at(position.origin, position.seq);
     if (chain && *chain) position.chain = **chain;
@@ -332,7 +333,7 @@ VersionVector Node::somewhere() const {
 // ---- Topologies --------------------------------------------------------------------------------
 
 bool Node::reaches(const Node& other) const {
-  return other.alive() && network_.reachable(index_, other.index_);
+  return other.alive() && other.version_ == version_ && network_.reachable(index_, other.index_);
 }
 
 void Node::join(const Epoch& epoch) {
@@ -492,6 +493,14 @@ void Node::die() {
   dead_ = true;
 }
 
+void Node::upgrade() {
+  if (std::exchange(version_, 1) == 1) return;
+  world_.coverage.met(Met::kUpgraded);
+  if (!alive()) return;
+  crash();
+  world_.scheduler.after(1, [this] { start(); });
+}
+
 void Node::start_again() {
   dead_ = false;
   start();
@@ -533,6 +542,10 @@ void Node::tick() {
 // ---- The network -------------------------------------------------------------------------------
 
 bool Node::link_up(const Hello& hello) {
+  if (!check_cluster(this->hello(), hello)) {
+    world_.coverage.met(Met::kOtherVersion);
+    return false;
+  }
   const auto chain_at = [this](const Origin& o, uint64_t seq) {
     return database_->chain_at(o, seq);
   };

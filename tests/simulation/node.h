@@ -43,6 +43,7 @@ class Node final : public Endpoint {
   void crash();
   // Crashes and stays down, whatever restart was planned, until start_again().
   void die();
+  void upgrade();  // to the next version, which does not talk to the first
   void start_again();
   void reopen();  // the disk, at once, without any fault: for the last check
 
@@ -187,6 +188,7 @@ class Node final : public Endpoint {
   VersionVector copied_promise_;
   std::optional<Rejoin> rejoin_;
   std::optional<Past> backup_, aside_;
+  uint32_t version_ = 0;
   bool astray_ = false;
   std::vector<std::string> astray_records_;
   std::optional<uint64_t>

@@ -31,6 +31,7 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
     {Fault::kLeave, "leave"},
     {Fault::kRestore, "restore"},
     {Fault::kClone, "clone"},
+    {Fault::kUpgrade, "upgrade"},
 }};
 
 constexpr size_t kNodesMax = 7;

@@ -34,12 +34,13 @@ enum class Fault {
   kLeave,         // one less, which may be away when the others go on without it
   kRestore,       // a node goes on with its database as it was some time ago
   kClone,         // … and later with the one that it had, which went on meanwhile
+  kUpgrade,       // nodes go over to the next version, one by one; two versions do not talk
 };
 inline constexpr Fault kAllFaults[] = {
     Fault::kDelay, Fault::kCut,          Fault::kReplay,  Fault::kPartition, Fault::kOneWay,
     Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,    Fault::kBusy,      Fault::kSmall,
     Fault::kClock, Fault::kTrim,         Fault::kForget,  Fault::kFarClock,  Fault::kTopology,
-    Fault::kJoin,  Fault::kLeave,        Fault::kRestore, Fault::kClone};
+    Fault::kJoin,  Fault::kLeave,        Fault::kRestore, Fault::kClone,     Fault::kUpgrade};
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view name);
 
