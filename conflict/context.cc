@@ -96,11 +96,11 @@ VersionVector RowContext::ceiling() const {
 
 void RowContext::add(const Dot& d) {
   if (covers(d)) return;
-  if (seen.at(d.origin) + 1 == d.seq) {
-    seen.advance(d.origin, d.seq);
-  } else {
-    also.push_back(d);
-  }
+  if (seen.at(d.origin) + 1 != d.seq) return also.push_back(d);
+  uint64_t seq = d.seq;
+  const auto next = [&] { return std::find(also.begin(), also.end(), Dot{d.origin, seq + 1}); };
+  for (auto it = next(); it != also.end(); it = next()) also.erase(it), ++seq;
+  seen.advance(d.origin, seq);
 }
 
 RowContext context_without(VersionVector applied, const std::vector<Dot>& unseen,

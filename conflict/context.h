@@ -13,7 +13,7 @@ namespace entente {
 // not be contiguous with it.
 struct RowContext {
   VersionVector seen;
-  std::vector<Dot> also;  // none covered by seen
+  std::vector<Dot> also;  // none covered by seen, nor the next one after it
 
   bool covers(const Dot& d) const;
   bool covers(const VersionVector& vv) const;

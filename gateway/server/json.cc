@@ -104,7 +104,7 @@ Result<Json> walk_object(sj::object object, int depth) {
     std::string name(key);
     auto json = walk(child, depth + 1);
     if (!json) return json;
-    out.emplace_back(std::move(name), std::move(*json));
+    out.push_back({std::move(name), std::move(*json)});
   }
   if (repeats_a_key(out)) return malformed("an object names a key twice");
   return Json{std::move(out)};

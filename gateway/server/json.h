@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,8 +13,9 @@ namespace entente {
 // A JSON document in memory. Integers and doubles are exact: what is written like an integer is
 // one, and must fit in 64 bits; everything else with digits is a double.
 struct Json {
+  struct Member;
   using Array = std::vector<Json>;
-  using Object = std::vector<std::pair<std::string, Json>>;  // in the document's order
+  using Object = std::vector<Member>;  // in the document's order
   std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value;
 
   bool is_null() const { return value.index() == 0; }
@@ -27,6 +27,10 @@ struct Json {
   const Object* object() const { return std::get_if<Object>(&value); }
   // A member of an object; null if there is none or this is no object.
   const Json* find(std::string_view key) const;
+};
+struct Json::Member {
+  std::string name;
+  Json value;
 };
 
 // A member that is a text; "" if there is none.

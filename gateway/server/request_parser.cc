@@ -160,12 +160,18 @@ bool RequestParser::expects_continue() const {
 Response RequestParser::refusal() { return std::move(impl_->refusal); }
 void RequestParser::reset() { impl_->reset(); }
 
+// The least that ends a chunked body: until it is there, nothing is.
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
 size_t RequestParser::feed(std::string_view bytes) {
   auto& p = *impl_;
   size_t used = 0;
   while (used < bytes.size() && (p.state == State::kHead || p.state == State::kBody)) {
     boost::system::error_code error;
     const auto rest = bytes.substr(used);
+    // Beast asserts that it never sees less of a last chunk again: "0\r\n", and then a byte more.
+    const bool chunked = p.state == State::kBody && p.parser->chunked();
+    if (chunked && rest.size() < kLastChunk.size()) break;
     const size_t n = p.parser->put(boost::asio::buffer(rest.data(), rest.size()), error);
     used += n;
     if (error && error != http::error::need_more) {

@@ -27,6 +27,16 @@ TEST(RowContext, TheNextDotExtendsTheVector) {
   EXPECT_EQ(c.seen, vector_of({dot(1, 4), dot(2, 1)}));
 }
 
+TEST(RowContext, WhatClosesAGapExtendsTheVectorToItsOtherEnd) {
+  RowContext c{vector_of({dot(1, 3)}), {}};
+  for (const uint64_t seq : {6, 5, 8, 4}) c.add(dot(1, seq));
+  EXPECT_EQ(c.seen, vector_of({dot(1, 6)}));
+  EXPECT_EQ(c.also, std::vector<Dot>{dot(1, 8)});
+  const auto again = parse_context_token(context_token(c));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(context_token(*again), context_token(c));
+}
+
 TEST(RowContext, AddingWhatIsCoveredChangesNothing) {
   RowContext c{vector_of({dot(1, 3)}), {dot(2, 5)}};
   c.add(dot(1, 2));
