@@ -3,7 +3,7 @@
 //
 //   fuzz_replay [--mutations N] [--input FILE] [TARGET…]
 //
-// N of each input. When a target fails, the input is left in the current folder.
+// N of each input. When a target fails, the input is left beside this program.
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -30,21 +31,21 @@ using entente::fuzz::Target;
 constexpr unsigned kSecondsMax = 20;            // that one input may take
 constexpr size_t kMemoryMax = size_t{4} << 30;  // of address space
 constexpr size_t kInputMax = 64 << 10;          // bytes of a mutated input
-constexpr const char* kLeftIn = "fuzz_failed_input";
 
+std::string left_in;  // the path of an input that failed
 std::string current;
 std::string_view current_target;
 
 // Leaves the input that is being run. Only what a signal handler may call.
 void leave_input() {
-  std::FILE* file = std::fopen(kLeftIn, "wb");
+  std::FILE* file = std::fopen(left_in.c_str(), "wb");
   if (file == nullptr) return;
   std::fwrite(current.data(), 1, current.size(), file);
   std::fclose(file);
   std::fprintf(stderr,
                "fuzz: target %.*s failed; its input is in %s: fuzz_replay --input %s %.*s\n",
-               static_cast<int>(current_target.size()), current_target.data(), kLeftIn, kLeftIn,
-               static_cast<int>(current_target.size()), current_target.data());
+               static_cast<int>(current_target.size()), current_target.data(), left_in.c_str(),
+               left_in.c_str(), static_cast<int>(current_target.size()), current_target.data());
 }
 
 void on_signal(int signal) {
@@ -181,6 +182,7 @@ Options options_of(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Options options = options_of(argc, argv);
+  left_in = std::filesystem::path(argv[0]).replace_filename("fuzz_failed_input").string();
   watch();
   Totals totals;
   for (const auto& target : entente::fuzz::targets()) {
