@@ -122,8 +122,8 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
   if (request.kind == RowRequest::Kind::kResolve) row.change.decider = Decider::kHandler;
   auto merged = merge(row, *target, request, std::move(*seen), std::move(*columns));
   if (!merged) return tl::unexpected(merged.error());
-  touched_.at(name) = row;
-  return outcome(request, as_seen, before, row, target->layout);
+  const Touched& kept = touched_.at(name) = std::move(row);
+  return outcome(request, as_seen, before, kept, target->layout);
 }
 
 Result<MemorySession::Target> MemorySession::find(const RowRequest& request) const {

@@ -22,13 +22,16 @@ tl::unexpected<Error> undecided() {
 
 }  // namespace
 
+bool unchanged(const RowPair& first, const RowPair& then) {
+  return same(first.mine, then.mine) && same(first.theirs, then.theirs);
+}
+
 RowFinding look_again(const RowPair& first, const RowPair& then) {
   if (!difference(then.mine.digest, then.theirs.digest)) return RowFinding::kEqual;
   VersionVector both = first.mine.applied;
   both.join(first.theirs.applied);
-  const bool unchanged = same(first.mine, then.mine) && same(first.theirs, then.theirs);
   const bool level = then.mine.applied.covers(both) && then.theirs.applied.covers(both);
-  return unchanged && level ? RowFinding::kDifferent : RowFinding::kBusy;
+  return unchanged(first, then) && level ? RowFinding::kDifferent : RowFinding::kBusy;
 }
 
 Result<size_t> choose_copy(std::span<const RowCopy> copies, const std::string& from) {

@@ -28,6 +28,9 @@ enum class RowFinding : uint8_t {
   kBusy,       // look again
 };
 
+// Neither side shows anything else.
+bool unchanged(const RowPair& first, const RowPair& then);
+
 // What a second look says. The row differs for good if neither side has changed since the first
 // look, and each has by now applied all that the other had then: whatever one side had, the other
 // could have had, too.

@@ -16,6 +16,8 @@ namespace http = boost::beast::http;
 
 // simdjson reads this far past the end of a body.
 constexpr size_t kPadding = 64;
+// The least that ends a chunked body: until it is there, nothing is.
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 std::string_view view(boost::beast::string_view s) { return {s.data(), s.size()}; }
 
@@ -159,9 +161,6 @@ bool RequestParser::expects_continue() const {
 }
 Response RequestParser::refusal() { return std::move(impl_->refusal); }
 void RequestParser::reset() { impl_->reset(); }
-
-// The least that ends a chunked body: until it is there, nothing is.
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 size_t RequestParser::feed(std::string_view bytes) {
   auto& p = *impl_;

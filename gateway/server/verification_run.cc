@@ -63,10 +63,10 @@ RowFinding worst(const std::vector<SeenCopy>& first, const std::vector<SeenCopy>
 }
 
 bool unchanged(const std::vector<SeenCopy>& first, const std::vector<SeenCopy>& then) {
-  return std::equal(first.begin(), first.end(), then.begin(), then.end(),
-                    [](const SeenCopy& a, const SeenCopy& b) {
-                      return a.row.digest == b.row.digest && a.row.state == b.row.state;
-                    });
+  for (size_t i = 1; i < then.size(); ++i) {
+    if (!unchanged(pair_of(first, i), pair_of(then, i))) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -303,10 +303,7 @@ Task<Result<void>> VerificationRun::look(DigestPeer& peer, const std::string& ta
     }
     // Until it is known that nothing under way explains it, what was seen first stands; a change
     // begins it anew.
-    const bool changed =
-        first &&
-        (first->mine.digest != now.mine.digest || first->mine.state != now.mine.state ||
-         first->theirs.digest != now.theirs.digest || first->theirs.state != now.theirs.state);
+    const bool changed = first && !unchanged(*first, now);
     if (!first || changed) batch[i].first = std::move(now);
     still.push_back(std::move(batch[i]));
   }
