@@ -64,6 +64,41 @@ TableDef account_table(std::string name) {
   return t;
 }
 
+ConflictRules rules(PolicyKind policy, Granularity granularity) {
+  ConflictRules r;
+  r.defaults.policy.kind = policy;
+  r.defaults.granularity = granularity;
+  r.priorities = {{"dc1", 10}, {"dc2", 30}, {"dc3", 20}};
+  return r;
+}
+
+Row account(const char* owner, int64_t balance) {
+  return {{"owner", std::string(owner)}, {"balance", balance}};
+}
+
+RowRequest request(RowRequest::Kind kind, int64_t key, Row columns) {
+  RowRequest r;
+  r.kind = kind;
+  r.table = "account";
+  r.key = {key};
+  r.columns = std::move(columns);
+  return r;
+}
+
+ClientTransaction write(const RowRequest& r, RowOutcome* outcome) {
+  return [r, outcome](WriteSession& session) -> Result<void> {
+    auto done = session.write(r);
+    if (!done) return tl::unexpected(done.error());
+    if (outcome != nullptr) *outcome = *done;
+    return {};
+  };
+}
+
+Value column(const RowRead& r, const char* name) {
+  if (!r.row || !r.row->contains(name)) return Null{};
+  return r.row->find(name)->second;
+}
+
 Site DatabaseContract::open(int n, ConflictRules rules) {
   Site site;
   site.options.dc = "dc" + std::to_string(n);

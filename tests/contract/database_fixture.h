@@ -41,6 +41,14 @@ struct Site {
 
 Origin origin_of(uint8_t n);
 TableDef account_table(std::string name = "account");
+Row account(const char* owner, int64_t balance);
+// One policy and granularity for every table, and ranks for dc1 to dc3.
+ConflictRules rules(PolicyKind policy, Granularity granularity);
+// Of a row of `account`.
+RowRequest request(RowRequest::Kind kind, int64_t key, Row columns = {});
+ClientTransaction write(const RowRequest& r, RowOutcome* outcome = nullptr);
+// NULL if there is no such row.
+Value column(const RowRead& r, const char* name);
 
 class DatabaseContract : public testing::TestWithParam<Adapter> {
  protected:
