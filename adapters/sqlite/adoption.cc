@@ -39,6 +39,23 @@ Result<void> check_file(Connection& db, const std::filesystem::path& path) {
               "adopted");
 }
 
+// What no client could have created here.
+Result<void> check_object(const std::string& kind, const std::string& name,
+                          const std::string& sql) {
+  const auto words = words_of(sql);
+  std::string why;
+  if (const auto reserved = reserved_name_in(words)) {
+    why = "names " + *reserved + ", which belongs to the gateway";
+  } else if (rolls_back(words)) {
+    why = "says ROLLBACK, which would undo other clients' transactions: say ABORT";
+  } else if (const auto called = changing_check_in(words)) {
+    why = "has a CHECK that calls " + *called + ", which differs between datacenters";
+  } else {
+    return {};
+  }
+  return fail(Code::kRefused, kind + " " + name + " " + why, "unfit_object");
+}
+
 // What a file holds, as the changes that make it.
 class Content {
  public:
@@ -85,6 +102,7 @@ Result<void> Content::look(Adoption& adoption) {
   adoption.tables.reserve(objects.size());
   for (const auto& object : objects) {
     const uint64_t epoch = schema_.size() + 1;
+    if (auto fit = check_object(object.type, object.name, object.sql); !fit) return fit;
     if (object.type != "table") {
       const bool beside = std::any_of(tables_.begin(), tables_.end(), [&](const Known& t) {
         return object.type == "view" || same_name(t.def.name, object.table);

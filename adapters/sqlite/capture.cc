@@ -5,7 +5,7 @@
 #include <cstring>
 #include <map>
 
-#include "adapters/sqlite/guard.h"
+#include "adapters/sqlite/sql_text.h"
 #include "conflict/key.h"
 
 namespace entente::sqlite {

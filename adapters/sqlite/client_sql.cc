@@ -131,11 +131,12 @@ Result<Stmt> ClientSql::compile_one(std::string_view sql, Guard::Mode mode) {
   return stmt;
 }
 
-Error ClientSql::error(int code) {
+Error ClientSql::error(int code) { return explained(error_of(db_.get(), code)); }
+
+Error ClientSql::explained(Error e) const {
   if (!guard_.refusal().empty()) {
     return Error{Code::kRefused, guard_.refusal(), "SQLITE_AUTH"};
   }
-  Error e = error_of(db_.get(), code);
   if (e.code == Code::kTimeout && guard_.out_of_memory()) {
     return Error{Code::kTooLarge,
                  "the statement took more memory than " +
@@ -242,6 +243,11 @@ Result<void> ClientSql::collect(Stmt& stmt, bool want_rows, StatementResult& res
 }
 
 Result<void> ClientSql::run_schema(std::string_view sql) {
+  if (const auto name = reserved_name_in(words_of(sql))) {
+    return fail(Code::kRefused,
+                *name + " belongs to the gateway: no table, index, view or trigger may name it",
+                "SQLITE_AUTH");
+  }
   auto stmt = compile_one(sql, Guard::Mode::kSchema);
   if (!stmt) return tl::unexpected(stmt.error());
   const Guarded guarded(guard_, Guard::Mode::kSchema);

@@ -43,6 +43,14 @@ class ClientSql {
   void clear();
   // Runs one recognised schema statement, uncached.
   Result<void> run_schema(std::string_view sql);
+  // Behind the guard: SQL of ours that does a client's work, with all the triggers that it fires.
+  template <class Work>
+  Result<void> guarded(Work work) {
+    const Guarded guarded(guard_, mode_);
+    Result<void> done = work();
+    if (!done) return tl::unexpected(explained(std::move(done.error())));
+    return done;
+  }
 
  private:
   Result<ClientStatement> compile(std::string_view sql);
@@ -51,6 +59,8 @@ class ClientSql {
   Result<void> bind_unnamed(Stmt& stmt, const Statement& statement, const std::vector<bool>& given);
   Result<void> collect(Stmt& stmt, bool want_rows, StatementResult& result);
   Error error(int code);
+  // In the words of the guard, if it stopped the statement.
+  Error explained(Error e) const;
 
   static constexpr size_t kCached = 512;
   Connection& db_;

@@ -20,9 +20,14 @@ bool listed(const std::array<std::string_view, N>& list, std::string_view name) 
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-}  // namespace
+bool is_main(const char* database) { return database == nullptr || lower(database) == "main"; }
 
-bool is_reserved(std::string_view table) { return lower(table).starts_with("_entente_"); }
+std::string elsewhere(const char* database) {
+  return "schema " + std::string(database) +
+         " is not available: tables, indexes, views and triggers stand in schema main";
+}
+
+}  // namespace
 
 void Guard::install(Connection& db, size_t sql_bytes, uint64_t statement_ms,
                     size_t statement_memory) {
@@ -61,11 +66,11 @@ int Guard::tick(void* self) {
   return guard->briefly_ || Clock::now() > guard->deadline_ ? 1 : 0;
 }
 
-int Guard::authorize(void* self, int action, const char* a, const char* b, const char*,
+int Guard::authorize(void* self, int action, const char* a, const char* b, const char* database,
                      const char*) {
   auto* guard = static_cast<Guard*>(self);
   if (guard->mode_ == Mode::kDown) return SQLITE_OK;
-  return guard->allows(action, a, b) ? SQLITE_OK : SQLITE_DENY;
+  return guard->allows(action, a, b, database) ? SQLITE_OK : SQLITE_DENY;
 }
 
 bool Guard::deny(std::string why) {
@@ -73,7 +78,7 @@ bool Guard::deny(std::string why) {
   return false;
 }
 
-bool Guard::allows(int action, const char* a, const char* b) {
+bool Guard::allows(int action, const char* a, const char* b, const char* database) {
   const std::string_view first = a != nullptr ? a : "", second = b != nullptr ? b : "";
   switch (action) {
     case SQLITE_SELECT:
@@ -90,6 +95,11 @@ bool Guard::allows(int action, const char* a, const char* b) {
       if (is_reserved(first)) {
         return deny("table " + std::string(first) + " belongs to the gateway");
       }
+      if (first.starts_with("sqlite_")) {
+        return mode_ == Mode::kSchema ||
+               deny("table " + std::string(first) + " belongs to SQLite: nobody else writes it");
+      }
+      if (!is_main(database)) return deny(elsewhere(database));
       if (std::find(written_.begin(), written_.end(), first) == written_.end()) {
         written_.emplace_back(first);
       }
@@ -113,6 +123,7 @@ bool Guard::allows(int action, const char* a, const char* b) {
     case SQLITE_ALTER_TABLE:
     case SQLITE_REINDEX:  // how CREATE INDEX fills the new index
       if (mode_ != Mode::kSchema) break;
+      if (!is_main(database)) return deny(elsewhere(database));
       if (is_reserved(first) || is_reserved(second)) {
         return deny("names that begin with _entente_ belong to the gateway");
       }

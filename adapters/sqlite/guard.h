@@ -49,7 +49,7 @@ class Guard {
   static int authorize(void* self, int action, const char* a, const char* b, const char* database,
                        const char* trigger);
   static int tick(void* self);
-  bool allows(int action, const char* a, const char* b);
+  bool allows(int action, const char* a, const char* b, const char* database);
   bool allows_pragma(std::string_view name, const char* argument);
   bool deny(std::string why);
 
@@ -94,8 +94,5 @@ class Lowered {
   Guard& guard_;
   const Guard::Mode mode_;
 };
-
-// Names that belong to the gateway.
-bool is_reserved(std::string_view table);
 
 }  // namespace entente::sqlite

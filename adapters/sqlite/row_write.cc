@@ -46,7 +46,7 @@ Result<RowOutcome> SqliteWriteSession::write(const RowRequest& request) {
   if (auto done = open_savepoint(); !done) return tl::unexpected(done.error());
   side_.capture.begin_statement();
   side_.capture.for_request(true);
-  auto done = run_write(*w);
+  auto done = side_.sql.guarded([&] { return run_write(*w); });
   side_.capture.for_request(false);
   if (!done) {
     side_.capture.undo_statement();

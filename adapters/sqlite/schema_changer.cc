@@ -162,7 +162,7 @@ Result<void> SchemaChanger::drop_table(const Table& t, const std::string& sql, b
                                        SchemaWork& work) {
   if (enforce && t.referenced) {
     // What DROP TABLE does: foreign keys refuse it, or act.
-    auto done = db_.exec("DELETE FROM " + quote_name(t.def.name));
+    auto done = sql_.guarded([&] { return db_.exec("DELETE FROM " + quote_name(t.def.name)); });
     if (!done) return done;
   }
   const auto kept = state_.world->tables.at(lower(t.def.name));

@@ -4,40 +4,14 @@
 #include <cctype>
 #include <cstdint>
 
+#include "adapters/sql_tokens.h"
+
 namespace entente::sqlite {
 namespace {
 
 bool in_word(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' ||
          static_cast<unsigned char>(c) >= 0x80;
-}
-
-// The place after blanks and comments.
-size_t skip_blank(std::string_view sql, size_t at) {
-  while (at < sql.size()) {
-    if (std::isspace(static_cast<unsigned char>(sql[at]))) {
-      ++at;
-    } else if (sql.substr(at, 2) == "--") {
-      at = std::min(sql.find('\n', at), sql.size());
-    } else if (sql.substr(at, 2) == "/*") {
-      const size_t end = sql.find("*/", at + 2);
-      at = end == std::string_view::npos ? sql.size() : end + 2;
-    } else {
-      break;
-    }
-  }
-  return at;
-}
-
-// The place after a quoted token that starts here; a doubled quote is part of it.
-size_t skip_quoted(std::string_view sql, size_t at) {
-  const char close = sql[at] == '[' ? ']' : sql[at];
-  for (++at; at < sql.size(); ++at) {
-    if (sql[at] != close) continue;
-    if (close == ']' || at + 1 >= sql.size() || sql[at + 1] != close) return at + 1;
-    ++at;
-  }
-  return at;
 }
 
 std::string upper(std::string_view text) {
@@ -55,20 +29,10 @@ bool one_of(std::string_view word, std::initializer_list<std::string_view> words
 
 std::vector<SqlWord> placed_words_of(std::string_view sql) {
   std::vector<SqlWord> words;
-  size_t at = 0;
-  while ((at = skip_blank(sql, at)) < sql.size()) {
-    const size_t start = at;
-    const char c = sql[at];
-    if (c == '\'' || c == '"' || c == '`' || c == '[') {
-      at = skip_quoted(sql, at);
-      words.push_back({std::string(sql.substr(start, at - start)), start, at});
-    } else if (in_word(c)) {
-      while (at < sql.size() && in_word(sql[at])) ++at;
-      words.push_back({upper(sql.substr(start, at - start)), start, at});
-    } else {
-      ++at;
-      words.push_back({std::string(1, c), start, at});
-    }
+  for (auto token = next_sql_token(sql, 0); token.kind != SqlToken::Kind::kEnd;
+       token = next_sql_token(sql, token.end)) {
+    const bool word = token.kind == SqlToken::Kind::kWord;
+    words.push_back({word ? upper(token.text) : std::string(token.text), token.begin, token.end});
   }
   return words;
 }
@@ -122,9 +86,15 @@ class Words {
     }
     return true;
   }
+  // The name of a schema and its dot, if there is one.
+  std::string schema() {
+    if (at_ + 1 >= words_.size() || words_[at_ + 1] != ".") return {};
+    at_ += 2;
+    return lower(unquoted(words_[at_ - 2]));
+  }
   // A name, after that of its schema.
   std::string name() {
-    if (at_ + 1 < words_.size() && words_[at_ + 1] == ".") at_ += 2;
+    schema();
     return at_ < words_.size() ? unquoted(words_[at_++]) : std::string();
   }
   bool done() const { return next().empty() || next() == ";"; }
@@ -161,7 +131,8 @@ std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string
   } else {
     return std::nullopt;
   }
-  if (!words.take({"IF", "NOT", "EXISTS"})) words.take({"IF", "EXISTS"});
+  if (!words.take({"IF", "NOT", "EXISTS"})) out.if_exists = words.take({"IF", "EXISTS"});
+  out.schema = words.schema();
   out.name = words.name();
   if (out.verb == Verb::kAlter && words.take("RENAME")) {
     out.renames_table = words.next() == "TO";
@@ -235,6 +206,38 @@ bool rolls_back(const std::vector<std::string>& words) {
     if (raised || one_of(words[i - 1], {"OR", "CONFLICT"})) return true;
   }
   return false;
+}
+
+bool is_reserved(std::string_view name) { return lower(name).starts_with("_entente_"); }
+
+std::optional<std::string> reserved_name_in(const std::vector<std::string>& words) {
+  for (const auto& word : words) {
+    const std::string name = unquoted(word);
+    if (is_reserved(name)) return name;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> changing_check_in(const std::vector<std::string>& words) {
+  const auto at = [&](size_t i) { return i < words.size() ? std::string_view(words[i]) : ""; };
+  const auto changes = [&](size_t i) {
+    if (one_of(at(i), {"CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"})) return true;
+    if (at(i + 1) != "(") return false;
+    const std::string name = lower(unquoted(at(i)));
+    return one_of(name,
+                  {"random", "randomblob", "changes", "total_changes", "last_insert_rowid"}) ||
+           name.starts_with("sqlite_") || name.starts_with("entente_");
+  };
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (at(i) != "CHECK" || at(i + 1) != "(") continue;
+    int depth = 0;
+    do {
+      ++i;
+      depth += (at(i) == "(") - (at(i) == ")");
+      if (changes(i)) return words[i];
+    } while (depth > 0 && i < words.size());
+  }
+  return std::nullopt;
 }
 
 bool contains(const std::vector<std::string>& words, std::string_view word) {

@@ -34,6 +34,8 @@ struct SchemaStatement {
   enum class Verb { kCreate, kAlter, kDrop } verb = Verb::kCreate;
   enum class Object { kTable, kIndex, kView, kTrigger } object = Object::kTable;
   bool temporary = false;
+  bool if_exists = false;
+  std::string schema;           // that the name is qualified with, in lower case; "" for none
   std::string name;             // the object's
   bool renames_table = false;   // ALTER TABLE … RENAME TO …
   bool renames_column = false;  // ALTER TABLE … RENAME [COLUMN] … TO …
@@ -63,6 +65,16 @@ bool turns_on(const std::vector<std::string>& words);
 // work.
 bool rolls_back(const std::vector<std::string>& words);
 bool contains(const std::vector<std::string>& words, std::string_view word);
+
+// A name in it that belongs to the gateway, as a name or as a text that SQLite would take for one.
+std::optional<std::string> reserved_name_in(const std::vector<std::string>& words);
+
+// What a CHECK calls that does not give the same at every datacenter and time: random(),
+// last_insert_rowid(), CURRENT_TIME and the like.
+std::optional<std::string> changing_check_in(const std::vector<std::string>& words);
+
+// Names that belong to the gateway.
+bool is_reserved(std::string_view name);
 
 // "name", with quotes inside doubled.
 std::string quote_name(std::string_view name);

@@ -137,7 +137,7 @@ Result<void> SqliteWriteSession::check_tables(const ClientStatement& compiled) c
   for (const auto& name : compiled.written) {
     const World& world = *side_.state.world;
     const bool view = world.views.contains(lower(name));
-    if (world.find(name) == nullptr && !view && !name.starts_with("sqlite_")) {
+    if (world.find(name) == nullptr && !view) {
       return refused("table " + name +
                          " has no primary key, so its rows cannot be told apart in other "
                          "datacenters: make it anew with one and copy its rows",
@@ -204,6 +204,18 @@ Result<void> SqliteWriteSession::change_schema(const std::string& sql, bool enfo
         "temporary tables, views and triggers are not available: they would vanish with the "
         "connection",
         "temporary_table");
+  }
+  if (!statement.schema.empty() && statement.schema != "main") {
+    if (statement.verb == SchemaStatement::Verb::kDrop && statement.if_exists) return {};
+    return refused("schema " + statement.schema + " of " + statement.name +
+                       " is not available: tables, indexes, views and triggers stand in main",
+                   "no_such_schema");
+  }
+  if (const auto called = changing_check_in(words)) {
+    return refused("a CHECK calls " + *called +
+                       ", which does not give the same at every datacenter: check values of the "
+                       "row only",
+                   "check_changes");
   }
   if (creates_table && creates_from_select(words)) {
     return refused(

@@ -1,70 +1,13 @@
 #include "gateway/server/sql_text.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "adapters/sql_tokens.h"
 
 namespace entente {
 namespace {
 
-struct Token {
-  enum class Kind { kEnd, kWord, kQuoted, kParameter, kSymbol } kind = Kind::kEnd;
-  std::string_view text;
-  size_t end = 0;  // where the next begins
-};
-
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
-
-bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '$' || static_cast<unsigned char>(c) >= 0x80;
-}
-
-// Past blanks and comments. A comment that does not end takes the rest.
-size_t skip_blanks(std::string_view sql, size_t at) {
-  for (;;) {
-    while (at < sql.size() && is_blank(sql[at])) ++at;
-    const auto rest = sql.substr(at);
-    std::string_view close;
-    if (rest.starts_with("--")) close = "\n";
-    if (rest.starts_with("/*")) close = "*/";
-    if (close.empty()) return at;
-    const size_t end = sql.find(close, at + 2);
-    if (end == std::string_view::npos) return sql.size();
-    at = end + close.size();
-  }
-}
-
-// Past a quoted text that starts at `at`; a doubled quote is part of it.
-size_t skip_quoted(std::string_view sql, size_t at) {
-  const char close = sql[at] == '[' ? ']' : sql[at];
-  for (++at; at < sql.size(); ++at) {
-    if (sql[at] != close) continue;
-    if (close == ']' || at + 1 == sql.size() || sql[at + 1] != close) return at + 1;
-    ++at;
-  }
-  return sql.size();
-}
-
-size_t skip_word(std::string_view sql, size_t at) {
-  while (at < sql.size() && is_word(sql[at])) ++at;
-  return at;
-}
-
-Token next_token(std::string_view sql, size_t at) {
-  at = skip_blanks(sql, at);
-  if (at == sql.size()) return {Token::Kind::kEnd, {}, at};
-  const char c = sql[at];
-  Token token{Token::Kind::kSymbol, {}, at + 1};
-  if (c == '\'' || c == '"' || c == '`' || c == '[') {
-    token = {Token::Kind::kQuoted, {}, skip_quoted(sql, at)};
-  } else if (c == '?' || c == ':' || c == '@' || c == '$') {
-    token = {Token::Kind::kParameter, {}, skip_word(sql, at + 1)};
-  } else if (is_word(c)) {
-    token = {Token::Kind::kWord, {}, skip_word(sql, at)};
-  }
-  token.text = sql.substr(at, token.end - at);
-  return token;
-}
+using Token = SqlToken;
 
 bool is(const Token& token, std::string_view word) {
   const auto upper = [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; };
@@ -74,7 +17,7 @@ bool is(const Token& token, std::string_view word) {
 }
 
 bool starts_with_one_of(std::string_view sql, std::initializer_list<std::string_view> words) {
-  const auto first = next_token(sql, 0);
+  const auto first = next_sql_token(sql, 0);
   return std::any_of(words.begin(), words.end(), [&](auto word) { return is(first, word); });
 }
 
@@ -83,10 +26,11 @@ bool starts_with_one_of(std::string_view sql, std::initializer_list<std::string_
 std::vector<Token> short_statement(std::string_view sql) {
   constexpr size_t kMax = 6;
   std::vector<Token> tokens;
-  for (auto token = next_token(sql, 0); token.kind != Token::Kind::kEnd;
-       token = next_token(sql, token.end)) {
+  for (auto token = next_sql_token(sql, 0); token.kind != Token::Kind::kEnd;
+       token = next_sql_token(sql, token.end)) {
     if (is(token, ";")) {
-      return next_token(sql, token.end).kind == Token::Kind::kEnd ? tokens : std::vector<Token>{};
+      return next_sql_token(sql, token.end).kind == Token::Kind::kEnd ? tokens
+                                                                      : std::vector<Token>{};
     }
     if (tokens.size() == kMax) return {};
     tokens.push_back(token);
@@ -123,10 +67,15 @@ bool switches_foreign_keys(const std::vector<Token>& tokens) {
 }
 
 bool starts_trigger(std::string_view sql) {
-  auto token = next_token(sql, 0);
+  auto token = next_sql_token(sql, 0);
+  if (is(token, "EXPLAIN")) token = next_sql_token(sql, token.end);
+  if (is(token, "QUERY")) {
+    token = next_sql_token(sql, token.end);
+    token = next_sql_token(sql, token.end);
+  }
   if (!is(token, "CREATE")) return false;
-  token = next_token(sql, token.end);
-  if (is(token, "TEMP") || is(token, "TEMPORARY")) token = next_token(sql, token.end);
+  token = next_sql_token(sql, token.end);
+  if (is(token, "TEMP") || is(token, "TEMPORARY")) token = next_sql_token(sql, token.end);
   return is(token, "TRIGGER");
 }
 
@@ -134,7 +83,7 @@ bool starts_trigger(std::string_view sql) {
 size_t statement_end(std::string_view sql) {
   const bool trigger = starts_trigger(sql);
   Token before, last;
-  for (auto token = next_token(sql, 0);; token = next_token(sql, token.end)) {
+  for (auto token = next_sql_token(sql, 0);; token = next_sql_token(sql, token.end)) {
     if (token.kind == Token::Kind::kEnd) return sql.size();
     const bool closed = is(before, ";") && is(last, "END");
     if (is(token, ";") && (!trigger || closed)) return token.end - 1;
@@ -176,12 +125,12 @@ bool changes_schema(std::string_view sql) {
 std::string table_if_absent(std::string_view sql) {
   Token token;
   for (const std::string_view word : {"CREATE", "TABLE", "IF", "NOT", "EXISTS"}) {
-    token = next_token(sql, token.end);
+    token = next_sql_token(sql, token.end);
     if (!is(token, word)) return "";
   }
-  token = next_token(sql, token.end);
-  if (!is(next_token(sql, token.end), "(")) return "";
-  const bool quoted = token.kind == Token::Kind::kQuoted && token.text.size() > 2;
+  token = next_sql_token(sql, token.end);
+  if (!is(next_sql_token(sql, token.end), "(")) return "";
+  const bool quoted = token.kind == Token::Kind::kName && token.text.size() > 2;
   return std::string(quoted ? token.text.substr(1, token.text.size() - 2) : token.text);
 }
 
@@ -190,7 +139,7 @@ std::vector<std::string_view> split_statements(std::string_view sql) {
   while (!sql.empty()) {
     const size_t end = statement_end(sql);
     const auto statement = sql.substr(0, end);
-    const size_t begin = skip_blanks(statement, 0);
+    const size_t begin = skip_sql_blanks(statement, 0);
     if (begin < end) statements.push_back(statement.substr(begin));
     sql.remove_prefix(std::min(end + 1, sql.size()));
   }
