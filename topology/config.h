@@ -67,9 +67,10 @@ struct Config {
   std::vector<Datacenter> datacenters;  // in the file's order
   ConflictRules rules;
   bool insecure = false;
-  std::string folder;         // what relative paths in the file are relative to
-  std::string schema_path;    // resolved against the file's folder; "" none
-  std::string schema_leader;  // a datacenter; the first unless the file says otherwise
+  std::vector<std::string> cors;  // origins whose pages may ask this gateway
+  std::string folder;             // what relative paths in the file are relative to
+  std::string schema_path;        // resolved against the file's folder; "" none
+  std::string schema_leader;      // a datacenter; the first unless the file says otherwise
   std::chrono::milliseconds max_clock_drift{10'000};
   Limits limits;
 

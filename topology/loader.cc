@@ -22,7 +22,29 @@ std::string read_cluster(Fields& file, Problems& problems) {
   return word->text;
 }
 
-bool read_security(Fields& file, Problems& problems) {
+// `https://app.example.com`, as browsers spell it.
+bool is_origin(std::string_view text) {
+  const size_t scheme = text.find("://");
+  const bool web = text.starts_with("http://") || text.starts_with("https://");
+  return web && text.size() > scheme + 3 &&
+         text.find_first_of("/ @?#*,ABCDEFGHIJKLMNOPQRSTUVWXYZ", scheme + 3) ==
+             std::string_view::npos;
+}
+
+void read_cors(Fields& security, Config& config, Problems& problems) {
+  const auto origins = security.words("cors");
+  if (!origins) return;
+  for (const auto& origin : *origins) {
+    if (!is_origin(origin.text)) {
+      problems.add(origin.place, in_quotes(origin.text) +
+                                     " is not an origin: write https://app.example.com, in lower "
+                                     "case and without a path");
+    }
+    config.cors.push_back(origin.text);
+  }
+}
+
+void read_security(Fields& file, Config& config, Problems& problems) {
   const FilePlace place = file.place("security");
   Fields fields = section(file, "security", problems);
   for (const std::string key : {"tls", "tokens"}) {
@@ -35,8 +57,9 @@ bool read_security(Fields& file, Problems& problems) {
     problems.add(given ? fields.place("insecure") : place,
                  std::string(kLoopbackOnly) + ": say so with `security: {insecure: true}`");
   }
+  read_cors(fields, config, problems);
   fields.finish();
-  return insecure.value_or(false);
+  config.insecure = insecure.value_or(false);
 }
 
 std::string read_schema_leader(Fields& file, std::span<const std::string> datacenters,
@@ -73,7 +96,7 @@ Read read_config(const Node& root, const std::filesystem::path& folder, Problems
   config.rules.handlers = std::move(handlers.sources);
   conflicts.places.handlers = std::move(handlers.places);
   for (const auto& dc : config.datacenters) config.rules.priorities[dc.name] = dc.priority;
-  config.insecure = read_security(file, problems);
+  read_security(file, config, problems);
   if (const auto schema = file.word("schema")) {
     conflicts.places.schema = schema->place;
     config.schema_path = (folder / schema->text).lexically_normal().string();

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "conflict/context.h"
+#include "gateway/server/browser_rules.h"
 #include "gateway/server/changes_api.h"
 #include "gateway/server/conflicts_api.h"
 #include "gateway/server/hrana_api.h"
@@ -26,22 +27,13 @@ namespace {
 
 constexpr std::string_view kTopologyPath = "/v1/topology";
 
-// A browser on any page may call: sqld's habit, which libSQL's web clients rely on.
-Response preflight() {
-  Response response;
-  response.status = 204;
-  response.headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE"},
-                      {"Access-Control-Allow-Headers", "*"},
-                      {"Access-Control-Max-Age", "86400"}};
-  return response;
-}
-
 }  // namespace
 
 struct ClientServer::Impl {
   Impl(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers,
        Options o)
       : options(std::move(o)),
+        browsers(config.cors, config.find(dc) != nullptr ? config.find(dc)->clients.host : ""),
         server(config.limits),
         short_reads(store, server.executor()),
         site{config,
@@ -95,12 +87,14 @@ struct ClientServer::Impl {
 
   std::shared_ptr<const HttpService> serve_follower();
   Task<Response> answer_follower(const Follower& follower, Request request);
+  Task<Response> answer_client(Request request);
   Task<Response> handle(const Router& by, Request request);
   void look_whether_caught_up();
   Task<Response> dispatch(const RouteHandler& handler, RoutedRequest routed);
   void append_headers(const Response& response, std::string& out) const;
 
   const Options options;
+  const BrowserRules browsers;
   HttpServer server;
   ShortReads short_reads;
   const Site site;
@@ -119,9 +113,19 @@ struct ClientServer::Impl {
   Router router;
 };
 
+Task<Response> ClientServer::Impl::answer_client(Request request) {
+  auto response = browsers.answer(request);
+  const auto origin = request.origin;
+  if (!response) {
+    Task<Response> handling = handle(router, std::move(request));
+    response = co_await handling;
+  }
+  browsers.permit(origin, *response);
+  co_return std::move(*response);
+}
+
 Task<Response> ClientServer::Impl::handle(const Router& by, Request request) {
   const auto began = std::chrono::steady_clock::now();
-  if (request.method == Method::kOptions) co_return preflight();
   auto match = by.find(request.method, request.path);
   Response response = std::move(match.refusal);
   if (catching_up && match.family != "operations") {
@@ -177,7 +181,7 @@ void ClientServer::Impl::append_headers(const Response& response, std::string& o
   out += site.dc;
   out += "\r\nEntente-Session: ";
   out += response.session.empty() ? session_token(site.store.applied()) : response.session;
-  out += "\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *";
+  out += "\r\nX-Content-Type-Options: nosniff";
 }
 
 // ---- Other gateways ----------------------------------------------------------------------------
@@ -220,6 +224,9 @@ Task<Response> ClientServer::Impl::Follower::lead(RoutedRequest routed) {
 
 // Only a gateway may ask.
 Task<Response> ClientServer::Impl::answer_follower(const Follower& follower, Request request) {
+  if (from_browser(request)) {
+    co_return problem(403, "foreign_origin", "only gateways may ask here, and this is a browser");
+  }
   const auto needed = request.path == kTopologyPath ? Agreement::kCluster : Agreement::kTopology;
   const auto known = check_introduction(site, request.gateway, needed);
   if (!known) co_return problem(403, "not_this_cluster", known.error().text);
@@ -243,7 +250,7 @@ Result<void> ClientServer::start() {
   const auto* datacenter = s.site.config.find(s.site.dc);
   if (datacenter == nullptr) return fail(Code::kInvalid, "no datacenter " + s.site.dc);
   HttpService service;
-  service.handle = [&s](Request request) { return s.handle(s.router, std::move(request)); };
+  service.handle = [&s](Request request) { return s.answer_client(std::move(request)); };
   service.append_headers = [&s](const Response& response, std::string& out) {
     s.append_headers(response, out);
   };

@@ -47,6 +47,9 @@ struct Request {
   std::optional<std::string> idempotency_key;
   std::optional<std::string> gateway;  // Entente-Gateway: see introduction.h
   std::optional<std::string> accept;
+  std::optional<std::string> host;
+  std::optional<std::string> origin;         // Origin: the page that asks, in a browser
+  std::optional<std::string> fetch_site;     // Sec-Fetch-Site
   std::optional<std::string> last_event_id;  // Last-Event-ID: an event stream goes on after it
   bool takes_chunks = true;                  // false: HTTP/1.0
   std::optional<WebSocketOffer> web_socket;  // kWebSocket

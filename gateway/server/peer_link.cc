@@ -275,6 +275,9 @@ class AcceptedLink : public WebSocketLink {
   void on_request(error_code ec, size_t) {
     if (ec) return lose("no HTTP request: " + ec.message());
     const auto& request = request_->get();
+    if (request.count(http::field::origin) + request.count("Sec-Fetch-Site") > 0) {
+      return refuse(http::status::forbidden, "only gateways connect here, and this is a browser");
+    }
     if (request.target() != kPath) return refuse(http::status::not_found, "no such page");
     if (!websocket::is_upgrade(request)) {
       return refuse(http::status::upgrade_required, "gateways connect here by WebSocket");

@@ -200,6 +200,9 @@ Request RequestParser::take() {
   request.idempotency_key = header(message, "Idempotency-Key");
   request.gateway = header(message, "Entente-Gateway");
   request.accept = header(message, http::field::accept);
+  request.host = header(message, http::field::host);
+  request.origin = header(message, http::field::origin);
+  request.fetch_site = header(message, "Sec-Fetch-Site");
   request.last_event_id = header(message, "Last-Event-ID");
   request.takes_chunks = message.version() >= 11;
   if (boost::beast::websocket::is_upgrade(message)) {

@@ -14,8 +14,15 @@ std::string joined(const std::vector<std::string>& sentences) {
   return out;
 }
 
+// What came from elsewhere learns nothing of this process's environment.
 Result<Config> read(const std::string& yaml, const std::string& folder) {
-  auto loaded = load_config(yaml, folder, process_environment);
+  if (yaml.find("${") != std::string::npos) {
+    return fail(Code::kInvalid,
+                "the topology holds a variable, ${…}, which means something else at every gateway: "
+                "write its value",
+                "bad_topology");
+  }
+  auto loaded = load_config(yaml, folder, [](const std::string&) { return std::nullopt; });
   if (loaded.config) return std::move(*loaded.config);
   std::vector<std::string> problems;
   for (const auto& problem : loaded.problems) {

@@ -21,7 +21,7 @@ void HttpClient::close() {
 HttpResponse HttpClient::request(std::string_view method, std::string_view target,
                                  std::string_view body, std::string_view headers) {
   std::string bytes;
-  bytes.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: test\r\n");
+  bytes.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: localhost\r\n");
   bytes.append(headers);
   if (!body.empty() || method != "GET") {
     bytes.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");

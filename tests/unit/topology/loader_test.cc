@@ -234,7 +234,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{"Tls", kNoSecurity + "security: {insecure: true, tls: {cert: a}}\n", 7, 28,
                         "`tls` cannot be used: this version serves loopback only"},
                     Bad{"Tokens", kNoSecurity + "security: {insecure: true, tokens: {file: a}}\n",
-                        7, 28, "`tokens` cannot be used"}),
+                        7, 28, "`tokens` cannot be used"},
+                    Bad{"OriginWithAPath",
+                        kNoSecurity + "security: {insecure: true, cors: [https://a.example/x]}\n",
+                        7, 35, "is not an origin"}),
     name_of);
 
 TEST(Loader, ReportsAllProblemsTogetherInTheFilesOrder) {

@@ -191,9 +191,23 @@ TEST(ClientServer, MethodsAndPathsThatAreNotThere) {
   EXPECT_EQ(wrong.header("Allow"), "POST");
   EXPECT_EQ(client.ask("BREW", "/v1/transactions").status, 405);
   EXPECT_EQ(client.ask("GET", "/v1/tables/t/rows").status, 404);
-  const auto preflight = client.ask("OPTIONS", "/v1/transactions");
-  EXPECT_EQ(preflight.status, 204);
-  EXPECT_EQ(preflight.header("Access-Control-Allow-Origin"), "*");
+  EXPECT_EQ(client.ask("OPTIONS", "/v1/transactions").status, 204);
+}
+
+TEST(ClientServer, PagesOfOtherOriginsNeitherWriteNorRead) {
+  Served served;
+  HttpClient client(served.port());
+  const char* row = R"({"row": {"v": 5}})";
+  for (const std::string foreign :
+       {"Origin: https://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"}) {
+    EXPECT_EQ(client.ask("PUT", "/v1/tables/t/rows/1", row, foreign).status, 403);
+    EXPECT_EQ(client.ask("GET", "/livez", "", foreign).header("Access-Control-Allow-Origin"), "");
+  }
+  EXPECT_EQ(client.ask("GET", "/v1/tables/t/rows/1").status, 404);
+  client.send(
+      "PUT /v1/tables/t/rows/1 HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(client.receive().status, 421);
+  EXPECT_EQ(client.ask("GET", "/livez").header("X-Content-Type-Options"), "nosniff");
 }
 
 TEST(ClientServer, ClientThatWaitsToBeAskedForItsBodyIsAsked) {

@@ -82,7 +82,7 @@ TEST_F(HranaSocketTest, ChoosesTheBestSubprotocolOfThoseOffered) {
 
 TEST_F(HranaSocketTest, AnOfferThatIsNoGoodIsRefused) {
   HttpClient elsewhere(served_.port());
-  const std::string upgrade = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+  const std::string upgrade = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
   EXPECT_EQ(elsewhere.ask("GET", "/v1/status", "", upgrade).status, 405);
   HttpClient keyless(served_.port());
   EXPECT_EQ(keyless.ask("GET", "/", "", upgrade + "Sec-WebSocket-Version: 13\r\n").status, 400);

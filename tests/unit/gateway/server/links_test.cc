@@ -343,6 +343,8 @@ TEST_F(LinksTest, OtherPagesAndPlainRequestsAreRefused) {
   start_all();
   EXPECT_EQ(talk(b, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").substr(0, 12), "HTTP/1.1 404");
   EXPECT_EQ(talk(b, "GET /v1/peer HTTP/1.1\r\nHost: x\r\n\r\n").substr(0, 12), "HTTP/1.1 426");
+  EXPECT_EQ(talk(b, "GET /v1/peer HTTP/1.1\r\nHost: x\r\nOrigin: null\r\n\r\n").substr(0, 12),
+            "HTTP/1.1 403");
   EXPECT_EQ(
       talk(b, "GET /v1/peer HTTP/1.1\r\nHost: x\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n"),
       "");

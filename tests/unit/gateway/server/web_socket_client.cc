@@ -16,7 +16,7 @@ std::string masked_frame(std::string_view payload, uint8_t opcode) {
 
 WebSocketClient::WebSocketClient(uint16_t port, std::string_view subprotocols) : HttpClient(port) {
   std::string request =
-      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
   if (!subprotocols.empty()) {
     request += "Sec-WebSocket-Protocol: " + std::string(subprotocols) + "\r\n";
