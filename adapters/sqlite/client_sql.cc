@@ -42,6 +42,11 @@ void describe_columns(sqlite3_stmt* stmt, std::vector<StatementResult::Column>& 
 
 }  // namespace
 
+Guard::Bounds bounds_of(const DatabaseOptions& options) {
+  return {options.sql_bytes, options.statement_ms, options.statement_memory,
+          std::max(options.transaction_bytes, options.result_bytes)};
+}
+
 Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
   if (const auto it = by_text_.find(sql); it != by_text_.end()) {
     latest_.splice(latest_.begin(), latest_, it->second);
@@ -205,7 +210,8 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
     done = collect(stmt, statement.want_rows, result);
   }
   sqlite3_reset(stmt.get());
-  if (statement.briefly && !done && done.error().code == Code::kTimeout) {
+  const bool long_value = !done && done.error().tag == "SQLITE_TOOBIG";
+  if (statement.briefly && !done && (long_value || done.error().code == Code::kTimeout)) {
     compiled.brief = false;
     return not_brief();
   }

@@ -25,6 +25,9 @@ struct ClientStatement {
   std::vector<std::string> written;  // tables
 };
 
+// What clients' statements may take.
+Guard::Bounds bounds_of(const DatabaseOptions& options);
+
 // Compiles and runs clients' SQL on one connection, behind its guard. Keeps the latest statements
 // compiled, by their text. Schema statements and transaction control are recognised, not compiled.
 class ClientSql {

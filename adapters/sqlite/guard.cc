@@ -5,11 +5,16 @@
 
 #include "adapters/sqlite/memory_meter.h"
 #include "adapters/sqlite/sql_text.h"
+#include "adapters/sqlite/text_functions.h"
 
 namespace entente::sqlite {
 namespace {
 
 constexpr int kOperationsPerTick = 2000;
+// One operation copies, compares or searches a value of this size in no time.
+constexpr int kBriefValue = 64 << 10;
+// LIKE and GLOB take the product of the lengths of text and pattern, and see no deadline.
+constexpr int kPatternMax = 400;
 
 // They only look at their arguments.
 constexpr std::array<std::string_view, 9> kCheapFunctions = {
@@ -29,13 +34,18 @@ std::string elsewhere(const char* database) {
 
 }  // namespace
 
-void Guard::install(Connection& db, size_t sql_bytes, uint64_t statement_ms,
-                    size_t statement_memory) {
+void Guard::install(Connection& db, const Bounds& bounds) {
   constexpr uint64_t kForEver = 365ull * 24 * 3'600'000;
-  statement_time_ = std::chrono::milliseconds(statement_ms > 0 ? statement_ms : kForEver);
-  statement_memory_ = statement_memory > 0 ? static_cast<int64_t>(statement_memory) : INT64_MAX;
-  sqlite3_limit(db.get(), SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(sql_bytes) + 65'536);
-  sqlite3_limit(db.get(), SQLITE_LIMIT_LENGTH, 512 << 20);
+  const auto ms = bounds.statement_ms;
+  const auto memory = bounds.statement_memory;
+  db_ = db.get();
+  value_bytes_ = static_cast<int>(std::min(bounds.value_bytes, kValueMax));
+  statement_time_ = std::chrono::milliseconds(ms > 0 ? ms : kForEver);
+  statement_memory_ = memory > 0 ? static_cast<int64_t>(memory) : INT64_MAX;
+  install_text_functions(db);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(bounds.sql_bytes) + 65'536);
+  sqlite3_limit(db.get(), SQLITE_LIMIT_LENGTH, static_cast<int>(kValueMax));
+  sqlite3_limit(db.get(), SQLITE_LIMIT_LIKE_PATTERN_LENGTH, kPatternMax);
   sqlite3_limit(db.get(), SQLITE_LIMIT_COLUMN, 2000);
   sqlite3_limit(db.get(), SQLITE_LIMIT_EXPR_DEPTH, 250);
   sqlite3_limit(db.get(), SQLITE_LIMIT_COMPOUND_SELECT, 250);
@@ -56,6 +66,12 @@ void Guard::raise(Mode mode, bool briefly) {
   written_.clear();
   refusal_.clear();
   deadline_ = Clock::now() + statement_time_;
+  sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, briefly ? kBriefValue : value_bytes_);
+}
+
+void Guard::lower() {
+  mode_ = Mode::kDown;
+  sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, static_cast<int>(kValueMax));
 }
 
 int Guard::tick(void* self) {
@@ -123,6 +139,7 @@ bool Guard::allows(int action, const char* a, const char* b, const char* databas
     case SQLITE_ALTER_TABLE:
     case SQLITE_REINDEX:  // how CREATE INDEX fills the new index
       if (mode_ != Mode::kSchema) break;
+      if (action == SQLITE_ALTER_TABLE) database = a;  // its first argument there
       if (!is_main(database)) return deny(elsewhere(database));
       if (is_reserved(first) || is_reserved(second)) {
         return deny("names that begin with _entente_ belong to the gateway");

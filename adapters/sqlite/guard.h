@@ -24,16 +24,24 @@ class Guard {
     kSchema,  // CREATE, ALTER and DROP, already recognised as such
   };
 
+  // What SQLite may hold as one value; our own rows need it.
+  static constexpr size_t kValueMax = 512ull << 20;
+
   Guard() = default;
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
-  // `statement_ms`: 0 for no limit, of memory neither.
-  void install(Connection& db, size_t sql_bytes, uint64_t statement_ms, size_t statement_memory);
+  struct Bounds {
+    size_t sql_bytes = 0;            // one statement's text
+    uint64_t statement_ms = 0;       // 0: no limit
+    size_t statement_memory = 0;     // the same
+    size_t value_bytes = kValueMax;  // one text or blob, while the guard is up
+  };
+  void install(Connection& db, const Bounds& bounds);
   // `briefly`: stops what it guards at the first tick, after some thousand steps of SQLite's
-  // machine at most.
+  // machine at most, or at a value that takes long to copy (SQLITE_TOOBIG).
   void raise(Mode mode, bool briefly = false);
-  void lower() { mode_ = Mode::kDown; }
+  void lower();
 
   // Tables that the statements compiled since raise() write.
   const std::vector<std::string>& written() const { return written_; }
@@ -54,6 +62,8 @@ class Guard {
   bool deny(std::string why);
 
   using Clock = std::chrono::steady_clock;
+  sqlite3* db_ = nullptr;
+  int value_bytes_ = 0;
   Mode mode_ = Mode::kDown;
   bool briefly_ = false;
   bool calls_functions_ = false;

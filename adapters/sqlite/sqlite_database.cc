@@ -37,9 +37,8 @@ class SqliteDatabase final : public Database {
         committer_(local_, local_guard_, state_, options_),
         applier_(apply_, apply_guard_, state_, options_),
         others_(local_, apply_) {
-    local_guard_.install(local_, options_.sql_bytes, options_.statement_ms,
-                         options_.statement_memory);
-    apply_guard_.install(apply_, options_.sql_bytes, 0, 0);
+    local_guard_.install(local_, bounds_of(options_));
+    apply_guard_.install(apply_, {.sql_bytes = options_.sql_bytes});
   }
 
   Result<void> start();

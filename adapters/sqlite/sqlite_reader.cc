@@ -44,7 +44,7 @@ SqliteReader::SqliteReader(Connection db, const DatabaseOptions& options, Worlds
       functions_(db_, guard_, rows_, worlds_),
       ids_(db_, std::nullopt) {
   functions_.install();
-  guard_.install(db_, options_.sql_bytes, options_.statement_ms, options_.statement_memory);
+  guard_.install(db_, bounds_of(options_));
 }
 
 Result<void> SqliteReader::begin() {

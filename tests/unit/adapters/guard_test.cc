@@ -133,6 +133,21 @@ TEST_F(GuardTest, ChecksGiveTheSameEverywhere) {
       "'changes()'), at TEXT DEFAULT CURRENT_TIMESTAMP)");
 }
 
+// LIKE and copies of long values see no deadline.
+TEST_F(GuardTest, OneOperationCannotTakeLong) {
+  EXPECT_NE(a.tag("SELECT 'x' LIKE '" + std::string(500, 'a') + "'"), "accepted");
+  EXPECT_EQ(a.tag("SELECT length(hex(zeroblob(40000000)))"), "SQLITE_TOOBIG");
+  a.must("INSERT INTO notes VALUES (3, hex(zeroblob(100000)))");
+  Statement brief;
+  brief.sql = "SELECT v FROM notes WHERE id = 3";
+  brief.briefly = true;
+  const auto read = a.reader->execute(brief);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().tag, "not_brief");
+  brief.briefly = false;
+  EXPECT_TRUE(a.reader->execute(brief));
+}
+
 TEST_F(GuardTest, AByteOrderMarkHidesNothing) {
   EXPECT_EQ(a.tag("CREATE TRIGGER r BEFORE INSERT ON notes BEGIN SELECT RAISE(\xEF\xBB\xBFROLLBACK,"
                   " 'gotcha'); END"),

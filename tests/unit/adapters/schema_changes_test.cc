@@ -384,9 +384,7 @@ TEST_F(SchemaChanges, WhatCannotBeIsRefusedWithASentence) {
   EXPECT_EQ(a.tag("DROP TABLE _entente_log"), "SQLITE_AUTH");
   EXPECT_EQ(a.tag("ALTER TABLE _entente_log ADD COLUMN x"), "SQLITE_AUTH");
   EXPECT_EQ(a.tag("CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _entente_log; END"),
-            "accepted");
-  EXPECT_EQ(a.tag("INSERT INTO t VALUES (1, 1)"), "SQLITE_AUTH");
-  a.must("DROP TRIGGER x");
+            "SQLITE_AUTH");
   EXPECT_EQ(a.tag("CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'no'); END"),
             "on_conflict_rollback");
   EXPECT_EQ(a.tag("CREATE TEMP VIEW x AS SELECT 1"), "temporary_table");
@@ -396,7 +394,7 @@ TEST_F(SchemaChanges, WhatCannotBeIsRefusedWithASentence) {
   EXPECT_EQ(a.tag("ALTER TABLE nowhere ADD COLUMN x"), "SQLITE_ERROR");
   EXPECT_EQ(a.tag("DROP TABLE nowhere"), "SQLITE_ERROR");
   a.must("DROP TABLE IF EXISTS nowhere");
-  EXPECT_EQ(a.db->state().epoch, 3u);
+  EXPECT_EQ(a.db->state().epoch, 1u);
   meet();
 }
 
