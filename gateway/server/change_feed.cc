@@ -44,12 +44,12 @@ Result<LogPosition> place_after(Database& database, const LogHead::At& head,
 
 }  // namespace
 
-Result<ChangeFeed> ChangeFeed::open(Database& database, const LogHead::At& head,
+Result<ChangeFeed> ChangeFeed::open(Database& database, LogChunks& chunks, const LogHead::At& head,
                                     std::optional<VersionVector> had, FeedOptions options) {
   if (!had) had = head.holds;
   const auto place = place_after(database, head, *had);
   if (!place) return tl::unexpected(place.error());
-  ChangeFeed feed(database, std::move(options), std::move(*had), *place);
+  ChangeFeed feed(database, chunks, std::move(options), std::move(*had), *place);
   if (feed.options_.until_now) feed.end_ = head.position;
   return feed;
 }
@@ -58,71 +58,85 @@ Result<void> ChangeFeed::fill(Reader& reader, const LogHead::At& head, size_t by
                               std::string& out) {
   keys_.clear();
   size_t read = 0;
+  if (auto held = hold_chunk(); !held) failure_ = held.error();
   while (out.size() < bytes && !over() && !failure_) {
     Result<void> done;
     if (transaction_ && transaction_->left > 0) {
       done = write_change(reader, head, out);
     } else if (transaction_) {
       end_transaction(out);
-    } else if (chunk_) {
+    } else if (rest_) {
       done = next_transaction();
     } else if (position_ < head.position && read < kReadBytes) {
       done = next_chunk(head);
-      if (done) read += chunk_->records.size() + kChunkCost;
+      if (done) read += chunk_->run.records.size() + kChunkCost;
     } else {
       break;
     }
     if (!done) failure_ = done.error();
   }
+  chunk_.reset();
   if (failure_ && out.empty()) return tl::unexpected(*failure_);
   return {};
 }
 
+// The one that it was in the middle of, unless the log was trimmed past it meanwhile.
+Result<void> ChangeFeed::hold_chunk() {
+  if (!rest_) return {};
+  auto chunk = chunks_->after(*database_, rest_->after);
+  if (!chunk && chunk.error().code == Code::kNotFound) return expired();
+  if (!chunk) return tl::unexpected(chunk.error());
+  if ((*chunk)->position != position_) return expired();
+  chunk_ = std::move(*chunk);
+  return {};
+}
+
 Result<void> ChangeFeed::next_chunk(const LogHead::At& head) {
-  auto chunks = database_->read_log(position_, 1);
-  if (!chunks) return tl::unexpected(chunks.error());
-  if (chunks->empty()) return expired();
+  auto chunk = chunks_->after(*database_, position_);
+  if (!chunk && chunk.error().code == Code::kNotFound) return expired();
+  if (!chunk) return tl::unexpected(chunk.error());
   // Pieces of the log are gone, which a join or trimming took: not what the reader has yet to have?
-  if (chunks->front().position != position_ + 1) {
+  if ((*chunk)->position != position_ + 1) {
     if (auto there = place_after(*database_, head, had_); !there) {
       return tl::unexpected(there.error());
     }
   }
-  chunk_ = std::move(chunks->front().run);
-  position_ = chunks->front().position;
-  chunk_at_ = 0;
+  chunk_ = std::move(*chunk);
+  const Run& run = chunk_->run;
+  rest_ = Rest{position_, run.origin, run.first, run.count, 0};
+  position_ = chunk_->position;
   return {};
 }
 
 // Or past one that the reader has had.
 Result<void> ChangeFeed::next_transaction() {
-  Run& run = *chunk_;
-  if (run.count == 0 || had_.covers({run.origin, run.last()})) {
-    chunk_.reset();
+  Rest& rest = *rest_;
+  if (rest.count == 0 || had_.covers({rest.origin, rest.last()})) {
+    rest_.reset();
     return {};
   }
-  const Dot dot{run.origin, run.first};
-  ByteReader in(std::string_view(run.records).substr(chunk_at_));
+  const Dot dot{rest.origin, rest.first};
+  ByteReader in(bytes().substr(rest.at));
   const auto record = in.string();
   if (!in.ok()) return damaged();
-  chunk_at_ = run.records.size() - in.left();
-  ++run.first;
-  --run.count;
+  rest.at = bytes().size() - in.left();
+  ++rest.first;
+  --rest.count;
   if (had_.covers(dot)) return {};
   StreamState before;  // what the head leaves out is not asked for
   before.seq = dot.seq - 1;
-  const auto head = decode_head(run.origin, record, before);
+  const auto head = decode_head(rest.origin, record, before);
   if (!head) return damaged();
   had_.advance(dot.origin, dot.seq);
-  transaction_.emplace(dot, *head);
+  transaction_.emplace(dot, *head, static_cast<size_t>(head->changes.data() - bytes().data()));
   return {};
 }
 
 Result<void> ChangeFeed::write_change(Reader& reader, const LogHead::At& head, std::string& out) {
-  ByteReader in(transaction_->changes);
+  ByteReader in(bytes().substr(transaction_->at, transaction_->end - transaction_->at));
   const auto change = decode_change(in);
   if (!change) return damaged();
-  transaction_->changes = in.rest();
+  transaction_->at = transaction_->end - in.left();
   --transaction_->left;
   const auto* row = std::get_if<RowChange>(&*change);
   if (row == nullptr) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/server/log_chunks.h"
 #include "gateway/server/log_head.h"
 #include "gateway/server/row_json.h"
 
@@ -24,12 +25,14 @@ struct FeedOptions {
 // which is causal, each as one line. CLIENTS.md says what is in it.
 //
 // Threads: one at a time; fill() reads the database.
-// Bounds:  keeps the part of one log chunk that was not sent yet; a line comes in pieces.
+// Bounds:  keeps its place alone: bytes of the log are LogChunks', and held within fill() only. A
+// line
+//          comes in pieces.
 // Errors:  kNotFound, "cursor_expired": the log was trimmed past what the reader has had.
 class ChangeFeed {
  public:
   // Finds the reader's place: `had` is what it has had, absent: all that is there now.
-  static Result<ChangeFeed> open(Database& database, const LogHead::At& head,
+  static Result<ChangeFeed> open(Database& database, LogChunks& chunks, const LogHead::At& head,
                                  std::optional<VersionVector> had, FeedOptions options);
 
   // Appends about `bytes` of what follows, up to `head`; none if there is none. It may be none,
@@ -56,29 +59,43 @@ class ChangeFeed {
  private:
   // The transaction that is being written.
   struct Transaction {
-    Transaction(Dot d, const RecordHead& head)
+    Transaction(Dot d, const RecordHead& head, size_t changes_at)
         : dot(d),
           hlc(head.hlc),
           epoch(head.epoch),
-          changes(head.changes),
+          at(changes_at),
+          end(changes_at + head.changes.size()),
           left(head.change_count) {}
 
     Dot dot;
     Hlc hlc;
-    uint64_t epoch;            // of the schema whose names it uses
-    std::string_view changes;  // those not written yet, of chunk_
-    size_t left;
+    uint64_t epoch;                    // of the schema whose names it uses
+    size_t at, end;                    // the changes not written yet, in the chunk's bytes
+    size_t left;                       // how many
     bool begun = false;                // its line is
     std::optional<JsonWriter> schema;  // the array, for the end of the line
   };
 
-  ChangeFeed(Database& database, FeedOptions options, VersionVector had, LogPosition position)
+  // What was not sent of the chunk at position_.
+  struct Rest {
+    LogPosition after;  // where LogChunks finds it
+    Origin origin;
+    uint64_t first, count;
+    size_t at;  // where in its bytes
+    uint64_t last() const { return first + count - 1; }
+  };
+
+  ChangeFeed(Database& database, LogChunks& chunks, FeedOptions options, VersionVector had,
+             LogPosition position)
       : database_(&database),
+        chunks_(&chunks),
         options_(std::move(options)),
         had_(std::move(had)),
         position_(position) {}
 
-  bool reached_end() const { return position_ >= end_ && !chunk_; }
+  bool reached_end() const { return position_ >= end_ && !rest_; }
+  std::string_view bytes() const { return chunk_->run.records; }
+  Result<void> hold_chunk();
   Result<void> next_chunk(const LogHead::At& head);
   Result<void> next_transaction();
   Result<void> write_change(Reader& reader, const LogHead::At& head, std::string& out);
@@ -93,12 +110,13 @@ class ChangeFeed {
   void end(std::string& out) const { out += options_.events ? "\n\n" : "\n"; }
 
   Database* database_;
+  LogChunks* chunks_;
   FeedOptions options_;
   VersionVector had_;
-  LogPosition position_;  // chunks at or before it are done, or are chunk_
+  LogPosition position_;  // chunks at or before it are done, or are rest_
   LogPosition end_ = UINT64_MAX;
-  std::optional<Run> chunk_;  // from the next transaction on, but for its bytes:
-  size_t chunk_at_ = 0;       // those of the ones that are done
+  std::optional<Rest> rest_;
+  std::shared_ptr<const LogChunk> chunk_;  // of rest_, within fill()
   std::optional<Transaction> transaction_;
   JsonWriter json_;
   // Of this fill(): the key columns of a table, by what it was called under an epoch.

@@ -120,7 +120,7 @@ Task<Response> ChangesApi::answer(RoutedRequest routed) {
   const auto feed = std::make_shared<Feed>(counts_);
   Result<ChangeFeed> opened = tl::unexpected(too_busy());
   std::function<void(Reader&)> job = [&](Reader&) {
-    opened = ChangeFeed::open(site_.store.database(), head_.at(), std::move(question->had),
+    opened = ChangeFeed::open(site_.store.database(), chunks_, head_.at(), std::move(question->had),
                               std::move(question->options));
   };
   ReadCall call(site_.store, site_.loop, std::move(job));

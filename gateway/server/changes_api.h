@@ -12,7 +12,7 @@ namespace entente {
 //
 // Threads: the network thread; the log is read on reading threads.
 // Bounds:  limits.changes_feeds open at once; past it 503 busy. A feed whose reader does not read
-//          waits, and keeps no more than ChangeFeed does.
+//          waits, and keeps its place alone; all feeds together keep 64 MiB of the log.
 class ChangesApi {
  public:
   // REQUIRES: the Store has not started.
@@ -40,6 +40,7 @@ class ChangesApi {
 
   const Site& site_;
   LogHead head_;
+  LogChunks chunks_{64 << 20};
   Counts counts_;  // outlives the feeds
 };
 
