@@ -7,6 +7,7 @@
 #include "adapters/sqlite/applier.h"
 #include "adapters/sqlite/checkpointer.h"
 #include "adapters/sqlite/committer.h"
+#include "adapters/sqlite/database_file.h"
 #include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/foreign_writes.h"
 #include "adapters/sqlite/joiner.h"
@@ -92,7 +93,11 @@ class SqliteDatabase final : public Database {
   // After each commit of one of our two connections.
   void look_for_others(const Connection& committed);
 
+  static constexpr std::chrono::milliseconds kFileLook{200};
+
   std::filesystem::path path_;
+  DatabaseFile file_;  // let go after the connections
+  std::chrono::steady_clock::time_point look_at_file_{};
   DatabaseOptions options_;
   Guard local_guard_, apply_guard_;
   Connection local_, apply_;  // `local_` is the last to close, and tidies up
@@ -111,6 +116,9 @@ class SqliteDatabase final : public Database {
 };
 
 Result<void> SqliteDatabase::start() {
+  auto file = DatabaseFile::claim(path_);
+  if (!file) return tl::unexpected(file.error());
+  file_ = std::move(*file);
   if (auto done = local_.exec("PRAGMA foreign_keys=ON"); !done) return done;
   sqlite3_db_config(apply_.get(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   if (auto done = apply_.exec("PRAGMA foreign_keys=OFF"); !done) return done;
@@ -201,6 +209,10 @@ Result<void> SqliteDatabase::reload() {
 Result<void> SqliteDatabase::check_disk() {
   if (!broken_ && checkpointer_.failure() != SQLITE_OK) {
     broken_ = error_of(nullptr, checkpointer_.failure());
+  }
+  if (const auto now = std::chrono::steady_clock::now(); !broken_ && now >= look_at_file_) {
+    look_at_file_ = now + kFileLook;
+    if (auto there = file_.check(); !there) broken_ = there.error();
   }
   if (!broken_) return {};
   local_.tidy_at_close(false);

@@ -80,7 +80,7 @@ Result<DataFolder> DataFolder::open(const fs::path& path) {
     return fail(Code::kRefused,
                 "cannot make the data folder " + path.string() + ": " + ec.message());
   const fs::path lock = path / "lock";
-  Descriptor fd(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  Descriptor fd(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (fd.get() < 0) return system_error("cannot open", lock);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     return fail(Code::kBusy, "the data folder " + path.string() +

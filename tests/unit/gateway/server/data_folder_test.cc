@@ -27,6 +27,13 @@ TEST_F(DataFolderTest, IsMadeWhenItIsNotThere) {
   EXPECT_TRUE(fs::is_directory(root_ / "a" / "b"));
 }
 
+TEST_F(DataFolderTest, ALockThatIsALinkIsNotFollowed) {
+  std::ofstream(root_ / "precious") << "kept";
+  fs::create_symlink(root_ / "precious", root_ / "lock");
+  EXPECT_FALSE(DataFolder::open(root_));
+  EXPECT_EQ(fs::file_size(root_ / "precious"), 4u);
+}
+
 TEST_F(DataFolderTest, KeepsASecondGatewayOutAsLongAsItLives) {
   {
     const auto first = DataFolder::open(root_);
