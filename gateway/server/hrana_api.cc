@@ -21,6 +21,7 @@ Response json_error(int status, const Error& error) {
   Response response;
   response.status = status;
   response.body = out.take();
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 

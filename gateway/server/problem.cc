@@ -58,6 +58,8 @@ std::string_view title(int status) {
       return "This expectation cannot be met";
     case 422:
       return "The database refused the statement";
+    case 421:
+      return "This is another host";
     case 428:
       return "A context is needed";
     case 431:

@@ -16,6 +16,8 @@ namespace http = boost::beast::http;
 
 // simdjson reads this far past the end of a body.
 constexpr size_t kPadding = 64;
+// A body that is longer takes room as it comes.
+constexpr uint64_t kReserved = 64 << 10;
 // The least that ends a chunked body: until it is there, nothing is.
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
@@ -94,6 +96,7 @@ struct RequestParser::Impl {
     parser->header_limit(static_cast<uint32_t>(limits.header_bytes));
     parser->body_limit(limits.body_bytes);
     state = State::kHead;
+    begun = false;
     refusal = {};
   }
 
@@ -109,6 +112,7 @@ struct RequestParser::Impl {
   const Limits limits;
   std::optional<http::request_parser<http::string_body>> parser;
   State state = State::kHead;
+  bool begun = false;
   Response refusal;
   std::optional<std::string> expect;
 };
@@ -143,7 +147,8 @@ void RequestParser::Impl::head_done() {
   expect = header(parser->get(), http::field::expect);
   if (auto refused = unusable_head()) return fail(std::move(*refused));
   const auto length = parser->content_length();
-  parser->get().body().reserve(kPadding + static_cast<size_t>(length.value_or(0)));
+  // What was announced has not come yet.
+  parser->get().body().reserve(kPadding + std::min(length.value_or(0), kReserved));
   parser->eager(true);
   state = parser->is_done() ? State::kDone : State::kBody;
 }
@@ -165,6 +170,9 @@ void RequestParser::reset() { impl_->reset(); }
 size_t RequestParser::feed(std::string_view bytes) {
   auto& p = *impl_;
   size_t used = 0;
+  // A line break before a request, as old clients send after a body (RFC 9112, 2.2).
+  while (!p.begun && used < bytes.size() && (bytes[used] == '\r' || bytes[used] == '\n')) ++used;
+  p.begun |= used < bytes.size();
   while (used < bytes.size() && (p.state == State::kHead || p.state == State::kBody)) {
     boost::system::error_code error;
     const auto rest = bytes.substr(used);

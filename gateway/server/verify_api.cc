@@ -47,7 +47,13 @@ Result<VerificationReport> report_of(std::string& body) {
   static constexpr std::string_view kMembers[] = {"repair", "from"};
   if (auto ok = only_members(*json, kMembers); !ok) return tl::unexpected(ok.error());
   const Json* repair = json->find("repair");
-  report.repair = repair != nullptr && repair->boolean() != nullptr && *repair->boolean();
+  if (repair != nullptr && repair->boolean() == nullptr) {
+    return fail(Code::kInvalid, "\"repair\" must be true or false", "member");
+  }
+  if (const Json* from = json->find("from"); from != nullptr && from->string() == nullptr) {
+    return fail(Code::kInvalid, "\"from\" must be the name of a datacenter", "member");
+  }
+  report.repair = repair != nullptr && *repair->boolean();
   report.from = text_of(*json, "from");
   return report;
 }

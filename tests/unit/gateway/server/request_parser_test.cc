@@ -28,5 +28,15 @@ TEST(RequestParser, AChunkedBodyMayComeByteByByte) {
   }
 }
 
+TEST(RequestParser, LineBreaksBeforeARequestAreSkipped) {
+  RequestParser parser{Limits{}};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(feed_by_bytes(parser, "\r\n\r\nGET /livez HTTP/1.1\r\n\r\n"),
+              RequestParser::State::kDone);
+    EXPECT_EQ(parser.take().path, "/livez");
+    parser.reset();
+  }
+}
+
 }  // namespace
 }  // namespace entente

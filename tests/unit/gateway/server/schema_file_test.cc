@@ -1,51 +1,35 @@
 #include "gateway/server/schema_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "tests/support/process.h"
 
 namespace entente {
 namespace {
 
-using Statements = std::vector<std::string>;
-
-TEST(SchemaFile, StatementsEndAtSemicolons) {
-  EXPECT_EQ(split_statements("CREATE TABLE a(x);\n\n CREATE TABLE b(y) ; "),
-            (Statements{"CREATE TABLE a(x)", "CREATE TABLE b(y)"}));
-  EXPECT_EQ(split_statements("SELECT 1"), (Statements{"SELECT 1"}));
-  EXPECT_EQ(split_statements(" ;; \n;"), Statements{});
-  EXPECT_EQ(split_statements(""), Statements{});
+TEST(SchemaFile, HoldsStatements) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder.path() / "s.sql")
+      << "\xEF\xBB\xBF-- tables\nCREATE TABLE a(x) ;\n CREATE TABLE b(y)\n";
+  const auto statements = read_schema(folder.path() / "s.sql");
+  ASSERT_TRUE(statements);
+  EXPECT_EQ(*statements, (std::vector<std::string>{"CREATE TABLE a(x)", "CREATE TABLE b(y)"}));
 }
 
-TEST(SchemaFile, SemicolonsInQuotesAndCommentsDoNotCount) {
-  EXPECT_EQ(split_statements("INSERT INTO t VALUES('a;b''c;d', \"e;f\", `g;h`, [i;j]);x"),
-            (Statements{"INSERT INTO t VALUES('a;b''c;d', \"e;f\", `g;h`, [i;j])", "x"}));
-  EXPECT_EQ(split_statements("-- first; comment\nSELECT 1 -- in; it\n; /* last; */"),
-            (Statements{"SELECT 1 -- in; it"}));
-  EXPECT_EQ(split_statements("SELECT /* a; */ 1; SELECT 2"),
-            (Statements{"SELECT /* a; */ 1", "SELECT 2"}));
-}
-
-TEST(SchemaFile, ATriggerEndsWithItsEnd) {
-  const std::string trigger =
-      "CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN\n"
-      "  UPDATE b SET n = CASE WHEN n > 1 THEN 2 ELSE 3 END;\n"
-      "  DELETE FROM c;\nEND";
-  EXPECT_EQ(split_statements(trigger + ";\nSELECT 1;"), (Statements{trigger, "SELECT 1"}));
-  EXPECT_EQ(split_statements("create trigger t after insert on a begin select 1; end; x"),
-            (Statements{"create trigger t after insert on a begin select 1; end", "x"}));
-}
-
-TEST(SchemaFile, OnlyATriggerHasABody) {
-  EXPECT_EQ(split_statements("CREATE TABLE trigger(x); SELECT 1"),
-            (Statements{"CREATE TABLE trigger(x)", "SELECT 1"}));
-  EXPECT_EQ(split_statements("BEGIN; SELECT 1; END; SELECT 2"),
-            (Statements{"BEGIN", "SELECT 1", "END", "SELECT 2"}));
-}
-
-TEST(SchemaFile, WhatIsNeverClosedIsOneStatement) {
-  EXPECT_EQ(split_statements("SELECT 'a;b"), (Statements{"SELECT 'a;b"}));
-  EXPECT_EQ(split_statements("SELECT 1 /* a;"), (Statements{"SELECT 1 /* a;"}));
-  EXPECT_EQ(split_statements("CREATE TRIGGER t BEGIN SELECT 1;"),
-            (Statements{"CREATE TRIGGER t BEGIN SELECT 1;"}));
+// A folder ended the process, a device filled its memory, a pipe was waited for.
+TEST(SchemaFile, WhatIsNoFileIsRefused) {
+  const testing::TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder.path() / "pipe").c_str(), 0600), 0);
+  for (const std::filesystem::path& path :
+       {folder.path(), folder.path() / "nothing", folder.path() / "pipe",
+        std::filesystem::path("/dev/zero")}) {
+    const auto none = read_schema(path);
+    ASSERT_FALSE(none) << path;
+    EXPECT_EQ(none.error().code, Code::kNotFound);
+  }
 }
 
 }  // namespace

@@ -78,5 +78,47 @@ TEST(SqlText, TriggerEndsAfterItsEnd) {
   EXPECT_TRUE(parts[0].ends_with("; END"));
 }
 
+TEST(SqlTextScript, TextsEndAtSemicolons) {
+  EXPECT_EQ(split_statements("CREATE TABLE a(x);\n\n CREATE TABLE b(y) ; "),
+            (Texts{"CREATE TABLE a(x)", "CREATE TABLE b(y) "}));
+  EXPECT_EQ(split_statements("SELECT 1"), (Texts{"SELECT 1"}));
+  EXPECT_EQ(split_statements(" ;; \n;"), Texts{});
+  EXPECT_EQ(split_statements(""), Texts{});
+}
+
+TEST(SqlTextScript, SemicolonsInQuotesAndCommentsDoNotCount) {
+  EXPECT_EQ(split_statements("INSERT INTO t VALUES('a;b''c;d', \"e;f\", `g;h`, [i;j]);x"),
+            (Texts{"INSERT INTO t VALUES('a;b''c;d', \"e;f\", `g;h`, [i;j])", "x"}));
+  EXPECT_EQ(split_statements("-- first; comment\nSELECT 1 -- in; it\n; /* last; */"),
+            (Texts{"SELECT 1 -- in; it\n"}));
+  EXPECT_EQ(split_statements("SELECT /* a; */ 1; SELECT 2"),
+            (Texts{"SELECT /* a; */ 1", "SELECT 2"}));
+}
+
+TEST(SqlTextScript, ATriggerEndsWithItsEnd) {
+  const std::string trigger =
+      "CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN\n"
+      "  UPDATE b SET n = CASE WHEN n > 1 THEN 2 ELSE 3 END;\n"
+      "  DELETE FROM c;\nEND";
+  EXPECT_EQ(split_statements(trigger + ";\nSELECT 1;"),
+            (Texts{std::string_view(trigger), "SELECT 1"}));
+  EXPECT_EQ(split_statements("create trigger t after insert on a begin select 1; end; x"),
+            (Texts{"create trigger t after insert on a begin select 1; end", "x"}));
+}
+
+TEST(SqlTextScript, OnlyATriggerHasABody) {
+  EXPECT_EQ(split_statements("CREATE TABLE trigger(x); SELECT 1"),
+            (Texts{"CREATE TABLE trigger(x)", "SELECT 1"}));
+  EXPECT_EQ(split_statements("BEGIN; SELECT 1; END; SELECT 2"),
+            (Texts{"BEGIN", "SELECT 1", "END", "SELECT 2"}));
+}
+
+TEST(SqlTextScript, WhatIsNeverClosedIsOneStatement) {
+  EXPECT_EQ(split_statements("SELECT 'a;b"), (Texts{"SELECT 'a;b"}));
+  EXPECT_EQ(split_statements("SELECT 1 /* a;"), (Texts{"SELECT 1 /* a;"}));
+  EXPECT_EQ(split_statements("CREATE TRIGGER t BEGIN SELECT 1;"),
+            (Texts{"CREATE TRIGGER t BEGIN SELECT 1;"}));
+}
+
 }  // namespace
 }  // namespace entente
