@@ -404,6 +404,7 @@ struct DatabaseOptions {
   size_t conflict_log_rows = 1'000'000;               // oldest resolved conflicts go first
   uint64_t conflict_log_ms = 30ull * 24 * 3'600'000;  // and those that are older
   size_t transaction_bytes = 64ull << 20;             // one transaction's record
+  SiblingBounds siblings = {};                        // what a local write may leave in a row
   size_t result_bytes = 64ull << 20;                  // one statement's result
   uint64_t statement_ms = 10'000;                     // one statement's run time
   size_t statement_memory = 256ull << 20;             // what one may take while it runs

@@ -101,6 +101,40 @@ std::vector<KeptSibling> hidden_siblings(const RowState& state, const Layout& la
   return hidden;
 }
 
+namespace {
+
+size_t bytes_of(const Row& row) {
+  size_t bytes = 0;
+  for (const auto& [name, value] : row) {
+    bytes += name.size() + sizeof(value);
+    if (const auto* text = std::get_if<std::string>(&value)) bytes += text->size();
+    if (const auto* blob = std::get_if<Blob>(&value)) bytes += blob->bytes.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Result<void> check_siblings(const RowState& before, const RowState& after, const Layout& layout,
+                            const SiblingBounds& bounds) {
+  for (const auto& [name, r] : after.registers) {
+    const Policy& policy = layout.group_named(name).policy;
+    const size_t n = r.siblings.size();
+    if (policy.commutes() || n < 2) continue;
+    if (n <= register_of(before, name).siblings.size()) continue;
+    size_t bytes = 0;
+    for (const auto& sibling : r.siblings) bytes += sibling.row ? bytes_of(*sibling.row) : 0;
+    if (n <= bounds.siblings && bytes <= bounds.bytes) continue;
+    return fail(Code::kConstraint,
+                "the row would hold " + std::to_string(n) + " values of " + std::to_string(bytes) +
+                    " bytes that nobody has decided between (limits.siblings is " +
+                    std::to_string(bounds.siblings) +
+                    "): read it with ?siblings=all, and write with that context",
+                "too_many_siblings");
+  }
+  return {};
+}
+
 std::vector<KeptSibling> unseen_siblings(const RowState& state, const Layout& layout,
                                          const RowContext& context) {
   std::vector<KeptSibling> unseen;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conflict/context.h"
+#include "conflict/result.h"
 #include "conflict/transaction.h"
 #include "conflict/verdict.h"
 
@@ -64,6 +65,17 @@ std::vector<KeptSibling> unseen_siblings(const RowState& state, const Layout& la
 // was `applied` but the values it had not seen before. Without the write's own dot.
 RowContext seen_after(const RowState& before, const RowContext& context,
                       const std::vector<KeptSibling>& kept, VersionVector applied);
+
+// What a row may hold of values that nobody has decided between.
+struct SiblingBounds {
+  size_t siblings = SIZE_MAX;  // in one register
+  size_t bytes = SIZE_MAX;     // of their values
+};
+// Refuses a local write that leaves a register with more siblings than before, and more than it may
+// have. What other replicas wrote is never refused. Counters and sets are made of many writes: not
+// they.
+Result<void> check_siblings(const RowState& before, const RowState& after, const Layout& layout,
+                            const SiblingBounds& bounds);
 
 // What the row becomes when somebody reads it: the columns that the policies of open registers with
 // `run: read` decide, over what is shown. Nothing if none of them can decide.

@@ -48,6 +48,7 @@ constexpr std::array kFields{
     time("statement_time", &Limits::statement_time, 1, kHour),
     bytes("statement_memory", &Limits::statement_memory, 96 * kMiB, 64 * kGiB),
     bytes("transaction_bytes", &Limits::transaction_bytes, 64 * kKiB, 512 * kMiB),
+    count("siblings", &Limits::siblings, 2, 10'000),
     count("conflict_log_rows", &Limits::conflict_log_rows, 0, 1'000'000'000),
     time("conflict_log_age", &Limits::conflict_log_age, kMinute, 3'650 * 24 * kHour),
     time("changes_retention", &Limits::changes_retention, 0, 30 * 24 * kHour),

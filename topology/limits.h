@@ -36,6 +36,7 @@ struct Limits {
   std::chrono::milliseconds statement_time{10'000};
   size_t statement_memory = 256 << 20;
   size_t transaction_bytes = 64 << 20;
+  size_t siblings = 100;  // values that nobody has decided between, of one register
   size_t conflict_log_rows = 1'000'000;
   std::chrono::milliseconds conflict_log_age{30ll * 24 * 3'600'000};
   std::chrono::milliseconds changes_retention{3'600'000};       // a change that everybody has

@@ -122,6 +122,9 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
   if (request.kind == RowRequest::Kind::kResolve) row.change.decider = Decider::kHandler;
   auto merged = merge(row, *target, request, std::move(*seen), std::move(*columns));
   if (!merged) return tl::unexpected(merged.error());
+  if (auto fits = check_siblings(before, row.now, target->layout, options_.siblings); !fits) {
+    return tl::unexpected(fits.error());
+  }
   const Touched& kept = touched_.at(name) = std::move(row);
   return outcome(request, as_seen, before, kept, target->layout);
 }

@@ -200,7 +200,11 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
   Stmt& stmt = compiled.stmt;
   StatementResult result;
   if (statement.briefly && !compiled.brief) return not_brief();
-  if (auto bound = bind(stmt, statement); !bound) return tl::unexpected(bound.error());
+  auto bound = bind(stmt, statement).and_then([&] { return stmt.bound(); });
+  if (!bound) {
+    stmt.reset();
+    return tl::unexpected(bound.error());
+  }
   if (statement.want_rows) describe_columns(stmt.get(), result.columns);
   const int64_t changes_before = sqlite3_total_changes64(db_.get());
   Result<void> done;
@@ -209,7 +213,7 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
     const Guarded guarded(guard_, mode_, statement.briefly);
     done = collect(stmt, statement.want_rows, result);
   }
-  sqlite3_reset(stmt.get());
+  stmt.reset();
   const bool long_value = !done && done.error().tag == "SQLITE_TOOBIG";
   if (statement.briefly && !done && (long_value || done.error().code == Code::kTimeout)) {
     compiled.brief = false;

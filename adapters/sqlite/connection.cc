@@ -77,13 +77,13 @@ Value value_of(sqlite3_value* v) {
 
 void Stmt::bind(int at, Bytes v) {
   // A null pointer would bind NULL, not the empty blob.
-  sqlite3_bind_blob64(handle_, at, v.view.empty() ? "" : v.view.data(), v.view.size(),
-                      SQLITE_STATIC);
+  note(sqlite3_bind_blob64(handle_, at, v.view.empty() ? "" : v.view.data(), v.view.size(),
+                           SQLITE_STATIC));
 }
 
 void Stmt::bind(int at, Text v) {
-  sqlite3_bind_text64(handle_, at, v.view.empty() ? "" : v.view.data(), v.view.size(),
-                      SQLITE_STATIC, SQLITE_UTF8);
+  note(sqlite3_bind_text64(handle_, at, v.view.empty() ? "" : v.view.data(), v.view.size(),
+                           SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void Stmt::bind(int at, const Value& v) {
@@ -101,7 +101,13 @@ void Stmt::bind(int at, const Value& v) {
   }
 }
 
+Result<void> Stmt::bound() const {
+  if (unbound_ != SQLITE_OK) return failed(nullptr, unbound_);
+  return {};
+}
+
 Result<bool> Stmt::step() {
+  if (auto whole = bound(); !whole) return tl::unexpected(whole.error());
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;

@@ -41,9 +41,12 @@ class Stmt {
  public:
   Stmt() = default;
   explicit Stmt(sqlite3_stmt* handle) : handle_(handle) {}
-  Stmt(Stmt&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Stmt(Stmt&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)),
+        unbound_(std::exchange(other.unbound_, SQLITE_OK)) {}
   Stmt& operator=(Stmt&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(unbound_, other.unbound_);
     return *this;
   }
   ~Stmt() { sqlite3_finalize(handle_); }
@@ -51,6 +54,7 @@ class Stmt {
   sqlite3_stmt* get() const { return handle_; }
   explicit operator bool() const { return handle_ != nullptr; }
 
+  // A value that cannot be bound, because it is too long, fails the next step().
   void bind(int at, int64_t v) { sqlite3_bind_int64(handle_, at, v); }
   void bind(int at, uint64_t v) { bind(at, static_cast<int64_t>(v)); }
   void bind(int at, int v) { bind(at, static_cast<int64_t>(v)); }
@@ -68,11 +72,16 @@ class Stmt {
     (bind(++at, args), ...);
   }
 
+  // Whether all that was bound is.
+  Result<void> bound() const;
   // True: a row. False: done.
   Result<bool> step();
   // Steps to the end and resets, also after an error.
   Result<void> run();
-  void reset() { sqlite3_reset(handle_); }
+  void reset() {
+    sqlite3_reset(handle_);
+    unbound_ = SQLITE_OK;
+  }
 
   int64_t integer(int column) const { return sqlite3_column_int64(handle_, column); }
   uint64_t natural(int column) const { return static_cast<uint64_t>(integer(column)); }
@@ -82,7 +91,12 @@ class Stmt {
   Value value(int column) const { return value_of(sqlite3_column_value(handle_, column)); }
 
  private:
+  void note(int bound) {
+    if (bound != SQLITE_OK) unbound_ = bound;
+  }
+
   sqlite3_stmt* handle_ = nullptr;
+  int unbound_ = SQLITE_OK;  // why a value could not be bound
 };
 
 // The rows of a query; resets its statement at the end of the scope.

@@ -60,7 +60,9 @@ Result<RowOutcome> SqliteWriteSession::write(const RowRequest& request) {
   const bool was_written = side_.capture.touched(w->table, w->key);
   const bool supersedes = w->erase && w->before && w->before->meta.has_value();
   if (w->table.rules.replicate && (was_written || supersedes)) side_.capture.note(intent_of(*w));
-  return outcome_of(*w);
+  auto outcome = outcome_of(*w);
+  if (!outcome) doom_ = outcome.error();
+  return outcome;
 }
 
 Result<SqliteWriteSession::Writing> SqliteWriteSession::admit(const RowRequest& request) {
@@ -288,7 +290,7 @@ RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
 }
 
 // What the row will be like once the transaction is stamped.
-RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
+Result<RowOutcome> SqliteWriteSession::outcome_of(const Writing& w) {
   RowOutcome outcome;
   outcome.context = RowContext{side_.state.applied, {}};
   if (!w.before || !w.table.rules.replicate) return outcome;
@@ -309,6 +311,8 @@ RowOutcome SqliteWriteSession::outcome_of(const Writing& w) {
                         {side_.state.self, side_.state.applied.at(side_.state.self) + 1}};
   bool conflict = several(state);
   const auto losses = apply(state, layout, change, version, side_.state.applied, ranks);
+  const auto fits = check_siblings(w.before->state, state, layout, side_.options.siblings);
+  if (!fits) return tl::unexpected(fits.error());
   conflict = conflict || several(state) || !losses.empty();
   if (conflict) outcome.conflict = RowConflict::kResolved;
   if (open_conflict(state, layout, ranks)) outcome.conflict = RowConflict::kOpen;

@@ -92,7 +92,7 @@ class SqliteWriteSession final : public WriteSession {
   Result<bool> run_patch(const Writing& w);
   RowIntent intent_of(const Writing& w) const;
   static bool saw_nothing(const Writing& w);
-  RowOutcome outcome_of(const Writing& w);
+  Result<RowOutcome> outcome_of(const Writing& w);
 
   LocalSide& side_;
   bool savepoint_ = false;

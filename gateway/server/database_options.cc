@@ -23,6 +23,7 @@ DatabaseOptions database_options(const Config& config, const std::string& dc, co
   options.conflict_log_rows = config.limits.conflict_log_rows;
   options.conflict_log_ms = static_cast<uint64_t>(config.limits.conflict_log_age.count());
   options.transaction_bytes = config.limits.transaction_bytes;
+  options.siblings = {config.limits.siblings, config.limits.transaction_bytes};
   options.result_bytes = config.limits.result_bytes;
   options.statement_memory = config.limits.statement_memory;
   options.statement_ms = static_cast<uint64_t>(config.limits.statement_time.count());

@@ -399,6 +399,28 @@ TEST_P(DatabaseContract, BlindSiblingHasSeenDeletionsThatWerePromisedAndKeepsVal
   }
 }
 
+// A client that always shows the same old context adds a value with each write.
+TEST_P(DatabaseContract, P10ARowHoldsNoMoreSiblingsThanItMay) {
+  Site a = open(1, rules(PolicyKind::kSiblings, Granularity::kRow));
+  a.options.siblings.siblings = 5;
+  reopen(a, 1);
+  define(a, account_table(), {});
+  put(a, "account", int64_t{1}, account("first", 0));
+  RowRequest again = request(Kind::kPut, 1, account("again", 0));
+  again.context = read(a, "account", int64_t{1}).context;
+  std::vector<Code> codes;
+  for (int i = 0; i < 8; ++i) {
+    again.columns = account("again", i);
+    const auto done = try_commit(a, write(again));
+    if (!done) codes.push_back(done.error().code);
+  }
+  EXPECT_EQ(codes, std::vector<Code>(3, Code::kConstraint));
+  EXPECT_EQ(read(a, "account", int64_t{1}).siblings, 5u);
+  again.context = read(a, "account", int64_t{1}).context;
+  commit(a, write(again));
+  EXPECT_EQ(read(a, "account", int64_t{1}).siblings, 1u);
+}
+
 TEST_P(DatabaseContract, ContextOfAWriteLeavesOutWhatItsWriterHadNotSeen) {
   for (const Blind blind : {Blind::kSupersede, Blind::kSibling}) {
     ConflictRules open_rules = rules(PolicyKind::kSiblings, Granularity::kRow);
