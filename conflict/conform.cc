@@ -55,6 +55,11 @@ void conform(RowChange& change, const TableDef& table, const Layout& layout, uin
     if (name) kept.group = std::move(*name);
     return !name;
   });
+  std::erase_if(change.keys_set, [&](KeysSet& keys) {
+    auto name = register_name(keys.group, layout, present);
+    if (name) keys.group = std::move(*name);
+    return !name;
+  });
   if (change.erase) return;
   for (const auto& group : layout.groups) {
     const bool touched =

@@ -42,7 +42,7 @@ std::vector<Sibling> apply(Register& r, Write w) {
   auto superseded = take_out(r, [&](const Sibling& s) {
     return w.context.covers(s.version.dot) && !contains(w.kept, s.version.dot);
   });
-  insert(r, {w.version, std::move(w.row), std::move(w.base)});
+  insert(r, {w.version, std::move(w.row), std::move(w.base), std::nullopt, w.keys_set});
   return superseded;
 }
 

@@ -25,7 +25,12 @@ struct Sibling {
   std::optional<Row> row;
   std::optional<Row> base = {};       // what its writer started from, if its policy asks for it
   std::optional<Addend> addend = {};  // of a counter, whose row says sum - floor
+  // An earlier write that set the columns of UNIQUE keys in it: this one left them as they were.
+  std::optional<Version> keys_set = {};
 };
+
+// The write that set the columns of UNIQUE keys in this value.
+inline const Version& keys_set(const Sibling& s) { return s.keys_set ? *s.keys_set : s.version; }
 
 // The op-based multi-value register.
 //
@@ -44,6 +49,7 @@ struct Write {
   std::vector<Dot> kept;         // seen, and not replaced
   std::optional<Row> row;        // absent: an erase
   std::optional<Row> base = {};
+  std::optional<Version> keys_set = {};  // as of a sibling
 };
 
 // Drops what the write has seen (and does not keep) and adds the write. Returns what was dropped.

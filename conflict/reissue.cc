@@ -61,6 +61,7 @@ Dot Reissue::renamed(const Dot& dot) const {
 void Reissue::rename(RowChange& change) {
   if (change.context) rename(*change.context);
   for (auto& kept : change.kept) kept.dot = renamed(kept.dot);
+  for (auto& keys : change.keys_set) keys.by.dot = renamed(keys.by.dot);
   rename_floors(change);
   count(change);
 }

@@ -159,6 +159,9 @@ Write write_of(const RowChange& change, const Version& version, const VersionVec
   for (const auto& k : change.kept) {
     if (k.group == group.name) w.kept.push_back(k.dot);
   }
+  for (const auto& k : change.keys_set) {
+    if (k.group == group.name && !group.columns.empty()) w.keys_set = k.by;
+  }
   if (!w.row || change.base.empty()) return w;
   Row base;
   for (const auto& [name, value] : *w.row) {
@@ -543,6 +546,36 @@ Result<void> renew(RowChange& change, const RowState& state, const Layout& layou
     }
   }
   return {};
+}
+
+void add_keys_set(RowChange& change, const std::vector<std::string>& columns, const RowState& state,
+                  const Layout& layout, const Ranks& ranks) {
+  const Verdicts verdicts = judge(state, layout, ranks);
+  if (change.erase || verdicts.deleted) return;
+  for (size_t g = 0; g < layout.groups.size(); ++g) {
+    const Group& group = layout.groups[g];
+    const Register& r = register_of(state, group.name);
+    const Verdict& v = verdicts.of[g];
+    const Row* before = r.siblings.empty() ? nullptr : shown(r, v);
+    if (before == nullptr || group.policy.commutes()) continue;
+    const auto saw = [&](const Sibling& s) {
+      const bool covered = !change.context || change.context->covers(s.version.dot);
+      return covered && !keeps(change.kept, group.name, s.version.dot);
+    };
+    const bool saw_it =
+        v.made ? std::all_of(r.siblings.begin(), r.siblings.end(), saw) : saw(r.siblings[v.winner]);
+    bool any = false, same = saw_it;
+    for (const auto& name : group.columns) {
+      const Value* now = find(change.columns, name);
+      if (now == nullptr || std::find(columns.begin(), columns.end(), name) == columns.end()) {
+        continue;
+      }
+      const Value* was = find(*before, name);
+      any = true;
+      same = same && was != nullptr && identical(*was, *now);
+    }
+    if (any && same) change.keys_set.push_back({group.name, keys_set(r, v)});
+  }
 }
 
 void add_old_values(RowChange& change, const Layout& layout, const std::optional<Row>& before) {

@@ -87,6 +87,11 @@ void add_bases(RowChange& change, const RowState& state, const Layout& layout,
 Result<void> renew(RowChange& change, const RowState& state, const Layout& layout,
                    std::vector<Floor> floors);
 
+// Fills in who set the UNIQUE keys that the change leaves as its writer saw them. `columns`: those
+// that the table's UNIQUE keys are made of; the change carries its context and what it keeps.
+void add_keys_set(RowChange& change, const std::vector<std::string>& columns, const RowState& state,
+                  const Layout& layout, const Ranks& ranks);
+
 // Fills in the old values; `before`: what SQL showed.
 void add_old_values(RowChange& change, const Layout& layout, const std::optional<Row>& before);
 

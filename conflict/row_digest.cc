@@ -90,6 +90,7 @@ RowDigest digest_of(RowState state, const Layout& layout, const Ranks& ranks,
     for (const auto& s : r.siblings) {
       dots.origin(s.version.dot.origin), dots.varint(s.version.dot.seq);
       append_values(values, s, group, layout);
+      if (s.keys_set) values.u64(s.keys_set->hlc.bits), values.origin(s.keys_set->dot.origin);
     }
   }
   out.dots = unversioned(state) ? 0 : digest(dots);

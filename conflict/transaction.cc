@@ -14,8 +14,7 @@ constexpr uint8_t kHeadDeclares = 1;
 constexpr uint8_t kPut = 0, kErase = 1, kSchema = 2;  // plain changes: kPut and kErase
 
 constexpr uint8_t kInserted = 1, kOwnContext = 2, kKept = 4, kBase = 8, kFloors = 16, kDecided = 32,
-                  kOld = 64;
-constexpr uint8_t kAllFlags = 127;
+                  kOld = 64, kKeysSet = 128;
 
 // A change's shape: its table and the names of the columns it carries, in one run of bytes, so that
 // the changes of one statement repeat it byte for byte.
@@ -57,7 +56,8 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
   out.u8(static_cast<uint8_t>(
       (c.inserted ? kInserted : 0) | (c.context ? kOwnContext : 0) | (c.kept.empty() ? 0 : kKept) |
       (c.base.empty() ? 0 : kBase) | (c.floors.empty() ? 0 : kFloors) |
-      (c.decider == Decider::kWriter ? 0 : kDecided) | (old.view().empty() ? 0 : kOld)));
+      (c.decider == Decider::kWriter ? 0 : kDecided) | (old.view().empty() ? 0 : kOld) |
+      (c.keys_set.empty() ? 0 : kKeysSet)));
   for (const auto& [name, value] : c.columns) out.value(value);
   if (c.context) encode(out, *c.context);
   if (!c.kept.empty()) {
@@ -78,6 +78,7 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
   }
   if (c.decider != Decider::kWriter) out.u8(static_cast<uint8_t>(c.decider));
   out.raw(old.view());
+  out.raw(encode_keys_set(c.keys_set));
 }
 
 // How many of something follow that is only there to hold some: none is malformed.
@@ -141,6 +142,22 @@ bool read_old(ByteReader& in, std::span<const std::string_view> columns, RowChan
   return in.ok() && !c.old.empty();
 }
 
+// Registers in ascending order, as they are written.
+bool read_keys_set(ByteReader& in, std::vector<KeysSet>& keys_set) {
+  bool whole = true;
+  const size_t n = some(in, 26, whole);
+  for (size_t i = 0; i < n && in.ok(); ++i) {
+    KeysSet k;
+    k.group = in.string();
+    k.by.hlc.bits = in.u64();
+    k.by.dot.origin = in.origin();
+    k.by.dot.seq = in.varint();
+    whole = whole && (i == 0 || keys_set.back().group < k.group);
+    keys_set.push_back(std::move(k));
+  }
+  return in.ok() && whole;
+}
+
 Result<Change> read_row_change(ByteReader& in, bool erase) {
   RowChange c;
   c.erase = erase;
@@ -176,7 +193,8 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
   if (flags & kFloors) whole = whole && read_floors(in, c.floors);
   if (flags & kDecided) whole = whole && read_decider(in, c.decider);
   if (flags & kOld) whole = whole && read_old(in, *names, c);
-  if (!in.ok() || c.table.empty() || !whole || flags > kAllFlags) {
+  if (flags & kKeysSet) whole = whole && !erase && read_keys_set(in, c.keys_set);
+  if (!in.ok() || c.table.empty() || !whole) {
     return fail(Code::kInvalid, "a row change is malformed");
   }
   return c;
@@ -251,10 +269,33 @@ void append_change(ByteWriter& changes, const PlainRowChange& change) {
   changes.u8(change.erase ? kErase : kPut);
   changes.string(change.shape);
   changes.string(change.key);
-  changes.u8(
-      static_cast<uint8_t>((change.inserted ? kInserted : 0) | (change.old.empty() ? 0 : kOld)));
+  changes.u8(static_cast<uint8_t>((change.inserted ? kInserted : 0) |
+                                  (change.old.empty() ? 0 : kOld) |
+                                  (change.keys_set.empty() ? 0 : kKeysSet)));
   changes.raw(change.values);
   changes.raw(change.old);
+  changes.raw(change.keys_set);
+}
+
+std::string encode_keys_set(std::vector<KeysSet> keys_set) {
+  if (keys_set.empty()) return {};
+  std::sort(keys_set.begin(), keys_set.end(),
+            [](const KeysSet& a, const KeysSet& b) { return a.group < b.group; });
+  ByteWriter out;
+  out.varint(keys_set.size());
+  for (const auto& k : keys_set) {
+    out.string(k.group), out.u64(k.by.hlc.bits);
+    out.origin(k.by.dot.origin), out.varint(k.by.dot.seq);
+  }
+  return out.take();
+}
+
+std::optional<std::vector<KeysSet>> decode_keys_set(std::string_view bytes) {
+  std::vector<KeysSet> out;
+  if (bytes.empty()) return out;
+  ByteReader in(bytes);
+  if (!read_keys_set(in, out) || !in.done()) return std::nullopt;
+  return out;
 }
 
 void OldValues::names(std::string_view names) {
@@ -273,7 +314,7 @@ std::optional<PlainRowChange> next_plain_change(ByteReader& in) {
   const uint8_t flags = at.u8();
   c.inserted = flags & kInserted;
   ByteReader shape(c.shape);
-  if (kind > kErase || (flags & ~(kInserted | kOld)) != 0 || shape.string().empty())
+  if (kind > kErase || (flags & ~(kInserted | kOld | kKeysSet)) != 0 || shape.string().empty())
     return std::nullopt;
   const auto columns = count_names(shape.rest());
   if (!columns || (c.erase && *columns > 0)) return std::nullopt;
@@ -281,9 +322,14 @@ std::optional<PlainRowChange> next_plain_change(ByteReader& in) {
   for (size_t i = 0; i < *columns; ++i) skip_value(at);
   const std::string_view old = at.rest();
   if ((flags & kOld) != 0 && !skip_old(at, c.erase, *columns)) return std::nullopt;
+  const std::string_view keys_set = at.rest();
+  if (std::vector<KeysSet> set; (flags & kKeysSet) != 0) {
+    if (c.erase || !read_keys_set(at, set)) return std::nullopt;
+  }
   if (!at.ok()) return std::nullopt;
   c.values = values.substr(0, values.size() - old.size());
-  c.old = old.substr(0, old.size() - at.left());
+  c.old = old.substr(0, old.size() - keys_set.size());
+  c.keys_set = keys_set.substr(0, keys_set.size() - at.left());
   in = at;
   return c;
 }
@@ -369,9 +415,12 @@ bool admissible(const Change& change, const VersionVector& transaction_context) 
   const auto* row = std::get_if<RowChange>(&change);
   if (row == nullptr) return true;
   return (!row->context || transaction_context.covers(*row->context)) &&
-         std::all_of(row->floors.begin(), row->floors.end(), [&](const Floor& floor) {
-           return transaction_context.covers({floor.origin, floor.seq});
-         });
+         std::all_of(row->floors.begin(), row->floors.end(),
+                     [&](const Floor& floor) {
+                       return transaction_context.covers({floor.origin, floor.seq});
+                     }) &&
+         std::all_of(row->keys_set.begin(), row->keys_set.end(),
+                     [&](const KeysSet& k) { return transaction_context.covers(k.by.dot); });
 }
 
 Result<Transaction> decode_record(const Origin& origin, std::string_view record,

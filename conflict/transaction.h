@@ -34,6 +34,14 @@ struct KeptSibling {
 };
 bool keeps(std::span<const KeptSibling> kept, std::string_view group, const Dot& dot);
 
+// A register in which a write leaves the columns of UNIQUE keys as its writer saw them, and the
+// write that had set them so.
+struct KeysSet {
+  std::string group;
+  Version by;
+  friend bool operator==(const KeysSet&, const KeysSet&) = default;
+};
+
 // What happened to one row.
 struct RowChange {
   std::string table;
@@ -50,6 +58,7 @@ struct RowChange {
   // Where the rules say so, for readers of the change feed; no policy looks at them: of a put, what
   // it replaced in the columns that it changed; of an erase, all columns but the key.
   Row old = {};
+  std::vector<KeysSet> keys_set = {};  // of a put; of the registers that it writes to
 };
 
 // A schema change, as the schema leader ran it.
@@ -114,6 +123,10 @@ class OldValues {
   bool any_ = false;
 };
 
+// What a change carries of this in bytes; empty for none. Absent: they are malformed.
+std::string encode_keys_set(std::vector<KeysSet> keys_set);
+std::optional<std::vector<KeysSet>> decode_keys_set(std::string_view bytes);
+
 // A row change without a context of its own, kept siblings or base, as bytes: what a capture hook
 // has at hand, and what an adapter can bind without building values. The views point elsewhere.
 struct PlainRowChange {
@@ -121,8 +134,9 @@ struct PlainRowChange {
   bool inserted = false;
   std::string_view shape;  // the table and the columns' names in ascending order, each a `string`
   std::string_view key;
-  std::string_view values;  // of the shape's columns, encoded, one after the other
-  std::string_view old;     // as OldValues writes them; empty: none
+  std::string_view values;         // of the shape's columns, encoded, one after the other
+  std::string_view old;            // as OldValues writes them; empty: none
+  std::string_view keys_set = {};  // as encode_keys_set() writes it
 };
 void append_change(ByteWriter& changes, const PlainRowChange& change);
 // Reads the next change if it is plain; otherwise leaves `in` where it was, for decode_change().
@@ -140,8 +154,9 @@ struct RecordHead {
 Result<RecordHead> decode_head(const Origin& origin, std::string_view record,
                                const StreamState& before);
 Result<Change> decode_change(ByteReader& in);
-// A row context and the floors must lie within the transaction's context, or replicas that apply in
-// other orders diverge. decode_record() checks it; who decodes changes one by one must too.
+// A row context, the floors and who set keys must lie within the transaction's context, or replicas
+// that apply in other orders diverge. decode_record() checks it; who decodes changes one by one
+// must too.
 bool admissible(const Change& change, const VersionVector& transaction_context);
 Result<Transaction> decode_record(const Origin& origin, std::string_view record,
                                   const StreamState& before);

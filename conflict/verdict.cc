@@ -290,10 +290,19 @@ const Row* shown(const Register& r, const Verdict& v) {
   return row ? &*row : nullptr;
 }
 
+Version keys_set(const Register& r, const Verdict& v) {
+  Version newest = keys_set(r.siblings[v.winner]);
+  if (!v.made) return newest;
+  for (const auto& s : r.siblings) newest = std::max(newest, keys_set(s));
+  return newest;
+}
+
 Sibling shown_sibling(const Register& r, const Verdict& v) {
   const Row* row = shown(r, v);
   Sibling s{r.siblings[v.winner].version, std::nullopt};
-  if (row != nullptr) s.row = *row;
+  if (row == nullptr) return s;
+  s.row = *row;
+  if (const Version set = keys_set(r, v); set != s.version) s.keys_set = set;
   return s;
 }
 

@@ -35,6 +35,10 @@ Verdict decide(const Register& r, const Subject& subject, const Ranks& ranks);
 // The value that a verdict shows; null: no row, or nobody wrote one.
 const Row* shown(const Register& r, const Verdict& verdict);
 
+// The write that set the columns of UNIQUE keys in what is shown: of several that made a value, the
+// newest. `r` must not be empty.
+Version keys_set(const Register& r, const Verdict& verdict);
+
 // What is shown, as a sibling: of several that made a value, by the name of the newest.
 Sibling shown_sibling(const Register& r, const Verdict& verdict);
 

@@ -75,7 +75,7 @@ Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseO
       state_(state),
       log_(db, options.conflict_log_rows),
       rows_(db, &log_, &state.extras),
-      unique_(rows_, log_),
+      unique_(db, rows_, log_),
       orphans_(rows_, log_, state.extras),
       storage_(db, options.rules),
       log_ms_(options.conflict_log_ms),
@@ -307,11 +307,13 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
   const Table& t = *plan.table;
   if (!t.can_have(change.key)) return unusable_key(t);
   if (is_pending(t, change.key)) return Attempt{};
+  const auto keys_set = keys_set_of(change, t, record);
+  if (!keys_set) return Attempt{};
   auto known = rows_.meta(t, change.key);
   if (!known) return tl::unexpected(known.error());
   const auto attempt = [](bool done) { return Attempt{done}; };
   if (!*known) {
-    if (change.erase || !plan.whole) return Attempt{};
+    if (change.erase || !plan.whole || *keys_set) return Attempt{};
     if (plan.counts && !whole_numbers(plan.counters, change.values)) return Attempt{};
     return insert_later(plan, change, record).map([] { return Attempt{true}; });
   }
@@ -322,7 +324,7 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
     return Attempt{false, std::move(*known)};
   }
   if (change.erase) {
-    meta.rest = t.one_register() ? record.stamp : meta.rest;
+    if (t.one_register()) meta.rest = record.stamp, meta.keys_set.clear();
     auto done = erase_fast(plan, change, meta);
     if (!done || !*done) return done.map(attempt);
     meta.row = record.stamp;
@@ -333,12 +335,26 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
     if (!done || !*done) return done.map(attempt);
     if (plan.whole) {
       meta.put_all(record.stamp);
+      if (*keys_set) meta.keys_set.emplace_back(kRestGroupId, **keys_set);
     } else {
       meta.put(t, plan.groups, record.stamp);
     }
   }
   touched(t, change.key, change.erase);
   return rows_.put_meta(t, change.key, meta).map([] { return Attempt{true}; });
+}
+
+// Who set the UNIQUE keys of the one register that a plain change writes to, if it says so. Absent:
+// what it says is for the general path.
+std::optional<std::optional<Stamp>> Applier::keys_set_of(const PlainRowChange& change,
+                                                         const Table& t,
+                                                         const Record& record) const {
+  if (change.keys_set.empty()) return std::optional<Stamp>();
+  const auto set = decode_keys_set(change.keys_set);
+  const bool usual = set && set->size() == 1 && set->front().group.empty() && t.one_register() &&
+                     record.context.covers(set->front().by.dot);
+  if (!usual) return std::nullopt;
+  return std::optional(stamp_of(*state_.world, set->front().by));
 }
 
 // Should the row wait already, its key refuses the second put, and the general path decides.

@@ -90,6 +90,8 @@ class Applier {
   Result<void> apply_changes(const RecordHead& head, const Record& record);
   Result<Attempt> apply_plain(const PlainRowChange& change, const Record& record);
   Result<Attempt> try_fast(Plan& plan, const PlainRowChange& change, const Record& record);
+  std::optional<std::optional<Stamp>> keys_set_of(const PlainRowChange& change, const Table& t,
+                                                  const Record& record) const;
   Result<void> insert_later(Plan& plan, const PlainRowChange& change, const Record& record);
   Result<void> insert_waiting();
   Result<bool> insert_together(Plan& plan);

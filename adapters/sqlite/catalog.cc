@@ -1,6 +1,7 @@
 #include "adapters/sqlite/catalog.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "adapters/sqlite/sql_text.h"
@@ -185,40 +186,6 @@ uint32_t group_id(const Table& t, const Group& group) {
   return least + 1;
 }
 
-// The columns of a UNIQUE index, in its order; empty if it is over expressions or part of the rows.
-Result<std::vector<size_t>> indexed_columns(Connection& db, const Table& t,
-                                            const std::string& index) {
-  auto q = db.prepare("SELECT name FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno");
-  if (!q) return tl::unexpected(q.error());
-  q->bind(1, Text{index});
-  std::vector<size_t> columns;
-  bool plain = true;
-  auto row = q->step();
-  for (; row && *row; row = q->step()) {
-    const Column* c = q->is_null(0) ? nullptr : t.find(q->bytes(0));
-    plain &= c != nullptr;
-    if (c != nullptr) columns.push_back(static_cast<size_t>(c - t.columns.data()));
-  }
-  if (!row) return tl::unexpected(row.error());
-  if (!plain) columns.clear();
-  return columns;
-}
-
-UniqueKey unique_key(const Table& t, std::vector<size_t> columns) {
-  UniqueKey u{std::move(columns), {t.def.name, {}}, {}};
-  std::vector<std::string> keys, conditions;
-  for (const size_t i : t.key) keys.push_back(quote_name(t.columns[i].name));
-  for (const size_t i : u.columns) {
-    ColumnDef c = t.def.columns[i];
-    c.key_part = static_cast<uint16_t>(u.as_key.columns.size() + 1);
-    conditions.push_back(quote_name(c.name) + " = ?" + std::to_string(c.key_part));
-    u.as_key.columns.push_back(std::move(c));
-  }
-  u.find = "SELECT " + join(keys, ", ") + " FROM " + quote_name(t.def.name) + " WHERE " +
-           join(conditions, " AND ");
-  return u;
-}
-
 // One row of pragma_foreign_key_list: a column of a key.
 struct Reference {
   int64_t id = 0;
@@ -296,20 +263,69 @@ Result<std::vector<ForeignKey>> read_foreign_keys(Connection& db, const Table& t
   return out;
 }
 
-Result<std::vector<UniqueKey>> read_unique(Connection& db, const Table& t) {
+// The text that made something; "" for the index of a constraint.
+Result<std::string> text_of(Connection& db, const std::string& object) {
+  auto q = db.prepare("SELECT sql FROM sqlite_master WHERE name = ?1 COLLATE NOCASE");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{object});
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  return *row ? std::string(q->bytes(0)) : std::string();
+}
+
+// The names that UNIQUE indexes are made of: columns, generated ones among them, and some more.
+Result<std::vector<std::string>> names_in_unique(Connection& db, const Table& t) {
   auto q = db.prepare(
-      "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND origin <> 'pk' AND partial "
-      "= 0 ORDER BY name");
+      "SELECT l.name, l.partial, x.name FROM pragma_index_list(?1) AS l, "
+      "pragma_index_xinfo(l.name) AS x WHERE l.\"unique\" = 1 AND l.origin <> 'pk' AND x.key = 1");
   if (!q) return tl::unexpected(q.error());
   q->bind(1, Text{t.def.name});
-  std::vector<UniqueKey> out;
+  std::vector<std::string> names, computing;
   auto row = q->step();
   for (; row && *row; row = q->step()) {
-    auto columns = indexed_columns(db, t, std::string(q->bytes(0)));
-    if (!columns) return tl::unexpected(columns.error());
-    if (!columns->empty()) out.push_back(unique_key(t, std::move(*columns)));
+    if (!q->is_null(2)) names.emplace_back(q->bytes(2));
+    if (q->is_null(2) || q->integer(1) != 0) computing.emplace_back(q->bytes(0));
   }
   if (!row) return tl::unexpected(row.error());
+  for (const auto& index : computing) {
+    auto text = text_of(db, index);
+    if (!text) return tl::unexpected(text.error());
+    for (auto& name : names_in_index(words_of(*text))) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+// By the registers that hold them. What a generated column is computed from counts as it does.
+Result<std::vector<UniqueColumns>> read_unique(Connection& db, const Table& t) {
+  auto names = names_in_unique(db, t);
+  if (!names) return tl::unexpected(names.error());
+  std::optional<GeneratedColumns> generated;
+  std::set<std::string> seen;
+  std::map<size_t, UniqueColumns> by_group;
+  while (!names->empty()) {
+    const std::string name = lower(names->back());
+    names->pop_back();
+    if (!seen.insert(name).second) continue;
+    const auto column = std::find_if(t.columns.begin(), t.columns.end(),
+                                     [&](const Column& c) { return lower(c.name) == name; });
+    if (column != t.columns.end()) {
+      if (column->key_part > 0) continue;
+      UniqueColumns& in = by_group[column->group];
+      in.group = column->group;
+      in.columns.push_back(static_cast<size_t>(column - t.columns.begin()));
+      continue;
+    }
+    if (!generated) {
+      auto text = text_of(db, t.def.name);
+      if (!text) return tl::unexpected(text.error());
+      generated = generated_columns(words_of(*text));
+    }
+    const auto made = generated->find(name);
+    if (made != generated->end())
+      names->insert(names->end(), made->second.begin(), made->second.end());
+  }
+  std::vector<UniqueColumns> out;
+  for (auto& [group, in] : by_group) out.push_back(std::move(in));
   return out;
 }
 
@@ -377,12 +393,20 @@ const Column* Table::with_id(uint32_t column) const {
   return it == columns.end() ? nullptr : &*it;
 }
 
+std::vector<std::string> Table::unique_names() const {
+  std::vector<std::string> names;
+  for (const auto& in : unique) {
+    for (const size_t i : in.columns) names.push_back(columns[i].name);
+  }
+  return names;
+}
+
 std::string Table::update_sql(const std::vector<size_t>& which) const {
   std::vector<std::string> parts;
   for (const size_t i : which) {
     parts.push_back(quote_name(columns[i].name) + " = ?" + std::to_string(parts.size() + 1));
   }
-  return "UPDATE " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
+  return "UPDATE OR ABORT " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
          key_condition(*this, which.size() + 1);
 }
 
@@ -394,12 +418,16 @@ std::string Table::increment_sql(const std::vector<size_t>& which) const {
     part.append(" = coalesce(").append(name).append(", 0) + ?");
     parts.push_back(part.append(std::to_string(parts.size() + 1)));
   }
-  return "UPDATE " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
+  return "UPDATE OR ABORT " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
          key_condition(*this, which.size() + 1);
 }
 
 std::string Table::insert_sql(const std::vector<size_t>& which) const {
-  return "INSERT" + into_sql(which);
+  return "INSERT OR ABORT" + into_sql(which);
+}
+
+std::string Table::replace_sql(const std::vector<size_t>& which) const {
+  return "INSERT OR REPLACE" + into_sql(which);
 }
 
 std::string Table::into_sql(const std::vector<size_t>& which) const {
@@ -412,7 +440,7 @@ std::string Table::into_sql(const std::vector<size_t>& which) const {
 std::string Table::insert_rows_sql(const std::vector<size_t>& which) const {
   constexpr size_t kParametersMax = 32'766;
   if (which.size() * kRowsAtOnce > kParametersMax) return {};
-  std::string sql = "INSERT OR ABORT" + into_sql(which);
+  std::string sql = insert_sql(which);
   for (size_t i = 1; i < kRowsAtOnce; ++i) sql += ", " + marks(which.size());
   return sql;
 }

@@ -27,11 +27,11 @@ struct Column {
   size_t group = 0;  // index into layout.groups; 0 for key columns
 };
 
-// A UNIQUE index over plain columns.
-struct UniqueKey {
+// Columns of one register of which UNIQUE keys are made: an index may name them, compute with them,
+// or ask them which rows it has.
+struct UniqueColumns {
+  size_t group = 0;             // index into layout.groups
   std::vector<size_t> columns;  // of the table
-  TableDef as_key;              // a table whose key it would be: for canonical_key()
-  std::string find;             // the key of the row that holds these values
 };
 
 // A foreign key, from the side of the child.
@@ -68,7 +68,7 @@ struct Table {
   std::vector<uint32_t> group_ids;  // by index into layout.groups: how version rows name them
   std::vector<Birth> births;        // of columns
   std::vector<std::pair<uint32_t, Applied>> later_groups;  // all of whose columns came later
-  std::vector<UniqueKey> unique;
+  std::vector<UniqueColumns> unique;
   std::vector<ForeignKey> foreign_keys;
   bool referenced = false;       // by foreign keys
   std::vector<char> keeps_more;  // by index into layout.groups: a write of it needs more than the
@@ -86,11 +86,16 @@ struct Table {
   bool can_have(std::string_view row_key) const;
   const Column* find(std::string_view column) const;
   const Column* with_id(uint32_t column) const;
+  // The columns that its UNIQUE keys are made of.
+  std::vector<std::string> unique_names() const;
   // "UPDATE … SET the columns = ?1 … WHERE key = ?n+1 …", and INSERT of key and columns.
   std::string update_sql(const std::vector<size_t>& which) const;
   // "UPDATE … SET each column = coalesce(it, 0) + ?i … WHERE key = …".
   std::string increment_sql(const std::vector<size_t>& which) const;
+  // They never do what the table's own ON CONFLICT says.
   std::string insert_sql(const std::vector<size_t>& which) const;
+  // The same, but rows that hold one of its keys give way.
+  std::string replace_sql(const std::vector<size_t>& which) const;
   // INSERT of kRowsAtOnce rows, all of them or none; "" if that is more than a statement can take.
   std::string insert_rows_sql(const std::vector<size_t>& which) const;
   // INSERT of these columns, or, if the row is there, an update to the same, with every other

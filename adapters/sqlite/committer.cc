@@ -354,21 +354,53 @@ const std::vector<size_t>& Committer::columns_of(const Capture::Change& c) {
 Result<void> Committer::write_fast(const Capture::Change& c, Record& record) {
   const Stamp stamp = stamp_of(*state_.world, record.version);
   const auto& columns = columns_of(c);
-  append_plain(c, columns, record);
+  const auto left = keys_left(c);
+  const bool updates = c.before != Capture::kNone && c.after != Capture::kNone;
+  if (updates && (!c.table->one_register() || !left.empty())) {
+    return update_fast(c, columns, left, record);
+  }
+  append_plain(c, columns, {}, record);
   if (c.after == Capture::kNone) return erase_version(c, stamp);
-  return put_version(c, groups_, stamp);
+  return rows_.put_stamp_later(*c.table, capture_.key(c), stamp);
 }
 
-Result<void> Committer::put_version(const Capture::Change& c, const std::vector<size_t>& groups,
-                                    const Stamp& stamp) {
+// The row's version says more than its stamp, or has to.
+Result<void> Committer::update_fast(const Capture::Change& c, const std::vector<size_t>& columns,
+                                    const std::vector<size_t>& left, Record& record) {
   const Table& t = *c.table;
   const std::string_view key = capture_.key(c);
-  if (c.before == Capture::kNone || t.one_register()) return rows_.put_stamp_later(t, key, stamp);
+  const Stamp stamp = stamp_of(*state_.world, record.version);
   auto meta = rows_.meta(t, key);
   if (!meta) return tl::unexpected(meta.error());
   RowMeta now = meta->value_or(RowMeta{});
-  now.put(t, groups, stamp);
+  std::vector<KeysSet> told;
+  std::vector<std::pair<uint32_t, Stamp>> kept;
+  for (const size_t g : left) {
+    const uint32_t id = t.group_ids[g];
+    const Stamp* version = t.one_register() ? &now.row : now.of(id);
+    if (version == nullptr) continue;
+    kept.emplace_back(id, now.keys_set_in(id, *version));
+    told.push_back({t.layout.groups[g].name, version_of(*state_.world, kept.back().second)});
+  }
+  append_plain(c, columns, std::move(told), record);
+  t.one_register() ? now.put_all(stamp) : now.put(t, groups_, stamp);
+  now.keys_set.insert(now.keys_set.end(), kept.begin(), kept.end());
   return rows_.put_meta(t, key, now);
+}
+
+// The registers that an update writes to without changing a column of a UNIQUE key in them: indices
+// into layout.groups.
+std::vector<size_t> Committer::keys_left(const Capture::Change& c) const {
+  std::vector<size_t> left;
+  if (c.before == Capture::kNone || c.after == Capture::kNone) return left;
+  for (const auto& in : c.table->unique) {
+    if (std::find(groups_.begin(), groups_.end(), in.group) == groups_.end()) continue;
+    const bool same = std::all_of(in.columns.begin(), in.columns.end(), [&](size_t i) {
+      return capture_.value(c.before, i) == capture_.value(c.after, i);
+    });
+    if (same) left.push_back(in.group);
+  }
+  return left;
 }
 
 Result<void> Committer::erase_version(const Capture::Change& c, const Stamp& stamp) {
@@ -393,7 +425,7 @@ Result<void> Committer::erase_version(const Capture::Change& c, const Stamp& sta
 }
 
 void Committer::append_plain(const Capture::Change& c, const std::vector<size_t>& columns,
-                             Record& record) {
+                             std::vector<KeysSet> keys_set, Record& record) {
   const Table& t = *c.table;
   PlainRowChange change;
   change.erase = c.after == Capture::kNone;
@@ -423,6 +455,8 @@ void Committer::append_plain(const Capture::Change& c, const std::vector<size_t>
   old_.clear();
   if (t.rules.old_values && c.before != Capture::kNone) note_old_values(c, *which);
   change.old = old_.view();
+  const std::string keys = encode_keys_set(std::move(keys_set));
+  change.keys_set = keys;
   append_change(record.changes, change);
 }
 
@@ -483,6 +517,9 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
     if (!done) return done;
   } else {
     add_bases(change, loaded->state, t.layout, image(c, c.before));
+    if (!t.unique.empty()) {
+      add_keys_set(change, t.unique_names(), loaded->state, t.layout, world.ranks);
+    }
   }
   if (t.rules.old_values) add_old_values(change, t.layout, image(c, c.before));
   append_change(record.changes, Change(change));

@@ -68,12 +68,14 @@ class Committer {
   Result<void> write_fast(const Capture::Change& c, Record& record);
   Result<void> write_slow(const Capture::Change& c, Record& record);
   Result<void> erase_version(const Capture::Change& c, const Stamp& stamp);
-  Result<void> put_version(const Capture::Change& c, const std::vector<size_t>& groups,
-                           const Stamp& stamp);
+  Result<void> update_fast(const Capture::Change& c, const std::vector<size_t>& columns,
+                           const std::vector<size_t>& left, Record& record);
+  std::vector<size_t> keys_left(const Capture::Change& c) const;
   const std::vector<size_t>& columns_of(const Capture::Change& c);
   std::optional<Row> image(const Capture::Change& c, uint32_t at) const;
   Result<void> settle(const Table& t, const Key& key, const Loaded& row);
-  void append_plain(const Capture::Change& c, const std::vector<size_t>& columns, Record& record);
+  void append_plain(const Capture::Change& c, const std::vector<size_t>& columns,
+                    std::vector<KeysSet> keys_set, Record& record);
   void append_record(Record& record, const std::string& declares_dc);
   // Into old_.
   void note_old_values(const Capture::Change& c, const std::vector<size_t>& columns);

@@ -61,7 +61,12 @@ Result<void> spread(const World& world, const Table& t, const Key& key, const Ro
   }
   std::optional<Row> existing;
   if (!meta.tombstone) existing = std::move(rows[0]);
+  const auto keys_set = [&](size_t g, const Stamp& stamp) -> std::optional<Version> {
+    const Stamp& set = meta.keys_set_in(t.group_ids[g], stamp);
+    return set == stamp ? std::nullopt : std::optional(version_of(world, set));
+  };
   state.registers[""].siblings.push_back({version_of(world, meta.row), std::move(existing)});
+  if (t.one_register()) state.registers[""].siblings[0].keys_set = keys_set(0, meta.row);
   for (size_t g = 1; g < rows.size(); ++g) {
     const Stamp* stamp = meta.of(t.group_ids[g]);
     if (stamp == nullptr) continue;
@@ -72,6 +77,7 @@ Result<void> spread(const World& world, const Table& t, const Key& key, const Ro
       siblings.push_back(first_addend(version, group.columns[0], rows[g].begin()->second));
     } else {
       siblings.push_back({version, std::move(rows[g])});
+      siblings.back().keys_set = keys_set(g, *stamp);
     }
   }
   return {};
@@ -94,6 +100,9 @@ RowMeta meta_of(const World& world, const Table& t, const RowState& state, const
     const Sibling* s = r.siblings.empty() ? nullptr : &r.siblings[verdicts.of[g].winner];
     const Row* row = shown(r, verdicts.of[g]);
     meta.siblings |= needs_side_table(r, t.layout.groups[g]);
+    if (s != nullptr && s->keys_set) {
+      meta.keys_set.emplace_back(t.group_ids[g], stamp_of(world, *s->keys_set));
+    }
     if (g == 0) {
       meta.row = meta.rest = s != nullptr ? stamp_of(world, s->version) : Stamp{};
       meta.tombstone = row == nullptr;
@@ -114,17 +123,18 @@ RowMeta meta_of(const World& world, const Table& t, const RowState& state, const
   return meta;
 }
 
-constexpr uint8_t kHasRow = 1, kHasBase = 2, kHasAddend = 4;
+constexpr uint8_t kHasRow = 1, kHasBase = 2, kHasAddend = 4, kHasKeysSet = 8;
 
 void append_sibling(ByteWriter& out, const World& world, const Sibling& s) {
   append_version(out, world, s.version);
   out.u8(static_cast<uint8_t>((s.row ? kHasRow : 0) | (s.base ? kHasBase : 0) |
-                              (s.addend ? kHasAddend : 0)));
+                              (s.addend ? kHasAddend : 0) | (s.keys_set ? kHasKeysSet : 0)));
   if (s.row) out.string(encode_row(*s.row));
   if (s.base) out.string(encode_row(*s.base));
   if (s.addend) {
     out.wide(s.addend->sum), out.wide(s.addend->floor), out.varint(s.addend->floor_seq);
   }
+  if (s.keys_set) append_version(out, world, *s.keys_set);
 }
 
 Result<std::optional<Row>> read_row_if(bool there, ByteReader& in) {
@@ -145,6 +155,7 @@ Result<Sibling> read_sibling(const World& world, ByteReader& in) {
     a.sum = in.wide(), a.floor = in.wide(), a.floor_seq = in.varint();
     s.addend = a;
   }
+  if (flags & kHasKeysSet) s.keys_set = read_version(world, in);
   return s;
 }
 
@@ -564,24 +575,28 @@ Result<RowStore::Hidden> RowStore::show(const Table& t, const Key& key,
   if (before.shown && shows(before.shown, row)) return Hidden::kNo;
   auto done = put_row(t, key, row, before.shown.has_value());
   if (done) return Hidden::kNo;
+  const Hidden why = refusal(done.error());
+  return why == Hidden::kNo ? Result<Hidden>(tl::unexpected(done.error())) : hide(why);
+}
+
+RowStore::Hidden RowStore::refusal(const Error& error) const {
+  if (error.code != Code::kConstraint && error.code != Code::kSql) return Hidden::kNo;
   const bool taken = sqlite3_extended_errcode(db_.get()) == SQLITE_CONSTRAINT_UNIQUE;
-  const Code code = done.error().code;
-  if (code != Code::kConstraint && code != Code::kSql) return tl::unexpected(done.error());
-  return hide(taken && !t.unique.empty() ? Hidden::kUnique : Hidden::kConstraint);
+  return taken ? Hidden::kUnique : Hidden::kConstraint;
 }
 
 Result<void> RowStore::put_row(const Table& t, const Key& key, const Row& row, bool exists) {
   return exists ? update_row(t, key, row) : insert_row(t, key, row);
 }
 
-Result<void> RowStore::insert_row(const Table& t, const Key& key, const Row& row) {
+Result<void> RowStore::insert_row(const Table& t, const Key& key, const Row& row, bool replace) {
   auto full = with_key(t, key, row);
   if (!full) return tl::unexpected(full.error());
   std::vector<size_t> which;
   for (size_t i = 0; i < t.columns.size(); ++i) {
     if (full->contains(t.columns[i].name)) which.push_back(i);
   }
-  auto q = plan(t.insert_sql(which));
+  auto q = plan(replace ? t.replace_sql(which) : t.insert_sql(which));
   if (!q) return tl::unexpected(q.error());
   int at = 0;
   for (const size_t i : which) (*q)->bind(++at, full->find(t.columns[i].name)->second);

@@ -69,6 +69,8 @@ class RowStore {
   void drop_waiting();
   Result<std::optional<Row>> shown(const Table& t, std::string_view key);
   Result<void> delete_row(const Table& t, std::string_view key);
+  // Of the user's table alone: `row` with its key, as replace_sql() or insert_sql() of it does.
+  Result<void> insert_row(const Table& t, const Key& key, const Row& row, bool replace = false);
 
   Result<Loaded> load(const World& world, const Table& t, const Key& key);
   // The same, with what the user's table showed at the time that the version row speaks of.
@@ -90,6 +92,9 @@ class RowStore {
 
   // Why a row that exists is not in the user's table.
   enum class Hidden { kNo, kConstraint, kUnique, kOrphan };
+  // Why the table refuses a row, of the error that the last statement ended with; kNo: it does not
+  // come from the row.
+  Hidden refusal(const Error& error) const;
   // The same, but the row is not shown, though its own constraints would let it.
   Result<void> hide(const World& world, const Table& t, const Key& key, const Loaded& row,
                     Hidden why, uint64_t now_ms);
@@ -126,7 +131,6 @@ class RowStore {
     return std::string_view(later_keys_).substr(l.key_at, l.key_size);
   }
   Result<void> put_row(const Table& t, const Key& key, const Row& row, bool exists);
-  Result<void> insert_row(const Table& t, const Key& key, const Row& row);
   Result<void> update_row(const Table& t, const Key& key, const Row& row);
   Result<Hidden> show(const Table& t, const Key& key, const std::optional<Row>& want,
                       const Loaded& before);

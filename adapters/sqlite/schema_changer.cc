@@ -1,6 +1,7 @@
 #include "adapters/sqlite/schema_changer.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "adapters/sqlite/guard.h"
 #include "adapters/sqlite/numbering.h"
@@ -375,7 +376,7 @@ Result<void> SchemaChanger::run_here(const std::string& sql, uint64_t now_ms) {
     return fail(Code::kInvalid, "a schema change holds another statement");
   }
   auto done = sql_.run_schema(sql);
-  if (done || done.error().code != Code::kConstraint) return done;
+  if (done || rows_.refusal(done.error()) == RowStore::Hidden::kNo) return done;
   auto room = make_room(sql, now_ms);
   if (!room) return tl::unexpected(room.error());
   return *room ? sql_.run_schema(sql) : done;
@@ -402,40 +403,64 @@ Result<void> SchemaChanger::keeps_key(const Table& was, const TableDef& def) {
   return fail(Code::kInvalid, "table " + def.name + " cannot change the columns of its key");
 }
 
-// A UNIQUE index over plain columns cannot be made while rows hold the same key, which other
-// datacenters wrote meanwhile: they are taken out, and UniqueKeys puts back those that win.
+// An index cannot be made while rows that other datacenters wrote meanwhile hold the same key, or
+// break an expression of it. They are taken out, and UniqueKeys puts back those that win.
 Result<bool> SchemaChanger::make_room(const std::string& sql, uint64_t now_ms) {
-  const auto unique = unique_index_of(words_of(sql));
-  const Table* t = unique ? state_.world->find(unique->table) : nullptr;
+  const Table* t = state_.world->find(indexed_table(words_of(sql)));
   if (t == nullptr) return false;
-  std::string keys, columns;
-  for (const size_t i : t->key) {
-    keys += (keys.empty() ? "" : ", ") + quote_name(t->columns[i].name);
-  }
-  for (const auto& name : unique->columns) {
-    columns += (columns.empty() ? "" : ", ") + quote_name(name);
-  }
-  const std::string table = quote_name(t->def.name);
-  auto q =
-      db_.prepare("SELECT " + keys + " FROM " + table + " WHERE (" + columns + ") IN (SELECT " +
-                  columns + " FROM " + table + " GROUP BY " + columns + " HAVING count(*) > 1)");
-  if (!q) return false;
-  std::vector<Key> found;
-  auto row = q->step();
-  for (; row && *row; row = q->step()) {
-    std::vector<Value> parts;
-    for (size_t i = 0; i < t->key.size(); ++i) parts.push_back(q->value(static_cast<int>(i)));
-    auto key = canonical_key(t->def, parts);
-    if (key) found.push_back(std::move(*key));
-  }
-  if (!row) return tl::unexpected(row.error());
-  for (const auto& key : found) {
+  auto refused = refused_by(*t, sql);
+  if (!refused) return tl::unexpected(refused.error());
+  for (const auto& [key, why] : *refused) {
     auto loaded = rows_.load(*state_.world, *t, key);
     if (!loaded) return tl::unexpected(loaded.error());
-    auto done = rows_.hide(*state_.world, *t, key, *loaded, RowStore::Hidden::kUnique, now_ms);
+    auto done = rows_.hide(*state_.world, *t, key, *loaded, why, now_ms);
     if (!done) return tl::unexpected(done.error());
   }
-  return !found.empty();
+  return !refused->empty();
+}
+
+// The rows that this index does not take, if it takes them one after the other: tried out on the
+// table itself, and undone.
+Result<std::map<Key, RowStore::Hidden>> SchemaChanger::refused_by(const Table& t,
+                                                                  const std::string& index) {
+  std::map<Key, RowStore::Hidden> refused;
+  const std::string copy = "_entente_copy_" + std::to_string(t.id);
+  auto done = db_.exec("SAVEPOINT _entente_room; CREATE TABLE " + copy + " AS SELECT " +
+                       new_columns(t).substr(2) + " FROM " + quote_name(t.def.name) +
+                       " AS n; DELETE FROM " + quote_name(t.def.name));
+  if (!done) return tl::unexpected(done.error());
+  if (sql_.run_schema(index)) {
+    auto tried = put_back(t, copy, refused);
+    if (!tried) return tl::unexpected(tried.error());
+  }
+  done = db_.exec("ROLLBACK TO _entente_room; RELEASE _entente_room");
+  if (!done) return tl::unexpected(done.error());
+  return refused;
+}
+
+Result<void> SchemaChanger::put_back(const Table& t, const std::string& copy,
+                                     std::map<Key, RowStore::Hidden>& refused) {
+  std::vector<size_t> all(t.columns.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  auto insert = db_.prepare(t.insert_sql(all));
+  if (!insert) return tl::unexpected(insert.error());
+  auto q = db_.prepare("SELECT * FROM " + copy);
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      const int at = static_cast<int>(i);
+      sqlite3_bind_value(insert->get(), at + 1, sqlite3_column_value(q->get(), at));
+    }
+    auto done = insert->run();
+    if (done) continue;
+    const auto why = rows_.refusal(done.error());
+    if (why == RowStore::Hidden::kNo) return done;
+    std::vector<Value> parts;
+    for (const size_t i : t.key) parts.push_back(q->value(static_cast<int>(i)));
+    if (auto key = canonical_key(t.def, parts)) refused.emplace(std::move(*key), why);
+  }
+  return row.map([](bool) {});
 }
 
 Result<void> SchemaChanger::apply(const SchemaChange& change, uint64_t now_ms) {

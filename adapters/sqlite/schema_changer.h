@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -78,6 +79,9 @@ class SchemaChanger {
   Result<void> try_apply(const SchemaChange& change, uint64_t now_ms);
   Result<void> run_here(const std::string& sql, uint64_t now_ms);
   Result<bool> make_room(const std::string& sql, uint64_t now_ms);
+  Result<std::map<Key, RowStore::Hidden>> refused_by(const Table& t, const std::string& index);
+  Result<void> put_back(const Table& t, const std::string& copy,
+                        std::map<Key, RowStore::Hidden>& refused);
 
   Connection& db_;
   ClientSql& sql_;

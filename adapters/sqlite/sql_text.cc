@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
+#include <utility>
 
 #include "adapters/sql_tokens.h"
 
@@ -141,21 +142,58 @@ std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string
   return out;
 }
 
-std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& all) {
+namespace {
+
+// Words from `at` on, as far as the bracket that opens there reaches, or to the end.
+size_t end_of_bracket(const std::vector<std::string>& words, size_t at) {
+  for (int depth = 0; at < words.size(); ++at) {
+    depth += words[at] == "(" ? 1 : words[at] == ")" ? -1 : 0;
+    if (depth == 0) break;
+  }
+  return at;
+}
+
+// What may be a column in an expression: not a literal, a function, a type or a collation.
+std::vector<std::string> names_between(const std::vector<std::string>& words, size_t begin,
+                                       size_t end) {
+  std::vector<std::string> names;
+  for (size_t i = begin; i < end; ++i) {
+    const char first = words[i].front();
+    const bool quoted = first == '"' || first == '`' || first == '[';
+    const bool called = i + 1 < words.size() && words[i + 1] == "(";
+    const bool qualifies =
+        one_of(words[i], {"COLLATE", "AS"}) || (i > 0 && one_of(words[i - 1], {"COLLATE", "AS"}));
+    if (quoted || (in_word(first) && !called && !qualifies)) names.push_back(unquoted(words[i]));
+  }
+  return names;
+}
+
+}  // namespace
+
+std::string indexed_table(const std::vector<std::string>& all) {
   Words words(all);
-  UniqueIndex out;
-  if (!words.take({"CREATE", "UNIQUE", "INDEX"})) return std::nullopt;
+  if (!words.take({"CREATE", "UNIQUE", "INDEX"}) && !words.take({"CREATE", "INDEX"})) return {};
   words.take({"IF", "NOT", "EXISTS"});
   words.name();
-  if (!words.take("ON")) return std::nullopt;
-  out.table = words.name();
-  if (!words.take("(")) return std::nullopt;
-  do {
-    out.columns.push_back(words.name());
-    if (words.take("COLLATE")) words.name();
-    if (!words.take("ASC")) words.take("DESC");
-  } while (words.take(","));
-  if (!words.take(")") || !words.done()) return std::nullopt;
+  return words.take("ON") ? words.name() : std::string();
+}
+
+std::vector<std::string> names_in_index(const std::vector<std::string>& words) {
+  const auto bracket = std::find(words.begin(), words.end(), "(");
+  return names_between(words, static_cast<size_t>(bracket - words.begin()), words.size());
+}
+
+GeneratedColumns generated_columns(const std::vector<std::string>& words) {
+  GeneratedColumns out;
+  size_t at = static_cast<size_t>(std::find(words.begin(), words.end(), "(") - words.begin()) + 1;
+  std::string column;
+  for (bool begins = true; at < words.size(); ++at) {
+    if (std::exchange(begins, words[at] == ",")) column = lower(unquoted(words[at]));
+    if (words[at] != "(") continue;
+    const size_t end = end_of_bracket(words, at);
+    if (words[at - 1] == "AS") out[column] = names_between(words, at, end);
+    at = end;
+  }
   return out;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,12 +43,14 @@ struct SchemaStatement {
 };
 std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string>& words);
 
-// CREATE UNIQUE INDEX over plain columns of all rows.
-struct UniqueIndex {
-  std::string table;
-  std::vector<std::string> columns;
-};
-std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& words);
+// The table of CREATE INDEX; "" if it is another statement.
+std::string indexed_table(const std::vector<std::string>& words);
+// What CREATE INDEX names behind its table: columns, and maybe more than them.
+std::vector<std::string> names_in_index(const std::vector<std::string>& words);
+// What the generated columns of CREATE TABLE name, by their own names in lower case: columns, and
+// maybe more than them.
+using GeneratedColumns = std::map<std::string, std::vector<std::string>>;
+GeneratedColumns generated_columns(const std::vector<std::string>& words);
 
 struct SavepointControl {
   enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;

@@ -10,7 +10,7 @@
 namespace entente::sqlite {
 namespace {
 
-constexpr int64_t kFormat = 7;
+constexpr int64_t kFormat = 8;
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE _entente_state (

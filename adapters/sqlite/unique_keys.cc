@@ -1,101 +1,132 @@
 #include "adapters/sqlite/unique_keys.h"
 
 #include <algorithm>
-#include <set>
+
+#include "conflict/key.h"
 
 namespace entente::sqlite {
 namespace {
 
-// The values of a unique key as bytes that are equal when SQLite says that the key is taken; ""
-// if it has a NULL, which nothing equals.
-std::string claim_of(const UniqueKey& unique, size_t number, const Table& t, const Row& row) {
-  std::vector<Value> parts;
-  for (const size_t i : unique.columns) {
-    const auto it = row.find(t.columns[i].name);
-    if (it == row.end() || std::holds_alternative<Null>(it->second)) return "";
-    parts.push_back(it->second);
-  }
-  const auto key = canonical_key(unique.as_key, parts);
-  return key ? std::to_string(number) + ":" + *key : "";
-}
+using Hidden = RowStore::Hidden;
 
 Version taken_by(const Table& t, const RowState& state, const Verdicts& verdicts) {
   Version newest;
-  for (const auto& unique : t.unique) {
-    for (const size_t i : unique.columns) {
-      const size_t g = t.columns[i].group;
-      const Register& r = register_of(state, t.layout.groups[g].name);
-      if (r.siblings.empty()) continue;
-      newest = std::max(newest, r.siblings[verdicts.of[g].winner].version);
-    }
+  for (const auto& in : t.unique) {
+    const Register& r = register_of(state, t.layout.groups[in.group].name);
+    if (!r.siblings.empty()) newest = std::max(newest, keys_set(r, verdicts.of[in.group]));
   }
   return newest;
 }
 
+// While it lives, notes the rows of one table that REPLACE takes out of another's way.
+class GivingWay {
+ public:
+  GivingWay(Connection& db, const Table& table) : db_(db), table_(table) {
+    sqlite3_preupdate_hook(db_.get(), &GivingWay::hook, this);
+  }
+  ~GivingWay() { sqlite3_preupdate_hook(db_.get(), nullptr, nullptr); }
+  GivingWay(const GivingWay&) = delete;
+  GivingWay& operator=(const GivingWay&) = delete;
+
+  Result<std::set<Key>> take() {
+    if (broken_) return tl::unexpected(*broken_);
+    return std::move(keys_);
+  }
+
+ private:
+  static void hook(void* self, sqlite3*, int op, const char*, const char*, sqlite3_int64 rowid,
+                   sqlite3_int64) {
+    if (op == SQLITE_DELETE) static_cast<GivingWay*>(self)->gives_way(rowid);
+  }
+
+  void gives_way(int64_t rowid) {
+    std::vector<Value> parts;
+    for (const size_t i : table_.key) {
+      sqlite3_value* v = nullptr;
+      if (table_.rowid_key) {
+        parts.emplace_back(rowid);
+      } else if (sqlite3_preupdate_old(db_.get(), table_.columns[i].hook_index, &v) == SQLITE_OK) {
+        parts.push_back(value_of(v));
+      }
+    }
+    auto key = canonical_key(table_.def, parts);
+    if (!key) {
+      broken_ = key.error();
+    } else {
+      keys_.insert(std::move(*key));
+    }
+  }
+
+  Connection& db_;
+  const Table& table_;
+  std::set<Key> keys_;
+  std::optional<Error> broken_;
+};
+
 }  // namespace
 
+template <class Work>
+Result<void> UniqueKeys::try_out(Work work) {
+  if (auto done = db_.exec("SAVEPOINT _entente_unique"); !done) return done;
+  auto done = work();
+  if (!done) return done;  // the caller undoes its transaction
+  return db_.exec("ROLLBACK TO _entente_unique; RELEASE _entente_unique");
+}
+
 Result<void> UniqueKeys::add(const World& world, const Table& t, const Key& key, Contenders& all) {
-  if (all.contains(key)) return {};
   auto loaded = rows_.load(world, t, key);
   if (!loaded) return tl::unexpected(loaded.error());
   const Verdicts verdicts = judge(loaded->state, t.layout, world.ranks);
-  auto row = visible(loaded->state, t.layout, verdicts);
-  Contender c{std::move(*loaded), {}, {}, {}, false, false};
+  Contender c{std::move(*loaded), {}, {}, false, Hidden::kNo};
+  c.row = visible(c.loaded.state, t.layout, verdicts);
+  if (c.row) forget_unknown_columns(*c.row, t);
   c.taken = taken_by(t, c.loaded.state, verdicts);
   c.shown = c.loaded.shown.has_value();
-  if (row) {
-    auto whole = with_key(t, key, std::move(*row));
-    if (!whole) return tl::unexpected(whole.error());
-    c.row = std::move(*whole);
-  }
-  for (size_t i = 0; i < t.unique.size(); ++i) {
-    auto claim = claim_of(t.unique[i], i, t, c.row);
-    if (!claim.empty()) c.claims.push_back(std::move(claim));
-  }
   all.emplace(key, std::move(c));
   return {};
 }
 
-Result<void> UniqueKeys::add_holders(const World& world, const Table& t, const Contender& of,
-                                     Contenders& all) {
-  for (const auto& unique : t.unique) {
-    auto q = rows_.plan(unique.find);
-    if (!q) return tl::unexpected(q.error());
-    bool claims = true;
-    for (size_t i = 0; i < unique.columns.size(); ++i) {
-      const auto it = of.row.find(t.columns[unique.columns[i]].name);
-      claims = claims && it != of.row.end() && !std::holds_alternative<Null>(it->second);
-      if (claims) (*q)->bind(static_cast<int>(i + 1), it->second);
+// The rows that are shown and hold a key that one of these wants. Says of those that are refused
+// though nobody holds their keys that another constraint does so.
+Result<std::set<Key>> UniqueKeys::holders(const Table& t, Contenders& waiting) {
+  GivingWay giving_way(db_, t);
+  auto done = try_out([&]() -> Result<void> {
+    for (auto& [key, c] : waiting) {
+      auto put = c.row ? rows_.insert_row(t, key, *c.row, true) : Result<void>();
+      if (put) continue;
+      if (rows_.refusal(put.error()) == Hidden::kNo) return put;
+      c.why = Hidden::kConstraint;
     }
-    if (!claims) continue;
-    std::vector<Value> parts;
-    {
-      Rows found(**q);
-      auto next = found.next();
-      if (!next) return tl::unexpected(next.error());
-      if (!*next) continue;
-      for (size_t i = 0; i < t.key.size(); ++i) parts.push_back((*q)->value(static_cast<int>(i)));
-    }
-    auto key = canonical_key(t.def, parts);
-    if (!key) return tl::unexpected(key.error());
-    if (auto done = add(world, t, *key, all); !done) return done;
-  }
-  return {};
+    return {};
+  });
+  if (!done) return tl::unexpected(done.error());
+  return giving_way.take();
 }
 
-void UniqueKeys::choose(const Table& t, Contenders& all) {
-  std::vector<Contender*> order;
-  for (auto& [key, c] : all) order.push_back(&c);
-  const bool first = t.rules.unique == UniqueWins::kFirst;
-  std::stable_sort(order.begin(), order.end(), [&](const Contender* a, const Contender* b) {
-    return first ? a->taken < b->taken : b->taken < a->taken;
-  });
-  std::set<std::string> held;
-  for (auto* c : order) {
-    c->wins = std::none_of(c->claims.begin(), c->claims.end(),
-                           [&](const std::string& claim) { return held.contains(claim); });
-    if (c->wins) held.insert(c->claims.begin(), c->claims.end());
+// Says of each whether it is shown, and why not: in their order, each is put where the table lets
+// it.
+Result<void> UniqueKeys::choose(const Table& t, Contenders& all) {
+  std::vector<std::pair<const Key*, Contender*>> order;
+  for (auto& [key, c] : all) {
+    if (c.row && c.why == Hidden::kNo) order.emplace_back(&key, &c);
   }
+  const bool first = t.rules.unique == UniqueWins::kFirst;
+  std::stable_sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+    return first ? a.second->taken < b.second->taken : b.second->taken < a.second->taken;
+  });
+  return try_out([&]() -> Result<void> {
+    for (const auto& [key, c] : order) {
+      auto done = c->shown ? rows_.delete_row(t, *key) : Result<void>();
+      if (!done) return done;
+    }
+    for (const auto& [key, c] : order) {
+      auto put = rows_.insert_row(t, *key, *c->row);
+      if (put) continue;
+      c->why = rows_.refusal(put.error());
+      if (c->why == Hidden::kNo) return put;
+    }
+    return {};
+  });
 }
 
 Result<void> UniqueKeys::settle(const World& world, const Table& t, uint64_t now_ms) {
@@ -106,18 +137,20 @@ Result<void> UniqueKeys::settle(const World& world, const Table& t, uint64_t now
   for (const auto& key : *waiting) {
     if (auto done = add(world, t, key, all); !done) return done;
   }
-  for (const auto& key : *waiting) {
-    if (auto done = add_holders(world, t, all.at(key), all); !done) return done;
+  auto held = holders(t, all);
+  if (!held) return tl::unexpected(held.error());
+  for (const auto& key : *held) {
+    if (all.contains(key)) continue;
+    if (auto done = add(world, t, key, all); !done) return done;
   }
-  choose(t, all);
+  if (auto done = choose(t, all); !done) return done;
   // First those that give their keys up, then those that take them.
   for (auto& [key, c] : all) {
-    if (!c.shown || c.wins) continue;
-    auto done = rows_.hide(world, t, key, c.loaded, RowStore::Hidden::kUnique, now_ms);
-    if (!done) return done;
+    if (c.why == Hidden::kNo || (!c.shown && c.why == Hidden::kUnique)) continue;
+    if (auto done = rows_.hide(world, t, key, c.loaded, c.why, now_ms); !done) return done;
   }
   for (auto& [key, c] : all) {
-    if (c.shown || !c.wins) continue;
+    if (c.shown || c.why != Hidden::kNo) continue;
     auto done = rows_.store(world, t, key, c.loaded, now_ms);
     if (!done) return done;
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <map>
-#include <string>
+#include <set>
 #include <vector>
 
 #include "adapters/sqlite/conflict_log.h"
@@ -12,15 +12,19 @@ namespace entente::sqlite {
 // UNIQUE across datacenters. Two rows that took the same key without knowing of each other both
 // exist; one of them can be shown.
 //
-// Invariant (the same at every replica, because it looks at states alone): among live rows, in the
-// order of the (HLC, origin) of the write that last set one of the row's unique columns (`unique:
-// last`: against it), a row is shown unless an earlier shown row holds one of its keys. Who is not
-// shown waits in the conflict log, kind "unique".
+// Invariant (the same at every replica, because it looks at states alone): among live rows that no
+// other constraint refuses, in the order of the (HLC, origin) of the write that last set a column
+// of the row's UNIQUE keys (`unique: last`: against it; then of their primary keys), a row is shown
+// unless an earlier shown row holds one of its keys. Who is not shown waits in the conflict log,
+// kind "unique".
+//
+// What a row's keys are, and which are the same, SQLite says: the rows are tried out on the table
+// itself, and that is undone. So a key may be made of anything that an index may.
 //
 // Threads: the connection's; inside the transaction that changed the rows.
 class UniqueKeys {
  public:
-  UniqueKeys(RowStore& rows, ConflictLog& log) : rows_(rows), log_(log) {}
+  UniqueKeys(Connection& db, RowStore& rows, ConflictLog& log) : db_(db), rows_(rows), log_(log) {}
 
   // Decides anew about every row of this table that waits, and those that hold its keys.
   Result<void> settle(const World& world, const Table& table, uint64_t now_ms);
@@ -28,19 +32,21 @@ class UniqueKeys {
  private:
   struct Contender {
     Loaded loaded;
-    Row row;                          // as it would be shown, whole; empty: not at all
-    Version taken;                    // when it took its keys
-    std::vector<std::string> claims;  // which ones; NULLs claim nothing
-    bool shown = false;               // before
-    bool wins = false;
+    std::optional<Row> row;  // as it would be shown; absent: not at all
+    Version taken;           // when it took its keys
+    bool shown = false;      // before
+    RowStore::Hidden why = RowStore::Hidden::kNo;
   };
   using Contenders = std::map<Key, Contender>;
 
   Result<void> add(const World& world, const Table& table, const Key& key, Contenders& all);
-  Result<void> add_holders(const World& world, const Table& table, const Contender& of,
-                           Contenders& all);
-  static void choose(const Table& table, Contenders& all);
+  Result<std::set<Key>> holders(const Table& table, Contenders& waiting);
+  Result<void> choose(const Table& table, Contenders& all);
+  // What `work` does to the table is undone.
+  template <class Work>
+  Result<void> try_out(Work work);
 
+  Connection& db_;
   RowStore& rows_;
   ConflictLog& log_;
 };

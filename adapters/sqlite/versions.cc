@@ -8,7 +8,7 @@ namespace entente::sqlite {
 namespace {
 
 constexpr uint8_t kTombstone = 1, kSiblings = 2, kQuarantined = 4, kRest = 8, kExceptions = 16,
-                  kRetained = 32, kHeld = 64, kAllFlags = 127;
+                  kRetained = 32, kHeld = 64, kKeysSet = 128;
 constexpr uint64_t kSameAsRow = 0, kOwnStamp = 1, kNever = 2;
 
 // Stamps are written relative to the row's: they are close to it.
@@ -45,11 +45,18 @@ void RowMeta::put_all(const Stamp& stamp) {
   row = rest = stamp;
 }
 
+const Stamp& RowMeta::keys_set_in(uint32_t group, const Stamp& stamp) const {
+  const auto it = std::find_if(keys_set.begin(), keys_set.end(),
+                               [&](const auto& set) { return set.first == group; });
+  return it == keys_set.end() ? stamp : it->second;
+}
+
 void RowMeta::put(const Table& table, const std::vector<size_t>& groups, const Stamp& stamp) {
   row = stamp;
   for (const size_t g : groups) {
     if (g == 0) continue;
     const uint32_t id = table.group_ids[g];
+    std::erase_if(keys_set, [&](const auto& set) { return set.first == id; });
     const auto at = std::lower_bound(exceptions.begin(), exceptions.end(), id,
                                      [](const Exception& e, uint32_t i) { return e.group < i; });
     if (at != exceptions.end() && at->group == id) {
@@ -80,7 +87,8 @@ std::string encode_extras(const RowMeta& meta) {
   const auto flags = static_cast<uint8_t>(
       (meta.tombstone ? kTombstone : 0) | (meta.siblings ? kSiblings : 0) |
       (meta.quarantined ? kQuarantined : 0) | (meta.held ? kHeld : 0) | (rest ? kRest : 0) |
-      (meta.exceptions.empty() ? 0 : kExceptions) | (meta.retained.empty() ? 0 : kRetained));
+      (meta.exceptions.empty() ? 0 : kExceptions) | (meta.retained.empty() ? 0 : kRetained) |
+      (meta.keys_set.empty() ? 0 : kKeysSet));
   if (flags == 0) return {};
   ByteWriter out;
   out.u8(flags);
@@ -91,6 +99,12 @@ std::string encode_extras(const RowMeta& meta) {
       const uint64_t kind = kind_of(e, meta.row);
       out.varint(static_cast<uint64_t>(e.group) << 2 | kind);
       if (kind == kOwnStamp) write_stamp(out, *e.stamp, meta.row);
+    }
+  }
+  if (!meta.keys_set.empty()) {
+    out.varint(meta.keys_set.size());
+    for (const auto& [group, stamp] : meta.keys_set) {
+      out.varint(group), write_stamp(out, stamp, meta.row);
     }
   }
   for (const auto& [column, value] : meta.retained) out.varint(column), out.value(value);
@@ -115,11 +129,16 @@ Result<void> decode_extras(std::string_view x, RowMeta& meta) {
     if ((word & 3) == kOwnStamp) e.stamp = read_stamp(in, meta.row);
     meta.exceptions.push_back(e);
   }
+  const size_t sets = flags & kKeysSet ? in.count(4) : 0;
+  for (size_t i = 0; i < sets && in.ok(); ++i) {
+    const auto group = static_cast<uint32_t>(in.varint());
+    meta.keys_set.emplace_back(group, read_stamp(in, meta.row));
+  }
   while (flags & kRetained && in.ok() && in.left() > 0) {
     const auto column = static_cast<uint32_t>(in.varint());
     meta.retained.emplace_back(column, in.value());
   }
-  if (!in.done() || flags > kAllFlags) {
+  if (!in.done()) {
     return fail(Code::kCorrupt, "a version row holds bytes that this gateway did not write");
   }
   return {};

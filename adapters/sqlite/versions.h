@@ -36,6 +36,9 @@ struct RowMeta {
   bool held = false;                  // a handler says that nobody may see the row
   Stamp rest;                         // of the registers not named below
   std::vector<Exception> exceptions;  // by group
+  // By group: who set the UNIQUE keys, where it was not the register's version. Never the existence
+  // of a row whose columns are in other registers.
+  std::vector<std::pair<uint32_t, Stamp>> keys_set;
   std::vector<std::pair<uint32_t, Value>> retained;  // by column id: values that the user's table
                                                      // does not hold (tombstone, quarantined)
 
@@ -44,6 +47,8 @@ struct RowMeta {
   const Stamp* of(uint32_t group) const;
   // Every register now has `stamp`.
   void put_all(const Stamp& stamp);
+  // Who set the UNIQUE keys in a register whose version is `stamp`.
+  const Stamp& keys_set_in(uint32_t group, const Stamp& stamp) const;
   // This register came to the table when `applied` was all there was: what has a version of then
   // has not written it.
   void not_written(uint32_t group, const Applied& applied);

@@ -372,6 +372,272 @@ TEST_P(UniqueCells, LoserComesBackByItselfWhenTheHolderGoes) {
   }
 }
 
+// ---- UNIQUE keys of every make -----------------------------------------------------------------
+
+std::string folded(std::string s) {
+  std::transform(s.begin(), s.end(), s.begin(), [](unsigned char c) { return std::tolower(c); });
+  return s;
+}
+
+// How a key is declared, and by hand what it makes of a row (id, a, gone, note): "" is no key.
+struct Make {
+  std::string name, columns, index;
+  std::function<std::string(const std::string& a, bool gone)> key;
+};
+
+const std::vector<Make>& makes() {
+  const auto same = [](const std::string& a, bool) { return a; };
+  const auto alike = [](const std::string& a, bool) { return folded(a); };
+  const auto while_here = [](const std::string& a, bool gone) { return gone ? "" : folded(a); };
+  static const std::vector<Make> kMakes = {
+      {"column", "a TEXT UNIQUE", "", same},
+      {"nocase column", "a TEXT COLLATE NOCASE UNIQUE", "", alike},
+      {"nocase index", "a TEXT", "(a COLLATE NOCASE)", alike},
+      {"binary index over a nocase column", "a TEXT COLLATE NOCASE", "(a COLLATE BINARY)", same},
+      {"expression", "a TEXT", "(lower(a) DESC)", alike},
+      {"part of the rows", "a TEXT COLLATE NOCASE", "(a) WHERE gone = 0", while_here},
+      {"expression over part", "a TEXT", "(lower(\"a\")) WHERE NOT gone AND a <> 'lower'",
+       while_here},
+      {"virtual column", "a TEXT, low TEXT AS (lower(a)) UNIQUE", "", alike},
+      {"stored column", "a TEXT, low TEXT GENERATED ALWAYS AS (lower(a)) STORED", "(low)", alike},
+      {"computed twice", "a TEXT, l TEXT AS (lower(a)), k TEXT AS (CASE gone WHEN 0 THEN l END)",
+       "(k)", while_here},
+      {"replace", "a TEXT UNIQUE ON CONFLICT REPLACE", "", same},
+      {"ignore", "a TEXT UNIQUE ON CONFLICT IGNORE", "", same},
+      {"fail", "a TEXT UNIQUE ON CONFLICT FAIL", "", same},
+      {"abort", "a TEXT, UNIQUE (a) ON CONFLICT ABORT", "", same},
+  };
+  return kMakes;
+}
+
+// A table for each of them, and on paper what it holds.
+class UniqueMakes : public ConstraintCells {
+ protected:
+  struct Line {
+    std::optional<std::string> a;
+    bool gone = false;
+    int taken = 0;
+  };
+  struct Book {
+    const Make* make = nullptr;
+    std::string table;
+    std::map<int64_t, Line> rows;
+  };
+
+  void open_books(UniqueWins wins, Granularity granularity) {
+    wins_ = wins;
+    ConflictRules rules;
+    rules.defaults.unique = wins;
+    rules.defaults.granularity = granularity;
+    open_all(rules);
+    books_.clear();
+    for (const auto& make : makes()) {
+      books_.push_back({&make, "t" + std::to_string(books_.size()), {}});
+      const std::string& table = books_.back().table;
+      define_sql("CREATE TABLE " + table + " (id INTEGER PRIMARY KEY, gone INT, note TEXT, " +
+                 make.columns + ")");
+      if (make.index.empty()) continue;
+      define_sql("CREATE UNIQUE INDEX " + table + "_key ON " + table + " " + make.index);
+    }
+    spread();
+  }
+
+  std::set<int64_t> shown(const Book& book) const {
+    std::vector<std::pair<int, int64_t>> order;
+    for (const auto& [key, line] : book.rows) order.emplace_back(line.taken, key);
+    std::sort(order.begin(), order.end());
+    if (wins_ == UniqueWins::kLast) std::reverse(order.begin(), order.end());
+    std::set<std::string> held;
+    std::set<int64_t> out;
+    for (const auto& [taken, key] : order) {
+      const Line& line = book.rows.at(key);
+      const std::string mine = line.a ? book.make->key(*line.a, line.gone) : "";
+      if (mine.empty() || held.insert(mine).second) out.insert(key);
+    }
+    return out;
+  }
+  // The row that is shown of those; 0 for none.
+  int64_t one_of(const Book& book, std::set<int64_t> keys) const {
+    for (const int64_t key : shown(book)) {
+      if (keys.contains(key)) return key;
+    }
+    return 0;
+  }
+
+  void step(const Book& book, int at, int site, std::string statement, std::vector<Value> args) {
+    statement.replace(statement.find('@'), 1, book.table);
+    steps_.push_back({at, site, {sql(std::move(statement), std::move(args))}});
+  }
+  void insert(Book& book, int at, int site, int64_t key, std::optional<std::string> a,
+              bool gone = false) {
+    step(book, at, site, "INSERT INTO @ (id, a, gone) VALUES (?, ?, ?)",
+         {key, a ? Value(*a) : Value(), int64_t{gone}});
+    book.rows[key] = {std::move(a), gone, clock_ + at};
+  }
+  void rename(Book& book, int at, int site, int64_t key, const std::string& a) {
+    step(book, at, site, "UPDATE @ SET a = ? WHERE id = ?", {a, key});
+    Line& line = book.rows.at(key);
+    if (line.a != a) line.taken = clock_ + at;
+    line.a = a;
+  }
+  void erase(Book& book, int at, int site, int64_t key) {
+    step(book, at, site, "DELETE FROM @ WHERE id = ?", {key});
+    book.rows.erase(key);
+  }
+
+  void happen(const std::string& what) {
+    SCOPED_TRACE(what);
+    // A step of every table at once: the sites' clocks are what matters.
+    apart(std::move(steps_));
+    steps_.clear();
+    clock_ += 1000;
+    spread();
+    for (const auto& book : books_) {
+      SCOPED_TRACE(book.make->name);
+      agree(book.table);
+      const std::set<int64_t> want = shown(book);
+      every_site([&](Site& site, const std::string& where) {
+        std::set<int64_t> there, listed, hidden;
+        for (const auto& [key, row] : table(site, book.table)) {
+          there.insert(std::get<int64_t>(row.at("id")));
+        }
+        for (const auto& [key, kind] : open_kinds(site, book.table)) {
+          listed.insert(std::stoll(key));
+          EXPECT_EQ(kind.substr(0, 7), "unique ") << where;
+        }
+        for (const auto& [key, line] : book.rows) {
+          if (!want.contains(key)) hidden.insert(key);
+        }
+        EXPECT_EQ(there, want) << where;
+        EXPECT_EQ(listed, hidden) << where;
+      });
+    }
+  }
+
+  void run_all(UniqueWins wins, Granularity granularity);
+
+  UniqueWins wins_ = UniqueWins::kFirst;
+  std::vector<Book> books_;
+  std::vector<Step> steps_;
+  int clock_ = 0;
+};
+
+void UniqueMakes::run_all(UniqueWins wins, Granularity granularity) {
+  open_books(wins, granularity);
+  for (auto& book : books_) {
+    insert(book, 1, 0, 1, "Ann"), insert(book, 2, 1, 2, "ann"), insert(book, 3, 2, 3, "Ann", true);
+    insert(book, 4, 0, 4, {}), insert(book, 5, 1, 5, {}), insert(book, 6, 2, 6, "Bea");
+    // Later writes to other columns, and one that changes nothing, do not count.
+    step(book, 7, 1, "UPDATE @ SET note = 'later' WHERE id = ?", {int64_t{2}});
+    step(book, 8, 0, "UPDATE @ SET note = 'later', a = a WHERE id = ?", {int64_t{1}});
+  }
+  happen("rows with one key, NULLs, one beside it");
+
+  for (auto& book : books_) {
+    for (const int64_t key : shown(book)) {
+      step(book, static_cast<int>(10 - key), 2, "UPDATE @ SET note = 'noted' WHERE id = ?", {key});
+    }
+  }
+  happen("other columns updated elsewhere");
+
+  for (auto& book : books_) {
+    for (const int64_t key : shown(book)) {
+      const Line& line = book.rows.at(key);
+      put(writers_[1], book.table, key,
+          {{"a", line.a ? Value(*line.a) : Value()},
+           {"gone", int64_t{line.gone}},
+           {"note", std::string("put")}});
+    }
+  }
+  happen("put as they are");
+
+  for (auto& book : books_) {
+    // The other one takes the key last; that it had it before does not count.
+    insert(book, 1, 1, 22, "Kim"), insert(book, 2, 0, 21, "Kim");
+    rename(book, 3, 1, 22, "away"), rename(book, 4, 1, 22, "Kim"), rename(book, 5, 0, 21, "Kim");
+  }
+  happen("taken, given up and taken again");
+
+  for (auto& book : books_) {
+    if (const int64_t key = one_of(book, {1, 2, 3})) erase(book, 1, 2, key);
+    if (const int64_t key = one_of(book, {21, 22})) rename(book, 2, 0, key, "free");
+  }
+  happen("holders deleted, or renamed");
+
+  for (auto& book : books_) {
+    const int64_t key = one_of(book, {1, 2, 3});
+    step(book, 1, 0, "UPDATE @ SET gone = 1 - gone WHERE id = ?", {key});
+    Line& line = book.rows.at(key);
+    line.gone = !line.gone;
+    const std::string was = book.make->key(*line.a, !line.gone);
+    if (was != book.make->key(*line.a, line.gone)) line.taken = clock_ + 1;
+    insert(book, 2, 1, 31, "Zoe"), insert(book, 3, 2, 32, "zoe"), insert(book, 4, 0, 33, "ZOE");
+  }
+  happen("rows that come under a key, or leave it");
+}
+
+TEST_P(UniqueMakes, P1FirstIsShownWhateverTheKeyIsMadeOf) {
+  run_all(UniqueWins::kFirst, Granularity::kColumn);
+}
+TEST_P(UniqueMakes, P1LastIsShownWhateverTheKeyIsMadeOf) {
+  run_all(UniqueWins::kLast, Granularity::kColumn);
+}
+TEST_P(UniqueMakes, P1FirstIsShownOfRowsThatConflictWhole) {
+  run_all(UniqueWins::kFirst, Granularity::kRow);
+}
+TEST_P(UniqueMakes, P1LastIsShownOfRowsThatConflictWhole) {
+  run_all(UniqueWins::kLast, Granularity::kRow);
+}
+
+// The rows that an index refuses are taken out where it comes later than they do.
+TEST_P(UniqueMakes, P1IndexThatMeetsRowsWithOneKeyIsMadeEverywhere) {
+  open_all({});
+  const std::vector<std::string> indexes = {
+      "(a COLLATE NOCASE)", "(lower(a))", "(a) WHERE gone = 0", "(low)", "(a, coalesce(day, ''))"};
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    define_sql("CREATE TABLE t" + std::to_string(i) +
+               " (id INTEGER PRIMARY KEY, a TEXT, gone INT, day TEXT, low TEXT AS (lower(a)))");
+  }
+  spread();
+  std::vector<Step> steps;
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    const std::string t = "t" + std::to_string(i);
+    const std::string insert = "INSERT INTO " + t + " (id, a, gone, day) VALUES ";
+    steps.push_back({1, 1, {sql(insert + "(1, 'ann', 0, '2026-01-01'), (2, 'x', 0, NULL)")}});
+    steps.push_back(
+        {2,
+         1,
+         {sql(insert + "(3, 'ann', 0, '2026-01-01'), (4, NULL, 0, NULL), (5, 'ann', 1, NULL)")}});
+    steps.push_back({3, 0, {sql("CREATE UNIQUE INDEX i" + t + " ON " + t + " " + indexes[i])}});
+    steps.push_back({4, 2, {sql(insert + "(6, 'ann', 0, '2026-01-01'), (7, NULL, 0, NULL)")}});
+  }
+  apart(std::move(steps));
+  spread();
+  const std::vector<std::set<int64_t>> want = {
+      {1, 2, 4, 7}, {1, 2, 4, 7}, {1, 2, 4, 5, 7}, {1, 2, 4, 7}, {1, 2, 4, 5, 7}};
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    SCOPED_TRACE(indexes[i]);
+    const std::string t = "t" + std::to_string(i);
+    agree(t);
+    every_site([&](Site& site, const std::string& where) {
+      std::set<int64_t> there;
+      for (const auto& [key, row] : table(site, t)) there.insert(std::get<int64_t>(row.at("id")));
+      EXPECT_EQ(there, want[i]) << where;
+      const auto open = open_kinds(site, t);
+      EXPECT_EQ(open.size() + there.size(), 7u) << where;
+    });
+  }
+  // Whatever is waiting comes back with the index gone.
+  for (size_t i = 0; i < indexes.size(); ++i) define_sql("DROP INDEX it" + std::to_string(i));
+  spread();
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    every_site([&](Site& site, const std::string& where) {
+      EXPECT_EQ(table(site, "t" + std::to_string(i)).size(), 7u) << where;
+      EXPECT_TRUE(open_kinds(site, "t" + std::to_string(i)).empty()) << where;
+    });
+  }
+}
+
 // ---- CHECK and foreign keys --------------------------------------------------------------------
 
 TEST_P(ConstraintCells, P11RowThatACheckRefusesWaitsAndTheStreamGoesOn) {
@@ -534,6 +800,8 @@ class RandomConstraints : public ConstraintCells {
     define_sql(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b TEXT UNIQUE, lo INT, hi INT, "
         "parent INTEGER REFERENCES parent (id) ON DELETE CASCADE, CHECK (lo <= hi))");
+    if (seed % 3 != 0)
+      define_sql("CREATE UNIQUE INDEX t_made ON t (coalesce(b, a), hi) WHERE lo > 1");
     spread();
     for (int step = 0; step < 90; ++step) {
       Site& site = writers_[random() % 3];
@@ -597,6 +865,7 @@ INSTANTIATE_TEST_SUITE_P(Adapters, ConstraintCells, testing::ValuesIn(sql_adapte
 INSTANTIATE_TEST_SUITE_P(Adapters, OrphanCells, testing::ValuesIn(sql_adapters()), kName);
 INSTANTIATE_TEST_SUITE_P(Adapters, RandomConstraints, testing::ValuesIn(sql_adapters()), kName);
 INSTANTIATE_TEST_SUITE_P(Adapters, UniqueCells, testing::ValuesIn(sql_adapters()), kName);
+INSTANTIATE_TEST_SUITE_P(Adapters, UniqueMakes, testing::ValuesIn(sql_adapters()), kName);
 
 }  // namespace
 }  // namespace entente::contract

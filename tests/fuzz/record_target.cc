@@ -32,6 +32,7 @@ void check_plain(const PlainRowChange& plain, std::string_view after, ByteReader
   MUST(row->erase == plain.erase && row->inserted == plain.inserted && row->key == plain.key);
   MUST(!row->context && row->kept.empty() && row->base.empty() && row->floors.empty());
   MUST(row->decider == Decider::kWriter);
+  MUST(decode_keys_set(plain.keys_set) == row->keys_set);
 }
 
 void read_changes(std::string_view bytes) {

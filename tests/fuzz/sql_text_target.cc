@@ -23,7 +23,9 @@ void check_words(std::string_view sql) {
   const auto kind = sqlite::kind_of(words);
   const auto schema = sqlite::schema_statement_of(words);
   if (kind == sqlite::StatementKind::kSchema) MUST(schema);
-  sqlite::unique_index_of(words);
+  sqlite::indexed_table(words);
+  sqlite::names_in_index(words);
+  sqlite::generated_columns(words);
   sqlite::savepoint_of(words);
   sqlite::creates_from_select(words);
   sqlite::turns_on(words);

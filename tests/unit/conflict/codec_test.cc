@@ -166,7 +166,7 @@ const Decoder kDecoders[] = {
        for (size_t n = r.below(4); n > 0; --n) {
          t.changes.push_back(r.change());
          if (auto* row = std::get_if<RowChange>(&t.changes.back())) {
-           row->context.reset(), row->floors.clear();
+           row->context.reset(), row->floors.clear(), row->keys_set.clear();
          }
        }
        return encode_record(t, kSecond);

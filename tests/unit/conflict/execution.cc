@@ -112,6 +112,7 @@ class Execution {
     const auto shown = visible(site.replica.state, layout_, ranks());
     op.change.inserted = !op.change.erase && !shown;
     add_bases(op.change, site.replica.state, layout_, shown);
+    add_keys_set(op.change, {"a"}, site.replica.state, layout_, ranks());
     RowContext after{op.seen(), {}};
     if (op.change.kept.empty()) {
       after.add(op.version.dot);
@@ -339,6 +340,7 @@ std::string describe(const RowState& state, const Layout& layout) {
       text += " " + to_string(siblings[i].version.dot).substr(0, 2) +
               std::to_string(siblings[i].version.dot.seq) +
               (siblings[i].row ? describe(*siblings[i].row) : "deleted");
+      if (siblings[i].keys_set) text += " keys of " + to_string(siblings[i].keys_set->dot);
     }
     text += "; ";
   }

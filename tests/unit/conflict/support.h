@@ -200,6 +200,9 @@ class Random {
     for (const auto& [name, value] : c.columns) {
       if (!c.inserted && one_in(2)) c.old.emplace(name, this->value());
     }
+    for (const auto& [group, value] : !c.erase && one_in(4) ? row(2) : Row{}) {
+      c.keys_set.push_back({group, {Hlc{next()}, dot(4, wide())}});
+    }
     return c;
   }
 

@@ -25,6 +25,9 @@ Transaction first_of(test::Random& random) {
     if (row && row->context) row->context->meet(t.context);
     if (row == nullptr) continue;
     for (auto& floor : row->floors) floor.seq = std::min(floor.seq, t.context.at(floor.origin));
+    for (auto& [group, by] : row->keys_set) {
+      by.dot.seq = std::min(by.dot.seq, t.context.at(by.dot.origin));
+    }
   }
   return t;
 }
@@ -74,6 +77,7 @@ TEST(Record, EveryFieldOfARowChangeRoundTrips) {
     EXPECT_TRUE(identical(r.old, c.old));
     EXPECT_EQ(r.context, c.context);
     EXPECT_EQ(r.kept, c.kept);
+    EXPECT_EQ(r.keys_set, c.keys_set);
   }
 }
 
@@ -94,6 +98,7 @@ TEST(Record, APlainChangeIsReadInItsPartsAndWrittenAgain) {
     ASSERT_TRUE(plain);
     EXPECT_EQ(in.left(), 1u);
     EXPECT_EQ(plain->old.empty(), c.old.empty());
+    EXPECT_EQ(decode_keys_set(plain->keys_set), c.keys_set);
     append_change(again, *plain);
     again.u8(7);
     EXPECT_EQ(again.view(), out.view());
@@ -234,6 +239,16 @@ TEST(Record, AFloorThatItsWriterHadNotAppliedIsRefused) {
   Transaction t{{kSelf, 1}, Hlc::at(1), vector_of({dot(5, 7)}), 1, "tokyo", {}};
   for (const uint64_t seq : {7, 8}) {
     c.floors = {{"n", test::origin(5), seq, 1}};
+    t.changes = {c};
+    EXPECT_EQ(decode_record(kSelf, encode_record(t, {}), {}).has_value(), seq == 7);
+  }
+}
+
+TEST(Record, AWriterOfKeysThatItsWriterHadNotAppliedIsRefused) {
+  RowChange c{"t", "k", false, false, {{"n", int64_t{1}}}, {}, {}, {}};
+  Transaction t{{kSelf, 1}, Hlc::at(9), vector_of({dot(5, 7)}), 1, "tokyo", {}};
+  for (const uint64_t seq : {7, 8}) {
+    c.keys_set = {{"", {Hlc::at(3), dot(5, seq)}}};
     t.changes = {c};
     EXPECT_EQ(decode_record(kSelf, encode_record(t, {}), {}).has_value(), seq == 7);
   }
