@@ -56,13 +56,21 @@ struct WholeRun {
   std::optional<size_t> commit;  // the step that committed
 };
 
-Result<void> run_whole(WriteSession& session, const std::vector<BatchStep>& steps, WholeRun& run) {
+// It holds the writer: like an interactive transaction, for so long at most.
+Result<void> run_whole(WriteSession& session, const std::vector<BatchStep>& steps,
+                       std::chrono::milliseconds timeout, WholeRun& run) {
+  const auto deadline = Store::Clock::now() + timeout;
   run = {StepResults(steps.size()), std::nullopt};
   run.results[0] = StatementResult{};
   for (size_t i = 1; i < steps.size(); ++i) {
     const auto& step = steps[i];
     if (step.condition && !holds(*step.condition, run.results, run.commit.has_value())) continue;
     const auto control = control_of(step.statement.sql);
+    if (Store::Clock::now() > deadline) {
+      run.results[i] = tl::unexpected(transaction_timed_out(timeout));
+      run.commit.reset();
+      return tl::unexpected(run.results[i]->error());
+    }
     if (control == SqlControl::kNone) {
       run.results[i] = session.execute(step.statement);
       continue;
@@ -473,7 +481,9 @@ Task<StepResults> HranaStream::at_once(const std::vector<BatchStep>& steps) {
     note_failure(steps, caught_up.error(), run);
     co_return std::move(run.results);
   }
-  ClientTransaction work = [&](WriteSession& session) { return run_whole(session, steps, run); };
+  ClientTransaction work = [&](WriteSession& session) {
+    return run_whole(session, steps, site_.config.limits.transaction_timeout, run);
+  };
   SubmitCall call(site_.store, site_.loop, std::move(work));
   const auto committed = co_await call;
   if (committed) {

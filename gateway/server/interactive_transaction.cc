@@ -73,10 +73,12 @@ void InteractiveTransaction::ended(Result<Committed> outcome) {
   if (finished) finished(std::move(outcome));
 }
 
-Error InteractiveTransaction::timed_out() const {
+Error InteractiveTransaction::timed_out() const { return transaction_timed_out(timeout_); }
+
+Error transaction_timed_out(std::chrono::milliseconds limit) {
   return {Code::kTimeout,
           "the transaction was rolled back: it was open for longer than " +
-              std::to_string(timeout_.count()) + " ms",
+              std::to_string(limit.count()) + " ms (limits.transaction_timeout)",
           "TRANSACTION_TIMEOUT"};
 }
 

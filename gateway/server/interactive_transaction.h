@@ -11,6 +11,9 @@
 
 namespace entente {
 
+// What the client of a transaction is told that held the writer for too long.
+Error transaction_timed_out(std::chrono::milliseconds limit);
+
 // A transaction whose statements come one by one while it holds the writer.
 //
 // Threads: begin(), execute() and finish() from the client's side, one at a time: the next only

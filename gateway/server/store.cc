@@ -117,6 +117,7 @@ struct Store::Impl {
   bool stopping_writes = false;
   size_t wake_at = 1;             // the writer need not be woken for fewer writes
   bool group_was_last = false;    // writer only
+  bool alone_was_last = false;    // writer only
   size_t expected = 0;            // writer only: whom it answered last, and who waited then
   Clock::duration last_commit{};  // writer only: how long it took
   std::optional<Error> broken;    // writer only: the database said kCorrupt
@@ -157,18 +158,24 @@ void Store::Impl::gather(std::unique_lock<std::mutex>& lock) {
   wake_at = 1;
 }
 
+// Transactions that wait for their clients and all others take turns while both wait: many of the
+// former, one after the other, would hold up everybody.
 std::vector<PendingWrite> Store::Impl::take_group() {
   std::vector<PendingWrite> group;
-  if (writes.front().alone) {
+  const auto others = std::find_if(writes.begin(), writes.end(),
+                                   [](const PendingWrite& write) { return !write.alone; });
+  alone_was_last = writes.front().alone && (!alone_was_last || others == writes.end());
+  if (alone_was_last) {
     group.push_back(std::move(writes.front()));
     writes.pop_front();
     return group;
   }
   group.reserve(std::min(writes.size(), limits.group_transactions));
-  while (!writes.empty() && !writes.front().alone && group.size() < limits.group_transactions) {
-    group.push_back(std::move(writes.front()));
-    writes.pop_front();
+  auto end = others;
+  for (; end != writes.end() && !end->alone && group.size() < limits.group_transactions; ++end) {
+    group.push_back(std::move(*end));
   }
+  writes.erase(others, end);
   return group;
 }
 

@@ -274,5 +274,27 @@ TEST_F(HranaApiTest, TransactionThatTimedOutRefusesStatementsUntilItIsEnded) {
   EXPECT_TRUE(served.database().snapshot().texts.contains("WRITE 3"));
 }
 
+// The whole of it runs on the writer: statement after statement, each within its own time.
+TEST(HranaApi, P11ABatchThatIsATransactionIsRolledBackAtItsDeadline) {
+  Served served([](Limits& l) { l.transaction_timeout = std::chrono::milliseconds(5); },
+                [](const Statement& statement, bool reading) {
+                  const auto began = Store::Clock::now();
+                  while (statement.sql == "WRITE slowly" &&
+                         Store::Clock::now() - began < std::chrono::milliseconds(10)) {
+                  }
+                  return tiny_sql(statement, reading);
+                });
+  HttpClient client(served.port());
+  const auto step = [](std::string sql) {
+    return R"({"stmt":{"sql":")" + std::move(sql) + R"("}})";
+  };
+  const auto reply = client.ask("POST", "/v2/pipeline",
+                                R"({"requests":[{"type":"batch","batch":{"steps":[)" +
+                                    step("BEGIN") + "," + step("WRITE slowly") + "," +
+                                    step("WRITE late") + "," + step("COMMIT") + "]}}]}");
+  EXPECT_NE(reply.body.find("TRANSACTION_TIMEOUT"), std::string::npos) << reply.body;
+  EXPECT_TRUE(served.database().snapshot().texts.empty());
+}
+
 }  // namespace
 }  // namespace entente

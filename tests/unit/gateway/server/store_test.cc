@@ -103,6 +103,19 @@ TEST_F(StoreTest, TransactionAloneSharesNoGroupAndKeepsItsTurn) {
   EXPECT_EQ(fake_->group_sizes(), (std::vector<size_t>{1, 2, 1, 1}));
 }
 
+TEST_F(StoreTest, TransactionsThatWaitForTheirClientsHoldUpOthersOnceEach) {
+  open();
+  fake_->hold();
+  std::vector<std::future<Result<Committed>>> all;
+  all.push_back(put(0));
+  fake_->wait_until_held();
+  for (int64_t id = 1; id < 5; ++id) all.push_back(put(id, true));
+  all.push_back(put(5)), all.push_back(put(6));
+  fake_->let_go();
+  for (auto& f : all) EXPECT_TRUE(f.get());
+  EXPECT_EQ(fake_->group_sizes(), (std::vector<size_t>{1, 1, 2, 1, 1, 1}));
+}
+
 TEST_F(StoreTest, AppliesAndGroupsTakeTurns) {
   Limits limits;
   limits.group_transactions = 1;
