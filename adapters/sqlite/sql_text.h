@@ -47,6 +47,12 @@ struct UniqueIndex {
 };
 std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& words);
 
+// INSERT INTO a table SELECT … FROM another.
+struct CopyStatement {
+  std::string into, from;
+};
+std::optional<CopyStatement> copy_statement_of(const std::vector<std::string>& words);
+
 struct SavepointControl {
   enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;
   std::string name;  // in lower case

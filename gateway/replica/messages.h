@@ -84,7 +84,7 @@ struct Hello {
     uint64_t seq = 0;
     std::array<uint8_t, 16> chain{};  // the origin's hash chain at seq
   };
-  uint32_t protocol = 6;
+  uint32_t protocol = 7;
   std::string cluster;
   std::string dc;
   Origin incarnation;
