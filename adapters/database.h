@@ -294,6 +294,8 @@ class Reader {
     return fail(Code::kRefused, "this database cannot tell the states of table " + query.table);
   }
   virtual Result<std::vector<TableDef>> tables() = 0;
+  // Tables that were dropped, and whose place another may still take. Only states() knows them.
+  virtual Result<std::vector<TableDef>> retired_tables() { return std::vector<TableDef>{}; }
   virtual Result<std::optional<TableDef>> find_table(std::string_view table) = 0;
 };
 

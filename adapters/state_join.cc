@@ -51,6 +51,9 @@ class Joining {
   Result<void> rows() {
     auto tables = reader_->tables();
     if (!tables) return tl::unexpected(tables.error());
+    auto retired = reader_->retired_tables();
+    if (!retired) return tl::unexpected(retired.error());
+    tables->insert(tables->end(), retired->begin(), retired->end());
     for (const auto& table : *tables) {
       if (auto done = rows_of(table); !done) return done;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 namespace entente {
 namespace {
@@ -92,6 +93,35 @@ void conform(RowState& state, const TableDef& was, const TableDef& table, const 
     out.registers.emplace(*now, std::move(r));
   }
   state = std::move(out);
+}
+
+namespace {
+
+Loss left_over(const Version& version, Row row) {
+  Loss loss;
+  loss.loser = {version, std::move(row)};
+  loss.kind = loss.decided_by = "schema";
+  return loss;
+}
+
+}  // namespace
+
+std::vector<Loss> left_over(const RowState& state, const VersionVector& seen) {
+  std::map<Version, Row> written;
+  for (const auto& [name, r] : state.registers) {
+    for (const auto& s : r.siblings) {
+      if (s.row && !seen.covers(s.version.dot))
+        written[s.version].insert(s.row->begin(), s.row->end());
+    }
+  }
+  std::vector<Loss> losses;
+  for (auto& [version, row] : written) losses.push_back(left_over(version, std::move(row)));
+  return losses;
+}
+
+std::vector<Loss> left_over(const RowChange& change, const Version& version) {
+  if (change.erase) return {};
+  return {left_over(version, change.columns)};
 }
 
 }  // namespace entente

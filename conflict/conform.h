@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "conflict/row_changes.h"
 #include "conflict/row_state.h"
 #include "conflict/transaction.h"
 
@@ -17,5 +18,11 @@ void conform(RowChange& change, const TableDef& table, const Layout& layout, uin
 
 // A row that was kept while its table was `was`.
 void conform(RowState& state, const TableDef& was, const TableDef& table, const Layout& layout);
+
+// What a row of a table that ends holds and `seen` does not cover, as losses: whoever ended the
+// table had not seen it, and the table that took over its rows has no place for it.
+std::vector<Loss> left_over(const RowState& state, const VersionVector& seen);
+// The same of one late write.
+std::vector<Loss> left_over(const RowChange& change, const Version& version);
 
 }  // namespace entente

@@ -53,6 +53,18 @@ bool TableDef::was_called(std::string_view table, uint64_t epoch) const {
   return since <= epoch && same_name(name_at(*this, epoch), table);
 }
 
+bool TableDef::was_ever_called(std::string_view table) const {
+  return same_name(name, table) ||
+         std::any_of(former.begin(), former.end(),
+                     [&](const FormerName& f) { return same_name(f.name, table); });
+}
+
+bool TableDef::absorbed_one_called(std::string_view table, uint64_t epoch) const {
+  return std::any_of(absorbed.begin(), absorbed.end(), [&](const AbsorbedName& a) {
+    return a.since <= epoch && epoch < a.until && same_name(a.name, table);
+  });
+}
+
 bool same_name(std::string_view a, std::string_view b) {
   const auto lower = [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -72,6 +84,17 @@ bool declared_alike(const TableDef& a, const TableDef& b) {
   };
   return a.name == b.name &&
          std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same);
+}
+
+bool has_become(const TableDef& earlier, const TableDef& later) {
+  if (later.changed < earlier.changed) return false;
+  if (later.changed == earlier.changed) return later == earlier;
+  return std::all_of(earlier.columns.begin(), earlier.columns.end(), [&](const ColumnDef& c) {
+    const auto now = std::find_if(later.columns.begin(), later.columns.end(),
+                                  [&](const ColumnDef& l) { return l.id == c.id; });
+    return now == later.columns.end() ? c.id < later.columns_ever
+                                      : name_at(*now, earlier.changed) == c.name;
+  });
 }
 
 bool same_key(const TableDef& a, const TableDef& b) {
@@ -97,6 +120,7 @@ TableDef next_definition(const TableDef& was, TableDef declared, ColumnsBy by, u
   declared.since = was.since;
   declared.changed = epoch;
   declared.columns_ever = was.columns_ever;
+  declared.absorbed = was.absorbed;
   rename(declared, was, epoch);
   for (size_t i = 0; i < declared.columns.size(); ++i) {
     ColumnDef& c = declared.columns[i];
@@ -116,6 +140,28 @@ TableDef next_definition(const TableDef& was, TableDef declared, ColumnsBy by, u
   }
   return declared;
 }
+
+void absorb(TableDef& into, const TableDef& other, uint64_t epoch) {
+  uint64_t since = other.since;
+  for (const auto& f : other.former) {
+    into.absorbed.push_back({f.name, since, f.until});
+    since = f.until;
+  }
+  into.absorbed.push_back({other.name, since, epoch});
+  into.absorbed.insert(into.absorbed.end(), other.absorbed.begin(), other.absorbed.end());
+}
+
+namespace {
+constexpr std::string_view kRetiredPrefix = "_entente_dropped_";
+}  // namespace
+
+TableDef retired_definition(const TableDef& was, uint64_t epoch) {
+  TableDef def = was;
+  def.name = std::string(kRetiredPrefix) + std::to_string(epoch);
+  return next_definition(was, std::move(def), ColumnsBy::kName, epoch);
+}
+
+bool is_retired(const TableDef& table) { return table.name.starts_with(kRetiredPrefix); }
 
 Affinity affinity_of(std::string_view declared_type) {
   std::string type(declared_type);
@@ -166,6 +212,12 @@ void encode(ByteWriter& out, const TableDef& table) {
     encode(out, c.former);
     out.u8(c.fill ? 1 : 0);
     if (c.fill) out.value(*c.fill);
+  }
+  out.varint(table.absorbed.size());
+  for (const auto& a : table.absorbed) {
+    out.string(a.name);
+    out.varint(a.since);
+    out.varint(a.until);
   }
 }
 
@@ -229,6 +281,12 @@ Result<TableDef> decode_table(ByteReader& in) {
     auto column = decode_column(in);
     if (!column) return tl::unexpected(column.error());
     table.columns.push_back(std::move(*column));
+  }
+  for (size_t left = in.count(3); left > 0 && in.ok(); --left) {
+    AbsorbedName a{std::string(in.string())};
+    a.since = in.varint();
+    a.until = in.varint();
+    table.absorbed.push_back(std::move(a));
   }
   if (!in.ok()) return fail(Code::kInvalid, "table definition is cut short");
   if (ever > kIdsMax || !well_formed(table)) {

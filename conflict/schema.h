@@ -23,6 +23,13 @@ struct FormerName {
   friend bool operator==(const FormerName&, const FormerName&) = default;
 };
 
+// What another table was called, whose rows this one has taken over, and in which schema epochs.
+struct AbsorbedName {
+  std::string name;
+  uint64_t since = 0, until = 0;  // since <= epoch < until
+  friend bool operator==(const AbsorbedName&, const AbsorbedName&) = default;
+};
+
 struct ColumnDef {
   std::string name;
   std::string type;  // as declared
@@ -49,6 +56,9 @@ struct TableDef {
   std::vector<FormerName> former = {};
   uint32_t columns_ever = 0;  // ids given
   uint64_t changed = 0;       // the schema epoch that defined it so
+  // Tables that were merged into this one. Who had not heard of it wrote rows to them that have no
+  // place here: they are listed as lost.
+  std::vector<AbsorbedName> absorbed = {};
 
   const ColumnDef* find(std::string_view column) const;
   // The column that had this name under the schema of `epoch`; null if there was none, or if it is
@@ -56,6 +66,10 @@ struct TableDef {
   const ColumnDef* find(std::string_view column, uint64_t epoch) const;
   // True if this table had this name under the schema of `epoch`.
   bool was_called(std::string_view table, uint64_t epoch) const;
+  // True if it has this name, or had it at any time.
+  bool was_ever_called(std::string_view table) const;
+  // True if a table that had this name under the schema of `epoch` was merged into this one.
+  bool absorbed_one_called(std::string_view table, uint64_t epoch) const;
   // The key's columns in primary-key order.
   std::vector<const ColumnDef*> key() const;
   friend bool operator==(const TableDef&, const TableDef&) = default;
@@ -68,6 +82,9 @@ bool same_name(std::string_view a, std::string_view b);
 bool same_table(const TableDef& a, const TableDef& b);
 // True if both declare the same name, columns and key, whatever came before.
 bool declared_alike(const TableDef& a, const TableDef& b);
+// True if `later`, a definition of the same table, can be what `earlier` has become: its columns
+// are still there under their ids, or are gone.
+bool has_become(const TableDef& earlier, const TableDef& later);
 // True if rows have the same canonical keys in both.
 bool same_key(const TableDef& a, const TableDef& b);
 
@@ -77,6 +94,14 @@ TableDef first_definition(TableDef declared, uint64_t epoch);
 // after a renaming, by their places.
 enum class ColumnsBy { kName, kPlace };
 TableDef next_definition(const TableDef& was, TableDef declared, ColumnsBy by, uint64_t epoch);
+
+// In this epoch `other` ends, and what was written to it is this table's business.
+void absorb(TableDef& into, const TableDef& other, uint64_t epoch);
+
+// A table that is dropped while another holds a copy of its rows goes on under a name that nobody
+// can write, until it is known whether the other takes its place: late writes to it are kept there.
+TableDef retired_definition(const TableDef& was, uint64_t epoch);
+bool is_retired(const TableDef& table);
 
 // The affinity of a declared type by SQLite's rules (https://sqlite.org/datatype3.html, 3.1).
 Affinity affinity_of(std::string_view declared_type);

@@ -8,6 +8,7 @@
 #include "adapters/memory/memory_reader.h"
 #include "adapters/memory/memory_session.h"
 #include "adapters/memory/row_view.h"
+#include "adapters/schema_history.h"
 #include "adapters/state_join.h"
 #include "conflict/conform.h"
 #include "conflict/key_shape.h"
@@ -295,6 +296,9 @@ class MemoryDatabase final : public Database {
     for (const auto& [t, after] : incoming) {
       for (const auto& change : t.changes) {
         if (const auto* schema = std::get_if<SchemaChange>(&change)) {
+          const auto known = knows(*schema, tables, epoch);
+          if (!known) return tl::unexpected(known.error());
+          if (*known) continue;
           take(*schema, tables);
           epoch = std::max(epoch, schema->epoch);
           continue;
@@ -321,6 +325,22 @@ class MemoryDatabase final : public Database {
     return it == tables.end() ? nullptr : &it->second;
   }
 
+  static Result<bool> knows(const SchemaChange& change, const Tables& tables, uint64_t epoch) {
+    if (change.epoch > epoch) return false;
+    const auto found = [&](const auto& is) -> const TableDef* {
+      const auto it = std::find_if(tables.begin(), tables.end(),
+                                   [&](const auto& named) { return is(named.second); });
+      return it != tables.end() ? &it->second : nullptr;
+    };
+    return entente::knows(
+        change, {[&](const TableDef& def) {
+                   return found([&](const TableDef& t) { return same_table(t, def); });
+                 },
+                 [&](std::string_view name) {
+                   return found([&](const TableDef& t) { return same_name(t.name, name); });
+                 }});
+  }
+
   static void take(const SchemaChange& change, Tables& tables) {
     for (const auto& name : change.dropped) tables.erase(name);
     for (const auto& table : change.tables) {
@@ -334,7 +354,8 @@ class MemoryDatabase final : public Database {
     enter(t, in.after);
     for (const auto& change : t.changes) {
       if (const auto* schema = std::get_if<SchemaChange>(&change)) {
-        take(*schema);
+        const auto known = knows(*schema, disk_->contents.tables, disk_->epoch);
+        if (known && !*known) take(*schema);
         continue;
       }
       auto row = std::get<RowChange>(change);

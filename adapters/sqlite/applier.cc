@@ -80,7 +80,7 @@ Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseO
       storage_(db, options.rules),
       log_ms_(options.conflict_log_ms),
       sql_(db, guard, options, Guard::Mode::kWrite),
-      schema_(db, sql_, storage_, rows_, state),
+      schema_(db, sql_, storage_, rows_, log_, state),
       ids_(db, 0) {}
 
 Result<void> Applier::run(Stmt& stmt, const char* sql) {
@@ -210,7 +210,7 @@ Result<void> Applier::apply_changes(const RecordHead& head, const Record& record
     }
     if (auto done = insert_waiting(); !done) return done;
     const auto* schema = std::get_if<SchemaChange>(&*change);
-    auto done = schema != nullptr ? apply_schema(*schema)
+    auto done = schema != nullptr ? apply_schema(*schema, record)
                                   : apply_slow(std::get<RowChange>(std::move(*change)), record,
                                                std::move(attempt.known));
     if (!done) return done;
@@ -456,7 +456,7 @@ Result<void> Applier::apply_slow(RowChange change, const Record& record,
                                  std::optional<RowMeta> known) {
   const World& world = *state_.world;
   const Table* t = table(change.table, record.epoch);
-  if (t == nullptr) return {};
+  if (t == nullptr) return list_without_place(change, record);
   if (!t->can_have(change.key)) return unusable_key(*t);
   if (record.epoch < state_.epoch) conform(change, t->def, t->layout, record.epoch);
   auto found = pending(*t, change.key, std::move(known));
@@ -465,6 +465,13 @@ Result<void> Applier::apply_slow(RowChange change, const Record& record,
   auto losses =
       batch.apply(row.state, t->layout, change, record.version, record.context, world.ranks);
   return log_.add(world, *t, change.key, std::move(losses), wall_ms_);
+}
+
+// Its table is gone. If another has taken over the rows, what it says must not vanish in silence.
+Result<void> Applier::list_without_place(const RowChange& change, const Record& record) {
+  const Table* heir = state_.world->heir_of(change.table, record.epoch);
+  if (heir == nullptr) return {};
+  return log_.add(*state_.world, *heir, change.key, left_over(change, record.version), wall_ms_);
 }
 
 Result<Applier::Pending*> Applier::pending(const Table& t, const Key& key,
@@ -503,14 +510,16 @@ Result<void> Applier::store_pending() {
 
 // A schema change that fails here must not stop the stream: what it made is missing, and the rows
 // for it are left out.
-Result<void> Applier::apply_schema(const SchemaChange& change) {
+Result<void> Applier::apply_schema(const SchemaChange& change, const Record& record) {
   auto done = store_pending()
                   .and_then([&] { return orphans_.settle(*state_.world, wall_ms_); })
                   .and_then([&] { return rows_.flush(); });
   if (!done) return done;
   plans_.clear();
   last_plan_ = nullptr;
-  if (auto applied = schema_.apply(change, wall_ms_); !applied) return applied;
+  VersionVector seen = record.context;
+  seen.advance(record.version.dot.origin, record.version.dot.seq);
+  if (auto applied = schema_.apply(change, seen, wall_ms_); !applied) return applied;
   rows_.forget();
   changed_schema_ = true;
   for (const auto& [name, table] : state_.world->tables) touched(*table);

@@ -102,7 +102,8 @@ class Applier {
   Result<Pending*> pending(const Table& t, const Key& key, std::optional<RowMeta> known);
   bool is_pending(const Table& t, std::string_view key) const;
   Result<void> store_pending();
-  Result<void> apply_schema(const SchemaChange& change);
+  Result<void> apply_schema(const SchemaChange& change, const Record& record);
+  Result<void> list_without_place(const RowChange& change, const Record& record);
   const Table* table(std::string_view name, uint64_t epoch) const;
   Result<Plan*> plan_of(std::string_view shape, uint64_t epoch);
   Result<void> make_plan(Plan& plan, std::string_view shape, uint64_t epoch);

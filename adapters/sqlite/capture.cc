@@ -190,7 +190,7 @@ uint32_t Capture::read_image(const Table& t, Stmt& query, int from) {
   return image;
 }
 
-Result<void> Capture::add(const Table& t, Stmt& query) {
+Result<void> Capture::add(const Table& t, Stmt& query, const HadSeen& had_seen) {
   const Mark before = mark();
   Change c{&t};
   c.before = read_image(t, query, 0);
@@ -204,6 +204,10 @@ Result<void> Capture::add(const Table& t, Stmt& query) {
   const Value rowid = key.value();
   const auto* number = std::get_if<int64_t>(&rowid);
   if (!write_key(t, image, number != nullptr ? *number : 0, c)) return check();
+  if (const auto* seen = had_seen(Key(this->key(c)))) {
+    intents_.push_back({&t, Key(this->key(c)), c.after == kNone, {}, *seen, {}});
+    c.intent = &intents_.back();
+  }
   changes_.push_back(c);
   if (bytes_.size() > bytes_max_) return tl::unexpected(too_large(bytes_max_));
   return {};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,7 +78,9 @@ class Capture {
 
   // A row as a query gives it: two images of its columns, in the order of the table's, absent where
   // the query says NULL before them. What does not differ is not kept.
-  Result<void> add(const Table& table, Stmt& query);
+  // `had_seen`: what its writer had seen of the row with this key; null: the transaction's context.
+  using HadSeen = std::function<const VersionVector*(const Key&)>;
+  Result<void> add(const Table& table, Stmt& query, const HadSeen& had_seen);
 
   // Net changes, in the order in which rows were first touched; no-ops are gone, and so is what was
   // done to tables that are. Call once, with the tables as they are at the end.

@@ -459,9 +459,21 @@ std::string Table::upsert_sql(const std::vector<size_t>& which) const {
          join(sets, ", ");
 }
 
-const Table* World::find(std::string_view name) const {
+const Table* World::named(std::string_view name) const {
   const auto it = tables.find(lower(name));
   return it == tables.end() ? nullptr : it->second.get();
+}
+
+const Table* World::find(std::string_view name) const {
+  const Table* t = named(name);
+  return t != nullptr && t->retired() ? nullptr : t;
+}
+
+const Table* World::heir_of(std::string_view name, uint64_t epoch) const {
+  for (const auto& [_, table] : tables) {
+    if (table->def.absorbed_one_called(name, epoch)) return table.get();
+  }
+  return nullptr;
 }
 
 const Table* World::find(std::string_view name, uint64_t epoch) const {
@@ -541,7 +553,8 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   t->id = id;
   t->def = def;
   t->key_shape = KeyShape(def);
-  t->rules = rules.of(def.name);
+  // A retired table keeps the rules of the name that it had.
+  t->rules = rules.of(is_retired(def) ? def.former.back().name : def.name);
   t->layout = Layout(def, t->rules);
   t->rowid_key = !shape->without_rowid && key_index->empty();
   t->plain_key = true;
@@ -584,7 +597,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   auto unique = read_unique(db, *t);
   if (!unique) return tl::unexpected(unique.error());
   t->unique = std::move(*unique);
-  auto references = read_foreign_keys(db, *t);
+  auto references = t->retired() ? Result<std::vector<ForeignKey>>() : read_foreign_keys(db, *t);
   if (!references) return tl::unexpected(references.error());
   t->foreign_keys = std::move(*references);
   return t;

@@ -81,6 +81,7 @@ struct Table {
   std::string delete_version;
   std::string read_row, insert_row, update_row, delete_row;
 
+  bool retired() const { return is_retired(def); }
   bool one_register() const { return layout.groups.size() == 1; }
   // False for bytes that are not the key of any row that this table can ever have.
   bool can_have(std::string_view row_key) const;
@@ -123,9 +124,14 @@ struct World {
   bool fussy = false;
   std::set<std::string> views;  // lower-case names
 
+  // The table that users know by this name.
   const Table* find(std::string_view name) const;
+  // The same, or one that is retired.
+  const Table* named(std::string_view name) const;
   // The table that had this name under the schema of `epoch`; null if it is gone.
   const Table* find(std::string_view name, uint64_t epoch) const;
+  // The table into which one was merged that had this name under the schema of `epoch`.
+  const Table* heir_of(std::string_view name, uint64_t epoch) const;
   // The table that this one was or became.
   const Table* same(const TableDef& def) const;
   const Table* by_id(int64_t id) const;

@@ -116,6 +116,7 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
   compiled.stmt = std::move(*stmt);
   compiled.reads_only = sqlite3_stmt_readonly(compiled.stmt.get()) != 0;
   compiled.written = guard_.written();
+  compiled.copy = copy_statement_of(words);
   compiled.brief = !guard_.calls_functions();
   return compiled;
 }

@@ -23,6 +23,7 @@ struct ClientStatement {
   bool may_fail_halfway = false;     // says FAIL somewhere
   bool brief = true;                 // as far as is known; see Statement::briefly
   std::vector<std::string> written;  // tables
+  std::optional<CopyStatement> copy;
 };
 
 // What clients' statements may take.

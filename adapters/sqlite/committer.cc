@@ -47,7 +47,7 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       sql_(db, guard, options, Guard::Mode::kWrite),
       functions_(db, guard, rows_, [&state] { return state.world; }),
       ids_(db, state, options.key_slot),
-      schema_(db, sql_, storage_, rows_, state),
+      schema_(db, sql_, storage_, rows_, log_, state),
       side_{db, sql_, capture_, rows_, schema_, state, options, group_.wall_ms} {
   capture_.attach(db.get());
   functions_.install();

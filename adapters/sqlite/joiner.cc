@@ -51,7 +51,8 @@ Result<void> Joiner::begin() {
 
 Result<void> Joiner::rows(const TableDef& was, std::vector<RowState> rows) {
   const Table* t = state_.world->same(was);
-  if (t == nullptr || !t->rules.replicate) return {};
+  if (t == nullptr) return list_without_place(was, rows);
+  if (!t->rules.replicate) return {};
   tables_[was.name] = t->id;
   if (rows.empty()) return {};
   return in_transaction([&]() -> Result<void> {
@@ -60,6 +61,19 @@ Result<void> Joiner::rows(const TableDef& was, std::vector<RowState> rows) {
       if (auto done = join_row(*t, row); !done) return done;
     }
     return orphans_.settle(*state_.world, wall_ms_);
+  });
+}
+
+// A table that the other still has, and whose rows another has taken over here.
+Result<void> Joiner::list_without_place(const TableDef& was, const std::vector<RowState>& rows) {
+  const Table* heir = state_.world->heir_of(was.name, theirs_.epoch);
+  if (heir == nullptr) return {};
+  return in_transaction([&]() -> Result<void> {
+    for (const auto& row : rows) {
+      auto done = log_.add(*state_.world, *heir, row.key, left_over(row, seen_), wall_ms_);
+      if (!done) return done;
+    }
+    return log_.flush();
   });
 }
 

@@ -36,6 +36,7 @@ class Joiner final : public StateJoin {
 
  private:
   Result<void> in_transaction(const std::function<Result<void>()>& work);
+  Result<void> list_without_place(const TableDef& was, const std::vector<RowState>& rows);
   Result<void> join_row(const Table& t, const RowState& theirs);
   Result<void> store(const Table& t, const Key& key, const Loaded& row);
   Result<void> add(const Table& t, const ConflictEntry& entry);

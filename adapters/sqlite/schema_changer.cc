@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "adapters/schema_history.h"
 #include "adapters/sqlite/guard.h"
 #include "adapters/sqlite/numbering.h"
 #include "adapters/sqlite/sql_text.h"
+#include "conflict/conform.h"
 
 namespace entente::sqlite {
 namespace {
@@ -13,8 +15,28 @@ namespace {
 using Object = SchemaStatement::Object;
 using Verb = SchemaStatement::Verb;
 
-// What a dropped table is called until its transaction ends.
-std::string aside_name(const Table& t) { return "_entente_gone_" + std::to_string(t.id); }
+// What a dropped table is called until its transaction ends. A retired one has its name.
+std::string aside_name(const Table& t) {
+  return t.retired() ? t.def.name : "_entente_gone_" + std::to_string(t.id);
+}
+
+// How many transactions of the leader may lie between the copy of a table's rows into another that
+// has its name, and the end of the table, for the two to be one. Later, the other has a life of its
+// own: the first was put away, not made anew.
+constexpr uint64_t kTransactionsToMakeAnew = 1000;
+// After so many more schema changes, nobody takes the place of a retired table any more.
+constexpr uint64_t kEpochsRetired = 256;
+
+// What the others are told of the end of a retired table.
+std::string end_of_retired(const TableDef& def) { return "DROP TABLE " + quote_name(def.name); }
+
+bool ends_retired(const std::optional<SchemaStatement>& s) {
+  return s && s->verb == SchemaStatement::Verb::kDrop && is_reserved(s->name);
+}
+
+bool contains(const std::vector<int64_t>& ids, int64_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
 // While it lives, renaming a table changes nothing but its name, no foreign key is enforced, and no
 // trigger fires.
@@ -99,6 +121,10 @@ Result<void> keeps_policies(const Table& was, const TableDef& def, const TableRu
   return {};
 }
 
+tl::unexpected<Error> not_as_said(const std::string& table) {
+  return fail(Code::kInvalid, "table " + table + " is not what its schema change says");
+}
+
 bool fatal(const Error& e) { return e.code == Code::kCorrupt || e.code == Code::kExhausted; }
 
 }  // namespace
@@ -108,6 +134,7 @@ bool fatal(const Error& e) { return e.code == Code::kCorrupt || e.code == Code::
 Result<void> SchemaChanger::run(const std::string& sql, bool enforce, SchemaWork& work,
                                 uint64_t now_ms) {
   const auto statement = *schema_statement_of(words_of(sql));
+  if (auto done = let_go_of_old(work); !done) return done;
   const Table* t =
       statement.object == Object::kTable ? state_.world->find(statement.name) : nullptr;
   const uint64_t epoch = state_.epoch;
@@ -115,7 +142,7 @@ Result<void> SchemaChanger::run(const std::string& sql, bool enforce, SchemaWork
   if (statement.verb == Verb::kCreate && statement.object == Object::kTable) {
     done = create_table(sql, work);
   } else if (statement.verb == Verb::kDrop && t != nullptr) {
-    done = drop_table(*t, sql, enforce, work);
+    done = drop_table(*t, sql, enforce, work, now_ms);
   } else if (statement.verb == Verb::kAlter && t != nullptr) {
     done = alter_table(statement, sql, work, now_ms);
   } else {
@@ -160,13 +187,28 @@ Result<void> SchemaChanger::create_table(const std::string& sql, SchemaWork& wor
 }
 
 Result<void> SchemaChanger::drop_table(const Table& t, const std::string& sql, bool enforce,
-                                       SchemaWork& work) {
+                                       SchemaWork& work, uint64_t now_ms) {
   if (enforce && t.referenced) {
     // What DROP TABLE does: foreign keys refuse it, or act.
     auto done = sql_.guarded([&] { return db_.exec("DELETE FROM " + quote_name(t.def.name)); });
     if (!done) return done;
   }
   const auto kept = state_.world->tables.at(lower(t.def.name));
+  const auto succession = succession_of(kept);
+  if (!succession) return tl::unexpected(succession.error());
+  if (*succession) {
+    return take_place(**succession, (*succession)->heir->def, sql, work, now_ms);
+  }
+  const auto copied = storage_.is_copied(t);
+  if (!copied) return tl::unexpected(copied.error());
+  if (*copied) {
+    const uint64_t epoch = state_.epoch + 1;
+    auto def = retired_definition(t.def, epoch);
+    if (auto done = retire(t, def); !done) return done;
+    work.steps.push_back({{epoch, {sql}, {std::move(def)}, {}}, lower(kept->def.name)});
+    state_.epoch = epoch;
+    return {};
+  }
   if (auto done = set_aside(t); !done) return done;
   work.aside.push_back(kept);
   work.steps.push_back({{++state_.epoch, {sql}, {}, {kept->def.name}}, lower(kept->def.name)});
@@ -191,13 +233,10 @@ Result<void> SchemaChanger::alter_table(const SchemaStatement& statement, const 
   }
   auto declared = read_definition(db_, name);
   if (!declared) return tl::unexpected(declared.error());
-  const bool fresh =
-      std::find(work.left_out.begin(), work.left_out.end(), was->id) != work.left_out.end();
-  const auto old = std::find_if(work.aside.begin(), work.aside.end(), [&](const auto& t) {
-    return lower(t->def.name) == lower(name) && same_key(t->def, *declared);
-  });
-  if (statement.renames_table && fresh && old != work.aside.end()) {
-    return take_place(*was, *old, std::move(*declared), work, now_ms);
+  if (statement.renames_table) {
+    const auto succession = succession_to(was, name, work);
+    if (!succession) return tl::unexpected(succession.error());
+    if (*succession) return take_place(**succession, std::move(*declared), sql, work, now_ms);
   }
   const uint64_t epoch = state_.epoch + 1;
   const ColumnsBy by = statement.renames_column ? ColumnsBy::kPlace : ColumnsBy::kName;
@@ -255,26 +294,244 @@ Result<std::vector<std::string>> SchemaChanger::texts_of(const std::string& tabl
   return texts;
 }
 
-// `fresh` is from now on what `old` was.
-Result<void> SchemaChanger::take_place(const Table& fresh, std::shared_ptr<const Table> old,
-                                       TableDef declared, SchemaWork& work, uint64_t now_ms) {
+// ---- Who takes whose place ---------------------------------------------------------------------
+
+Result<bool> SchemaChanger::fills(const CopyStatement& copy) {
+  const Table* made = state_.world->find(copy.into);
+  const Table* of = state_.world->find(copy.from);
+  if (made == nullptr || of == nullptr || made == of) return false;
+  auto q = db_.prepare("SELECT 1 FROM " + quote_name(made->def.name));
+  if (!q) return tl::unexpected(q.error());
+  return q->step().map([](bool some) { return !some; });
+}
+
+Result<void> SchemaChanger::copied(const CopyStatement& copy, SchemaWork& work, uint64_t now_ms) {
+  const auto made = state_.world->tables.at(lower(copy.into));
+  VersionVector seen = state_.applied;
+  seen.advance(state_.self, seen.at(state_.self) + 1);  // this transaction's own dot
+  auto noted = storage_.note_copy(*made, *state_.world->find(copy.from), {seen, seen});
+  if (!noted) return noted;
+  const auto succession = succession_to(made, made->def.name, work);
+  if (!succession) return tl::unexpected(succession.error());
+  if (!*succession) return {};
+  const auto done =
+      take_place(**succession, made->def, end_of_retired((*succession)->old->def), work, now_ms);
+  return done.and_then([&] { return storage_.refresh_schema(state_); });
+}
+
+// The table whose place is taken by one that has this name now.
+Result<std::optional<SchemaChanger::Succession>> SchemaChanger::succession_to(
+    std::shared_ptr<const Table> heir, const std::string& name, const SchemaWork& work) {
+  Succession out{nullptr, heir, std::nullopt};
+  for (const auto& [_, t] : state_.world->tables) {
+    if (!t->retired() || !t->def.was_ever_called(name)) continue;
+    if (out.old != nullptr && out.old->def.changed > t->def.changed) continue;
+    auto copied = storage_.copy_of(*heir, *t);
+    if (!copied) return tl::unexpected(copied.error());
+    if (*copied) out.old = t, out.copied = std::move(*copied);
+  }
+  if (out.old != nullptr) return out;
+  if (!contains(work.left_out, heir->id)) return std::nullopt;
+  const auto old = std::find_if(work.aside.begin(), work.aside.end(), [&](const auto& t) {
+    return same_name(t->def.name, name) && same_key(t->def, heir->def);
+  });
+  if (old == work.aside.end()) return std::nullopt;
+  out.old = *old;
+  return out;
+}
+
+// Who takes the place of a table that is dropped under another name than it had.
+Result<std::optional<SchemaChanger::Succession>> SchemaChanger::succession_of(
+    std::shared_ptr<const Table> old) {
+  for (const auto& [_, heir] : state_.world->tables) {
+    const bool named = !heir->retired() && heir != old && old->def.was_ever_called(heir->def.name);
+    if (!named) continue;
+    auto copied = storage_.copy_of(*heir, *old);
+    if (!copied) return tl::unexpected(copied.error());
+    if (!*copied) continue;
+    const uint64_t now = state_.applied.at(state_.self);
+    if (now > (*copied)->filled.at(state_.self) + kTransactionsToMakeAnew) continue;
+    return Succession{old, heir, std::move(*copied)};
+  }
+  return std::nullopt;
+}
+
+// The heir is from now on what the old one was.
+Result<void> SchemaChanger::take_place(const Succession& s, TableDef declared,
+                                       const std::string& sql, SchemaWork& work, uint64_t now_ms) {
+  const Table &heir = *s.heir, &old = *s.old;
+  if (!same_key(old.def, declared) || old.rowid_key != heir.rowid_key) {
+    return take_place_with_another_key(s, std::move(declared), sql, work, now_ms);
+  }
   const uint64_t epoch = state_.epoch + 1;
-  TableDef def = next_definition(old->def, std::move(declared), ColumnsBy::kName, epoch);
+  const bool made_here = contains(work.left_out, heir.id);
+  TableDef def = next_definition(old.def, std::move(declared), ColumnsBy::kName, epoch);
+  if (!made_here) absorb(def, heir.def, epoch);
   if (auto done = fill_new_columns(db_, def); !done) return done;
   auto fit = checked(std::move(def));
   if (!fit) return tl::unexpected(fit.error());
-  const std::string made = lower(fresh.def.name), name = fit->name;
-  std::erase_if(work.steps, [&](const SchemaWork::Step& step) {
-    const auto& dropped = step.change.dropped;
-    return step.table == made || (!dropped.empty() && dropped.front() == old->def.name);
-  });
-  std::replace(work.left_out.begin(), work.left_out.end(), fresh.id, old->id);
-  if (auto done = storage_.drop_table(state_, fresh); !done) return done;
-  if (auto done = redefine(*old, *fit, now_ms); !done) return done;
+  const std::string made = lower(heir.def.name), name = fit->name;
+  auto late = s.copied ? late_rows(old, s.copied->seen) : std::vector<Key>();
+  if (!late) return tl::unexpected(late.error());
+  SchemaWork::Both both{s.copied ? s.copied->seen : VersionVector(), {}};
+  for (const auto& key : *late) {
+    const auto since = made_here ? false : written_since(heir, key, s.copied->filled);
+    if (!since) return tl::unexpected(since.error());
+    if (*since) both.keys.insert(key);
+  }
+  if (made_here) {
+    std::erase_if(work.steps, [&](const SchemaWork::Step& step) {
+      const auto& dropped = step.change.dropped;
+      const bool of_heir = step.table == made && step.change.epoch >= heir.def.since;
+      return of_heir || (!dropped.empty() && dropped.front() == old.def.name);
+    });
+    std::replace(work.left_out.begin(), work.left_out.end(), heir.id, old.id);
+  } else {
+    work.left_out.push_back(old.id);
+  }
+  if (std::find(work.aside.begin(), work.aside.end(), s.old) == work.aside.end()) {
+    auto done = old.retired() ? Result<void>() : set_aside(old);
+    if (!done) return done;
+    work.aside.push_back(s.old);
+  }
+  if (auto done = storage_.drop_table(state_, heir, old.id); !done) return done;
+  if (auto done = redefine(old, *fit, now_ms); !done) return done;
+  std::erase_if(*late, [&](const Key& key) { return both.keys.contains(key); });
+  auto kept = keep_late_rows(*state_.world->find(name), old, *late, now_ms);
+  if (!kept) return kept;
+  both.seen.join(state_.promised);
+  if (!both.keys.empty()) work.both.insert_or_assign(old.id, std::move(both));
   auto texts = texts_of(name);
   if (!texts) return tl::unexpected(texts.error());
-  work.steps.push_back({{epoch, std::move(*texts), {std::move(*fit)}, {}}, lower(name)});
+  std::vector<std::string> dropped;
+  if (!made_here) dropped.push_back(heir.def.name);
+  work.steps.push_back(
+      {{epoch, std::move(*texts), {std::move(*fit)}, std::move(dropped)}, lower(name)});
   state_.epoch = epoch;
+  return {};
+}
+
+// Rows of the old one are told apart by something else: the heir stays what it is, and what is
+// written to the old one from now on is listed as lost.
+Result<void> SchemaChanger::take_place_with_another_key(const Succession& s, TableDef declared,
+                                                        const std::string& sql, SchemaWork& work,
+                                                        uint64_t now_ms) {
+  const uint64_t epoch = state_.epoch + 1;
+  TableDef def = next_definition(s.heir->def, std::move(declared), ColumnsBy::kName, epoch);
+  absorb(def, s.old->def, epoch);
+  auto fit = checked(std::move(def));
+  if (!fit) return tl::unexpected(fit.error());
+  auto done = s.old->retired() ? Result<void>() : set_aside(*s.old);
+  done = done.and_then([&] { return drop_aside(*s.old); })
+             .and_then([&] { return storage_.drop_table(state_, *s.old, s.heir->id); })
+             .and_then([&] { return redefine(*s.heir, *fit, now_ms); });
+  if (!done) return done;
+  const std::string name = lower(fit->name);
+  work.steps.push_back({{epoch, {sql}, {std::move(*fit)}, {s.old->def.name}}, name});
+  state_.epoch = epoch;
+  return {};
+}
+
+// Rows whose registers were written by somebody that `seen` does not cover.
+Result<std::vector<Key>> SchemaChanger::late_rows(const Table& t, const VersionVector& seen) {
+  std::string columns;
+  for (size_t i = 1; i <= t.key.size(); ++i) {
+    columns += t.rowid_key ? "k, " : "k" + std::to_string(i) + ", ";
+  }
+  auto q = db_.prepare("SELECT " + columns + "o, s, h, x IS NULL FROM _entente_v_" +
+                       std::to_string(t.id));
+  if (!q) return tl::unexpected(q.error());
+  const int n = static_cast<int>(t.key.size());
+  std::vector<Key> late;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    const Stamp stamp{q->integer(n), q->natural(n + 1), q->natural(n + 2)};
+    const bool steady = q->integer(n + 3) != 0;
+    if (steady && covered(*state_.world, stamp, seen)) continue;
+    std::vector<Value> parts;
+    for (int i = 0; i < n; ++i) parts.push_back(q->value(i));
+    auto key = canonical_key(t.def, parts);
+    if (!key) return tl::unexpected(key.error());
+    const auto since = written_since(t, *key, seen);
+    if (!since) return tl::unexpected(since.error());
+    if (*since) late.push_back(std::move(*key));
+  }
+  if (!row) return tl::unexpected(row.error());
+  return late;
+}
+
+Result<bool> SchemaChanger::written_since(const Table& t, const Key& key,
+                                          const VersionVector& seen) {
+  const auto loaded = rows_.load(*state_.world, t, key, std::nullopt);
+  if (!loaded) return tl::unexpected(loaded.error());
+  const auto& registers = loaded->state.registers;
+  return std::any_of(registers.begin(), registers.end(), [&](const auto& named) {
+    const auto& siblings = named.second.siblings;
+    return std::any_of(siblings.begin(), siblings.end(),
+                       [&](const Sibling& s) { return !seen.covers(s.version.dot); });
+  });
+}
+
+// The heir shows these rows as they are in the old one, which was written after they were copied.
+// What the old one has no column for is as it was copied.
+Result<void> SchemaChanger::keep_late_rows(const Table& now, const Table& old,
+                                           const std::vector<Key>& late, uint64_t now_ms) {
+  if (late.empty()) return {};
+  std::map<Key, std::optional<Row>> rows;
+  for (const auto& key : late) rows.emplace(key, std::nullopt);
+  std::vector<Value> values;
+  auto q = db_.prepare("SELECT " + old_columns(now, old, values).substr(2) + " FROM " +
+                       aside_name(old) + " AS o");
+  if (!q) return tl::unexpected(q.error());
+  int at = 0;
+  for (const auto& v : values) q->bind(++at, v);
+  auto next = q->step();
+  for (; next && *next; next = q->step()) {
+    std::vector<Value> parts;
+    for (const size_t i : now.key) parts.push_back(q->value(static_cast<int>(i)));
+    auto key = canonical_key(now.def, parts);
+    const auto it = key ? rows.find(*key) : rows.end();
+    if (it == rows.end()) continue;
+    it->second.emplace();
+    for (size_t i = 0; i < now.columns.size(); ++i) {
+      it->second->emplace(now.columns[i].name, q->value(static_cast<int>(i)));
+    }
+  }
+  if (!next) return tl::unexpected(next.error());
+  const Plainly plainly(db_);
+  for (auto& [key, row] : rows) {
+    auto here = rows_.shown(now, key);
+    if (!here) return tl::unexpected(here.error());
+    for (const auto& c : now.columns) {
+      const bool of_heir = row && *here && old.with_id(c.id) == nullptr;
+      if (of_heir) (*row)[c.name] = (**here)[c.name];
+    }
+    auto loaded = rows_.load(*state_.world, now, key, std::move(row));
+    if (!loaded) return tl::unexpected(loaded.error());
+    loaded->shown = std::move(*here);
+    auto done = rows_.store(*state_.world, now, key, *loaded, now_ms);
+    if (!done) return done;
+  }
+  return {};
+}
+
+// Out of sight, but for those who write to it without knowing.
+Result<void> SchemaChanger::retire(const Table& t, const TableDef& def) {
+  return set_aside(t, def.name).and_then([&] {
+    return storage_.redefine_table(state_, t, def).map([](const auto&) {});
+  });
+}
+
+Result<void> SchemaChanger::let_go_of_old(SchemaWork& work) {
+  std::vector<std::shared_ptr<const Table>> old;
+  for (const auto& [_, t] : state_.world->tables) {
+    if (t->retired() && t->def.changed + kEpochsRetired < state_.epoch) old.push_back(t);
+  }
+  for (const auto& t : old) {
+    auto done = drop_aside(*t).and_then([&] { return storage_.drop_table(state_, *t); });
+    if (!done) return done;
+    work.steps.push_back({{++state_.epoch, {end_of_retired(t->def)}, {}, {t->def.name}}, ""});
+  }
   return {};
 }
 
@@ -285,7 +542,9 @@ Result<void> SchemaChanger::redefine(const Table& was, const TableDef& def, uint
 }
 
 // Under another name, without its indexes and triggers, whose names may be wanted.
-Result<void> SchemaChanger::set_aside(const Table& t) {
+Result<void> SchemaChanger::set_aside(const Table& t) { return set_aside(t, aside_name(t)); }
+
+Result<void> SchemaChanger::set_aside(const Table& t, const std::string& name) {
   std::vector<std::string> drops;
   {
     auto q = db_.prepare(
@@ -303,8 +562,8 @@ Result<void> SchemaChanger::set_aside(const Table& t) {
   for (const auto& sql : drops) {
     if (auto done = db_.exec(sql); !done) return done;
   }
-  auto done = db_.exec("ALTER TABLE " + quote_name(t.def.name) + " RENAME TO " + aside_name(t));
-  return done.and_then([&] { return storage_.set_aside(state_, t, aside_name(t)); });
+  auto done = db_.exec("ALTER TABLE " + quote_name(t.def.name) + " RENAME TO " + name);
+  return done.and_then([&] { return storage_.set_aside(state_, t, name); });
 }
 
 Result<void> SchemaChanger::drop_aside(const Table& t) {
@@ -320,8 +579,8 @@ Result<void> SchemaChanger::finish(const SchemaWork& work, Capture& capture) {
     if (t == nullptr || !t->rules.replicate) continue;
     const auto was = std::find_if(work.aside.rbegin(), work.aside.rend(),
                                   [&](const auto& old) { return old->id == id; });
-    auto done =
-        was == work.aside.rend() ? tell_contents(*t, capture) : tell_difference(*t, **was, capture);
+    auto done = was == work.aside.rend() ? tell_contents(*t, capture)
+                                         : tell_difference(*t, **was, work, capture);
     if (!done) return done;
   }
   for (const auto& t : work.aside) {
@@ -333,14 +592,18 @@ Result<void> SchemaChanger::finish(const SchemaWork& work, Capture& capture) {
 }
 
 Result<void> SchemaChanger::tell(const Table& t, const std::string& query,
-                                 const std::vector<Value>& values, Capture& capture) {
+                                 const std::vector<Value>& values, const SchemaWork::Both* both,
+                                 Capture& capture) {
   auto q = db_.prepare(query);
   if (!q) return tl::unexpected(q.error());
   int at = 0;
   for (const auto& v : values) q->bind(++at, v);
   auto row = q->step();
   for (; row && *row; row = q->step()) {
-    if (auto done = capture.add(t, *q); !done) return done;
+    const auto had_seen = [&](const Key& key) {
+      return both != nullptr && both->keys.contains(key) ? &both->seen : nullptr;
+    };
+    if (auto done = capture.add(t, *q, had_seen); !done) return done;
   }
   return row.map([](bool) {});
 }
@@ -349,10 +612,13 @@ Result<void> SchemaChanger::tell_contents(const Table& t, Capture& capture) {
   return tell(t,
               "SELECT NULL" + no_columns(t) + ", 1" + new_columns(t) + " FROM " +
                   quote_name(t.def.name) + " AS n",
-              {}, capture);
+              {}, nullptr, capture);
 }
 
-Result<void> SchemaChanger::tell_difference(const Table& now, const Table& was, Capture& capture) {
+Result<void> SchemaChanger::tell_difference(const Table& now, const Table& was,
+                                            const SchemaWork& work, Capture& capture) {
+  const auto found = work.both.find(now.id);
+  const auto* both = found != work.both.end() ? &found->second : nullptr;
   std::vector<Value> values;
   const std::string old =
       "o." + quote_name(was.columns[was.key[0]].name) + old_columns(now, was, values);
@@ -360,13 +626,13 @@ Result<void> SchemaChanger::tell_difference(const Table& now, const Table& was, 
   auto done = tell(now,
                    "SELECT " + old + ", 1" + new_columns(now) + " FROM " + here + " LEFT JOIN " +
                        gone + " ON " + same_rows(now, was),
-                   values, capture);
+                   values, both, capture);
   if (!done) return done;
   return tell(now,
               "SELECT " + old + ", NULL" + no_columns(now) + " FROM " + gone +
                   " WHERE NOT EXISTS (SELECT 1 FROM " + here + " WHERE " + same_rows(now, was) +
                   ")",
-              values, capture);
+              values, both, capture);
 }
 
 // ---- Elsewhere ---------------------------------------------------------------------------------
@@ -390,7 +656,7 @@ Result<void> SchemaChanger::is_as_said(const TableDef& def) {
   const bool has_all = std::all_of(def.columns.begin(), def.columns.end(),
                                    [&](const auto& c) { return here->find(c.name) != nullptr; });
   if (has_all && same_key(*here, def)) return {};
-  return fail(Code::kInvalid, "table " + def.name + " is not what its schema change says");
+  return not_as_said(def.name);
 }
 
 // Its rows' versions are found by the key that it had.
@@ -463,10 +729,15 @@ Result<void> SchemaChanger::put_back(const Table& t, const std::string& copy,
   return row.map([](bool) {});
 }
 
-Result<void> SchemaChanger::apply(const SchemaChange& change, uint64_t now_ms) {
+Result<void> SchemaChanger::apply(const SchemaChange& change, const VersionVector& seen,
+                                  uint64_t now_ms) {
+  if (change.epoch <= state_.epoch) {
+    auto known = knows(change);
+    if (!known || *known) return known.map([](bool) {});
+  }
   if (auto done = db_.exec("SAVEPOINT _entente_schema"); !done) return done;
   const SchemaState before(state_);
-  auto done = try_apply(change, now_ms);
+  auto done = try_apply(change, seen, now_ms);
   if (!done && fatal(done.error())) return done;
   if (!done) {
     if (auto undone = db_.exec("ROLLBACK TO _entente_schema"); !undone) return undone;
@@ -476,16 +747,28 @@ Result<void> SchemaChanger::apply(const SchemaChange& change, uint64_t now_ms) {
   return db_.exec("RELEASE _entente_schema");
 }
 
-Result<void> SchemaChanger::try_apply(const SchemaChange& change, uint64_t now_ms) {
+Result<bool> SchemaChanger::knows(const SchemaChange& change) const {
+  const auto definition = [](const Table* t) { return t != nullptr ? &t->def : nullptr; };
+  return entente::knows(
+      change, {[&](const TableDef& def) { return definition(state_.world->same(def)); },
+               [&](std::string_view name) { return definition(state_.world->named(name)); }});
+}
+
+Result<void> SchemaChanger::try_apply(const SchemaChange& change, const VersionVector& seen,
+                                      uint64_t now_ms) {
+  const auto statement = schema_statement_of(words_of(change.sql.front()));
+  const bool creates = statement && statement->verb == Verb::kCreate;
+  if (auto done = take_over(change, seen, creates, now_ms); !done) return done;
   for (const auto& def : change.tables) {
     const Table* was = state_.world->same(def);
-    const auto statement = schema_statement_of(words_of(change.sql.front()));
-    const bool creates = statement && statement->verb == Verb::kCreate;
     Result<void> done;
     if (was != nullptr && creates) {
       done = make_anew(*was, def, change, now_ms);
+    } else if (was != nullptr && is_retired(def)) {
+      done = def == retired_definition(was->def, change.epoch) ? retire(*was, def)
+                                                               : not_as_said(def.name);
     } else if (was != nullptr) {
-      done = run_here(change.sql.front(), now_ms)
+      done = (ends_retired(statement) ? Result<void>() : run_here(change.sql.front(), now_ms))
                  .and_then([&] { return is_as_said(def); })
                  .and_then([&] { return keeps_key(*was, def); })
                  .and_then([&] { return redefine(*was, def, now_ms); });
@@ -499,21 +782,61 @@ Result<void> SchemaChanger::try_apply(const SchemaChange& change, uint64_t now_m
     }
     if (!done) return done;
   }
-  if (change.tables.empty()) {
+  if (change.tables.empty() && !ends_retired(statement)) {
     if (auto done = run_here(change.sql.front(), now_ms); !done) return done;
   }
   for (const auto& name : change.dropped) {
-    const Table* t = state_.world->find(name);
-    if (t == nullptr) continue;
-    if (auto done = storage_.drop_table(state_, *t); !done) return done;
+    const Table* t = state_.world->named(name);
+    const bool taken = std::any_of(change.tables.begin(), change.tables.end(),
+                                   [&](const TableDef& def) { return same_name(def.name, name); });
+    if (t == nullptr || taken) continue;
+    auto done = t->retired() ? drop_aside(*t) : Result<void>();
+    done = done.and_then([&] { return storage_.drop_table(state_, *t); });
+    if (!done) return done;
   }
   return storage_.refresh_schema(state_);
+}
+
+// Tables that end here because another has taken over their rows. What the leader had not seen of
+// them has no place in it.
+Result<void> SchemaChanger::take_over(const SchemaChange& change, const VersionVector& seen,
+                                      bool creates, uint64_t now_ms) {
+  const Table* heir = change.tables.empty() ? nullptr : state_.world->same(change.tables.front());
+  if (heir == nullptr) return {};
+  for (const auto& name : change.dropped) {
+    const Table* t = state_.world->named(name);
+    if (t == nullptr || t->id == heir->id) continue;
+    const bool by_us = creates || t->retired();  // otherwise the statement drops it
+    const auto sql = "DROP TABLE " + quote_name(t->def.name);
+    auto done = list_late_rows(*t, *heir, seen, now_ms);
+    if (done && by_us) {
+      const Plainly plainly(db_);
+      done = db_.exec(sql);
+    }
+    const auto kept = state_.world->tables.at(lower(t->def.name));
+    done = done.and_then([&] { return storage_.drop_table(state_, *kept, heir->id); });
+    if (!done) return done;
+  }
+  return {};
+}
+
+Result<void> SchemaChanger::list_late_rows(const Table& t, const Table& heir,
+                                           const VersionVector& seen, uint64_t now_ms) {
+  auto late = late_rows(t, seen);
+  if (!late) return tl::unexpected(late.error());
+  for (const auto& key : *late) {
+    auto loaded = rows_.load(*state_.world, t, key);
+    if (!loaded) return tl::unexpected(loaded.error());
+    auto done = log_.add(*state_.world, heir, key, left_over(loaded->state, seen), now_ms);
+    if (!done) return done;
+  }
+  return log_.flush();
 }
 
 Result<void> SchemaChanger::make_anew(const Table& was, const TableDef& def,
                                       const SchemaChange& change, uint64_t now_ms) {
   const auto old = state_.world->tables.at(lower(was.def.name));
-  if (auto done = set_aside(*old); !done) return done;
+  if (auto done = old->retired() ? Result<void>() : set_aside(*old); !done) return done;
   auto done = sql_.run_schema(change.sql.front())
                   .and_then([&] { return is_as_said(def); })
                   .and_then([&] { return keeps_key(*old, def); })

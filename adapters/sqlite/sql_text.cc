@@ -98,6 +98,18 @@ class Words {
     schema();
     return at_ < words_.size() ? unquoted(words_[at_++]) : std::string();
   }
+  void skip() { ++at_; }
+  // What is in brackets, if they are next.
+  bool skip_brackets() {
+    if (next() != "(") return false;
+    size_t depth = 0;
+    do {
+      depth += next() == "(" ? 1 : 0;
+      depth -= next() == ")" ? 1 : 0;
+      ++at_;
+    } while (depth > 0 && !next().empty());
+    return true;
+  }
   bool done() const { return next().empty() || next() == ";"; }
 
  private:
@@ -194,6 +206,27 @@ GeneratedColumns generated_columns(const std::vector<std::string>& words) {
     if (words[at - 1] == "AS") out[column] = names_between(words, at, end);
     at = end;
   }
+  return out;
+}
+
+std::optional<CopyStatement> copy_statement_of(const std::vector<std::string>& all) {
+  Words words(all);
+  CopyStatement out;
+  if (words.take("INSERT")) {
+    if (words.take("OR")) words.name();
+  } else if (!words.take("REPLACE")) {
+    return std::nullopt;
+  }
+  if (!words.take("INTO")) return std::nullopt;
+  out.into = words.name();
+  if (words.take("AS")) words.name();
+  words.skip_brackets();
+  if (!words.take("SELECT")) return std::nullopt;
+  while (!words.done() && words.next() != "FROM") {
+    if (!words.skip_brackets()) words.skip();
+  }
+  if (!words.take("FROM") || words.next() == "(") return std::nullopt;
+  out.from = words.name();
   return out;
 }
 

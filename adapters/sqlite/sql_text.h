@@ -52,6 +52,12 @@ std::vector<std::string> names_in_index(const std::vector<std::string>& words);
 using GeneratedColumns = std::map<std::string, std::vector<std::string>>;
 GeneratedColumns generated_columns(const std::vector<std::string>& words);
 
+// INSERT INTO a table SELECT … FROM another.
+struct CopyStatement {
+  std::string into, from;
+};
+std::optional<CopyStatement> copy_statement_of(const std::vector<std::string>& words);
+
 struct SavepointControl {
   enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;
   std::string name;  // in lower case

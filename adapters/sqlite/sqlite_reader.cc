@@ -161,7 +161,7 @@ Result<StateSlice> SqliteReader::states(const StateQuery& query) {
   const Snapshot snapshot(*this, open_);
   if (!snapshot.begun()) return tl::unexpected(snapshot.begun().error());
   const auto world = worlds_();
-  const Table* t = world->find(query.table);
+  const Table* t = world->named(query.table);
   if (t == nullptr) return unknown_table(query.table);
   return read_states(rows_, *world, *t, query);
 }
@@ -169,9 +169,20 @@ Result<StateSlice> SqliteReader::states(const StateQuery& query) {
 Result<std::vector<TableDef>> SqliteReader::tables() {
   std::vector<TableDef> out;
   const auto world = worlds_();
-  for (const auto& [name, table] : world->tables) out.push_back(table->def);
+  for (const auto& [name, table] : world->tables) {
+    if (!table->retired()) out.push_back(table->def);
+  }
   std::sort(out.begin(), out.end(),
             [](const TableDef& a, const TableDef& b) { return a.name < b.name; });
+  return out;
+}
+
+Result<std::vector<TableDef>> SqliteReader::retired_tables() {
+  std::vector<TableDef> out;
+  const auto world = worlds_();
+  for (const auto& [name, table] : world->tables) {
+    if (table->retired()) out.push_back(table->def);
+  }
   return out;
 }
 

@@ -30,6 +30,7 @@ class SqliteReader final : public Reader {
   Result<DigestSlice> digests(const DigestQuery& query) override;
   Result<StateSlice> states(const StateQuery& query) override;
   Result<std::vector<TableDef>> tables() override;
+  Result<std::vector<TableDef>> retired_tables() override;
   Result<std::optional<TableDef>> find_table(std::string_view table) override;
 
  private:

@@ -23,6 +23,9 @@ CREATE TABLE _entente_origins (
 CREATE TABLE _entente_tables (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, def BLOB NOT NULL,
   births BLOB NOT NULL);
+CREATE TABLE _entente_copies (
+  made INTEGER NOT NULL, of INTEGER NOT NULL, seen BLOB NOT NULL, filled BLOB NOT NULL,
+  PRIMARY KEY (made, of)) WITHOUT ROWID;
 CREATE TABLE _entente_log (
   position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first INTEGER NOT NULL,
   last INTEGER NOT NULL, ms INTEGER NOT NULL, total INTEGER NOT NULL, before BLOB NOT NULL,
@@ -391,6 +394,7 @@ Result<void> Storage::drop_table(FileState& state, const Table& table) {
                        "; DELETE FROM _entente_siblings WHERE tbl = " + id +
                        "; DELETE FROM _entente_conflicts WHERE tbl = " + id +
                        "; DELETE FROM _entente_unsettled WHERE tbl = " + id +
+                       "; DELETE FROM _entente_copies WHERE made = " + id + " OR of = " + id +
                        "; DROP TABLE _entente_v_" + id);
   if (!done) return done;
   state.extras.erase(table.id);
@@ -398,6 +402,43 @@ Result<void> Storage::drop_table(FileState& state, const Table& table) {
   std::erase_if(world->tables, [&](const auto& named) { return named.second->id == table.id; });
   replace_world(state, std::move(world));
   return {};
+}
+
+Result<void> Storage::drop_table(FileState& state, const Table& table, int64_t heir) {
+  auto q = db_.prepare("UPDATE _entente_conflicts SET tbl = ?2 WHERE tbl = ?1 AND open = 0");
+  if (!q) return tl::unexpected(q.error());
+  q->bind_all(table.id, heir);
+  return q->run().and_then([&] { return drop_table(state, table); });
+}
+
+Result<void> Storage::note_copy(const Table& made, const Table& of, const RowsCopied& copied) {
+  auto q = db_.prepare(
+      "INSERT OR IGNORE INTO _entente_copies SELECT ?1, ?2, ?3, ?4 UNION ALL "
+      "SELECT ?1, of, seen, ?4 FROM _entente_copies WHERE made = ?2 AND of <> ?1");
+  if (!q) return tl::unexpected(q.error());
+  const std::string seen = encoded(copied.seen), filled = encoded(copied.filled);
+  q->bind_all(made.id, of.id, Bytes{seen}, Bytes{filled});
+  return q->run();
+}
+
+Result<std::optional<RowsCopied>> Storage::copy_of(const Table& made, const Table& of) {
+  auto q = db_.prepare("SELECT seen, filled FROM _entente_copies WHERE made = ?1 AND of = ?2");
+  if (!q) return tl::unexpected(q.error());
+  q->bind_all(made.id, of.id);
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row) return std::nullopt;
+  ByteReader seen_in(q->bytes(0)), filled_in(q->bytes(1));
+  auto seen = decode_version_vector(seen_in), filled = decode_version_vector(filled_in);
+  if (!seen || !filled) return not_ours("_entente_copies");
+  return RowsCopied{std::move(*seen), std::move(*filled)};
+}
+
+Result<bool> Storage::is_copied(const Table& of) {
+  auto q = db_.prepare("SELECT 1 FROM _entente_copies WHERE of = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, of.id);
+  return q->step();
 }
 
 Result<std::vector<std::string>> Storage::unknown_tables(const World& world) {

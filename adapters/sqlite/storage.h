@@ -54,6 +54,13 @@ struct SchemaState {
   ExtrasByTable extras;
 };
 
+// At the schema leader: a table that was empty was filled from another. If it takes the other's
+// place, rows of the other that `seen` does not cover were written meanwhile, and so were rows of
+// the copy that `filled` does not cover.
+struct RowsCopied {
+  VersionVector seen, filled;
+};
+
 // The gateway's own tables, all `_entente_*`. Formats in README.md.
 // Threads: the connection's. Transactions: the caller's.
 class Storage {
@@ -82,6 +89,13 @@ class Storage {
   Result<void> set_aside(FileState& state, const Table& table, const std::string& name);
   // Forgets a registered table, with all that is known of its rows.
   Result<void> drop_table(FileState& state, const Table& table);
+  // The same, but what lost in its rows is listed with those of `heir` (a local id).
+  Result<void> drop_table(FileState& state, const Table& table, int64_t heir);
+  // `made` and all that is a copy of it are copies of `of` now, and of all that it is a copy of.
+  Result<void> note_copy(const Table& made, const Table& of, const RowsCopied& copied);
+  Result<std::optional<RowsCopied>> copy_of(const Table& made, const Table& of);
+  // True if a table holds a copy of its rows.
+  Result<bool> is_copied(const Table& of);
   // Ordinary tables of users that are not registered.
   Result<std::vector<std::string>> unknown_tables(const World& world);
   Result<int64_t> schema_version();

@@ -123,7 +123,7 @@ void SqliteWriteSession::return_to(const ClientSavepoint& savepoint) {
 // A statement that succeeds must never have to be undone for a reason that is known only then.
 bool SqliteWriteSession::needs_savepoint(const ClientStatement& compiled,
                                          const Statement& statement) const {
-  if (!statement.alone || side_.state.world->fussy || compiled.may_fail_halfway ||
+  if (!statement.alone || side_.state.world->fussy || compiled.may_fail_halfway || compiled.copy ||
       sqlite3_column_count(compiled.stmt.get()) > 0) {
     return true;
   }
@@ -157,6 +157,9 @@ Result<StatementResult> SqliteWriteSession::run(ClientStatement& compiled,
     if (alone_) return tl::unexpected(open_savepoint().error());
     alone_ = true;
   }
+  const auto copy = compiled.copy;
+  const auto fills = copy && side_.options.schema_leader ? side_.schema.fills(*copy) : false;
+  if (!fills) return tl::unexpected(fills.error());
   side_.capture.begin_statement();
   const int64_t changes = sqlite3_total_changes64(side_.db.get());
   auto result = side_.sql.run(compiled, statement);
@@ -169,7 +172,10 @@ Result<StatementResult> SqliteWriteSession::run(ClientStatement& compiled,
     return tl::unexpected(ok.error());
   }
   if (!result && stands && result.error().code == Code::kTooLarge) doom_ = result.error();
-  return result;
+  if (!result || !*fills) return result;
+  auto done = in_schema([&] { return side_.schema.copied(*copy, schema_, side_.wall_ms); });
+  if (!done) doom_ = done.error();
+  return done ? std::move(result) : tl::unexpected(done.error());
 }
 
 Result<void> SqliteWriteSession::define(const TableDef& table) {
@@ -230,11 +236,17 @@ Result<void> SqliteWriteSession::change_schema(const std::string& sql, bool enfo
                    "schema_leader");
   }
   if (auto done = open_savepoint(); !done) return done;
+  return in_schema(
+      [&] { return side_.schema.run(sql, enforce_foreign_keys, schema_, side_.wall_ms); });
+}
+
+// All of it, or nothing.
+Result<void> SqliteWriteSession::in_schema(const std::function<Result<void>()>& work_on) {
   if (auto done = side_.db.exec("SAVEPOINT _entente_schema"); !done) return done;
   const SchemaState before(side_.state);
   const SchemaWork work = schema_;
   const Capture::Mark captured = side_.capture.mark();
-  auto done = side_.schema.run(sql, enforce_foreign_keys, schema_, side_.wall_ms);
+  auto done = work_on();
   if (!done) {
     side_.db.exec("ROLLBACK TO _entente_schema");
     before.restore(side_.state);

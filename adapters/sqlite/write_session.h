@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,6 +65,7 @@ class SqliteWriteSession final : public WriteSession {
   Result<void> set_savepoint(const std::string& name);
   void return_to(const ClientSavepoint& savepoint);
 
+  Result<void> in_schema(const std::function<Result<void>()>& work_on);
   Result<void> change_schema(const std::string& sql, bool enforce_foreign_keys);
   Result<void> defer_foreign_keys(bool on);
 
