@@ -9,6 +9,7 @@
 #include "adapters/memory/memory_reader.h"
 #include "adapters/memory/memory_session.h"
 #include "adapters/memory/row_view.h"
+#include "adapters/schema_order.h"
 #include "adapters/state_join.h"
 #include "conflict/conform.h"
 #include "conflict/key_shape.h"
@@ -304,6 +305,7 @@ class MemoryDatabase final : public Database {
     for (const auto& [t, after] : incoming) {
       for (const auto& change : t.changes) {
         if (const auto* schema = std::get_if<SchemaChange>(&change)) {
+          if (auto follows = follows_epoch(*schema, epoch); !follows) return follows;
           take(*schema, tables);
           epoch = std::max(epoch, schema->epoch);
           continue;
