@@ -15,6 +15,7 @@
 #include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/commands/joining.h"
+#include "gateway/commands/log_format.h"
 #include "gateway/commands/new_life.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/rules_check.h"
@@ -296,6 +297,7 @@ std::filesystem::path data_folder(const ServeOptions& options) {
 }
 
 int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
+  spdlog::set_formatter(log_format());
   auto file = read_topology_file(options.config);
   load_handlers(file);
   const Datacenter* dc = find_datacenter(file, options.dc, err);
