@@ -159,9 +159,13 @@ struct LoggedRun {
   std::array<uint8_t, 16> chain_before{};  // its origin's hash chain before the first record
 };
 
+// A group that has logged this much is full: the next transaction begins another one.
+inline constexpr size_t kGroupBytes = 4u << 20;
+
 struct CommittedGroup {
-  std::vector<Result<Committed>> results;  // one per client transaction, in order
-  std::optional<LogChunk> chunk;           // what was logged; absent if nothing changed
+  // One per client transaction, in order; fewer than those if the group was full.
+  std::vector<Result<Committed>> results;
+  std::optional<LogChunk> chunk;  // what was logged; absent if nothing changed
 };
 
 // One value of a row, as `?siblings=all` and the conflict log list it.
@@ -340,14 +344,20 @@ class Database {
   virtual DatabaseState state() const = 0;
 
   // Runs each client transaction in its own savepoint, stamps and logs those that succeed, then
-  // commits the group durably. A failing transaction never rolls back its neighbours. An error for
-  // the whole: nothing of the group was committed.
+  // commits the group durably. A failing transaction never rolls back its neighbours. What comes
+  // after kGroupBytes was not run, has no result, and belongs into another group: so no run of the
+  // log is longer than that and one transaction. An error for the whole: nothing of the group was
+  // committed.
   virtual Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
                                         uint64_t wall_ms) = 0;
 
   // Applies transactions of other origins, all durable at once or none. REQUIRES: in this order
   // each is causally ready. Returns what was logged, in log order.
   virtual Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms) = 0;
+
+  // A client's transaction whose record is longer than this is refused from now on, with kTooLarge:
+  // some datacenter could not take it. From any thread.
+  virtual void limit_records(size_t bytes) = 0;
 
   virtual Result<std::unique_ptr<Reader>> reader() = 0;
 
@@ -392,6 +402,16 @@ class Database {
   // (Replica::collectable).
   virtual Result<Collected> collect(const VersionVector& stable, size_t rows_max) = 0;
 };
+
+// The refusal of a transaction whose record is longer than limit_records().
+inline Error record_too_long(size_t bytes, size_t limit) {
+  return {Code::kTooLarge,
+          "the transaction's record has " + std::to_string(bytes) +
+              " bytes; the limit, so that every datacenter takes it in one frame "
+              "(limits.frame_bytes), is " +
+              std::to_string(limit) + ": split it",
+          "transaction_too_large"};
+}
 
 // What every adapter is told when it opens a database.
 struct DatabaseOptions {

@@ -16,6 +16,18 @@ struct PresentTables {
   std::function<const TableDef*(std::string_view)> named;
 };
 
+// Schema changes come one after the other. One transaction may leave out the epochs of statements
+// that its later ones made void, but no more than it can hold: a change that goes further would make
+// all that the leader does next look older.
+// Errors: kInvalid.
+inline Result<void> follows_epoch(const SchemaChange& change, uint64_t epoch) {
+  constexpr uint64_t kInOneTransaction = 1 << 16;
+  if (change.epoch <= epoch || change.epoch - epoch <= kInOneTransaction) return {};
+  return fail(Code::kInvalid, "a schema change of epoch " + std::to_string(change.epoch) +
+                                  " comes after epoch " + std::to_string(epoch) +
+                                  ": those in between are missing");
+}
+
 // Of a schema change whose epoch the database has had already: whoever made it did not know the
 // schema that is here. A schema leader lost its database and began again, or there were two.
 // True if the change is known: the tables that it makes are what those here were made of. False if

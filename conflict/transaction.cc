@@ -466,18 +466,30 @@ StreamState advance(const StreamState& before, const RecordHead& head, std::stri
 }
 
 Result<Run> slice_after(const Run& run, uint64_t after) {
+  return slice_after(run, after, SIZE_MAX);
+}
+
+Result<Run> slice_after(const Run& run, uint64_t after, size_t most) {
   if (run.first == 0 || run.last() < run.first) return fail(Code::kInvalid, "a run without seqs");
+  Run part{run.origin, std::max(run.first, std::min(after, run.last()) + 1), 0, {}};
   ByteReader in(run.records);
-  std::string_view kept = run.records;
+  std::string_view kept;
+  size_t bytes = 0;
   for (uint64_t i = 0; i < run.count; ++i) {
-    if (run.first + i == after + 1) kept = in.rest();
+    const uint64_t seq = run.first + i;
+    const std::string_view rest = in.rest();
     in.string();
     if (!in.ok()) return fail(Code::kInvalid, "a run is cut short");
+    if (seq < part.first) continue;
+    if (part.count == 0) kept = rest;
+    const size_t with_it = kept.size() - in.left();
+    if (seq != part.first + part.count || (part.count > 0 && with_it > most)) continue;
+    ++part.count;
+    bytes = with_it;
   }
   if (!in.done()) return fail(Code::kInvalid, "a run has bytes after its last record");
-  if (after < run.first) return run;
-  if (after >= run.last()) return Run{run.origin, run.last() + 1, 0, {}};
-  return Run{run.origin, after + 1, run.last() - after, std::string(kept)};
+  part.records = kept.substr(0, bytes);
+  return part;
 }
 
 }  // namespace entente

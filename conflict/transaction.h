@@ -181,4 +181,7 @@ struct Run {
 // `count` whole records.
 Result<Run> slice_after(const Run& run, uint64_t after);
 
+// The beginning of that part: as many records as fit in `most` bytes, and one at least.
+Result<Run> slice_after(const Run& run, uint64_t after, size_t most);
+
 }  // namespace entente

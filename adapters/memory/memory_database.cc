@@ -1,6 +1,7 @@
 #include "adapters/memory/memory_database.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "adapters/forgotten.h"
@@ -44,7 +45,10 @@ class MemoryDatabase final : public Database {
                                 uint64_t wall_ms) override {
     CommittedGroup out;
     Run run;
-    for (const auto& transaction : group) out.results.push_back(run_one(transaction, wall_ms, run));
+    for (const auto& transaction : group) {
+      if (run.records.size() >= kGroupBytes) break;
+      out.results.push_back(run_one(transaction, wall_ms, run));
+    }
     if (run.count > 0) {
       const std::lock_guard held(disk_->lock);
       out.chunk = log(std::move(run), wall_ms);
@@ -63,6 +67,8 @@ class MemoryDatabase final : public Database {
     for (auto& run : fresh) chunks.push_back(log(std::move(run), wall_ms));
     return chunks;
   }
+
+  void limit_records(size_t bytes) override { record_bytes_ = bytes; }
 
   Result<std::unique_ptr<Reader>> reader() override {
     return std::make_unique<MemoryReader>(disk_, options_.rules);
@@ -207,6 +213,9 @@ class MemoryDatabase final : public Database {
                         std::to_string(options_.transaction_bytes) + " (transaction_bytes)",
                     "transaction_bytes");
       }
+      if (const size_t limit = record_bytes_; bytes > limit) {
+        return tl::unexpected(record_too_long(bytes, limit));
+      }
     }
     return publish(t, session, wall_ms, run);
   }
@@ -296,6 +305,7 @@ class MemoryDatabase final : public Database {
     for (const auto& [t, after] : incoming) {
       for (const auto& change : t.changes) {
         if (const auto* schema = std::get_if<SchemaChange>(&change)) {
+          if (auto follows = follows_epoch(*schema, epoch); !follows) return follows;
           const auto known = knows(*schema, tables, epoch);
           if (!known) return tl::unexpected(known.error());
           if (*known) continue;
@@ -477,6 +487,7 @@ class MemoryDatabase final : public Database {
   const DatabaseOptions options_;
   Ranks ranks_;
   std::map<std::string, Layout> layouts_;
+  std::atomic<size_t> record_bytes_{SIZE_MAX};
   std::pair<std::string, Key> collected_up_to_;  // where the next slice starts
 };
 

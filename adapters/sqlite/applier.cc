@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/forgotten.h"
+#include "adapters/schema_history.h"
 #include "conflict/conform.h"
 
 namespace entente::sqlite {
@@ -511,6 +512,7 @@ Result<void> Applier::store_pending() {
 // A schema change that fails here must not stop the stream: what it made is missing, and the rows
 // for it are left out.
 Result<void> Applier::apply_schema(const SchemaChange& change, const Record& record) {
+  if (auto follows = follows_epoch(change, state_.epoch); !follows) return follows;
   auto done = store_pending()
                   .and_then([&] { return orphans_.settle(*state_.world, wall_ms_); })
                   .and_then([&] { return rows_.flush(); });

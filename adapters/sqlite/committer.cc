@@ -24,8 +24,6 @@ class Quiet {
   Connection& db_;
 };
 
-constexpr size_t kGroupBytesMax = 256u << 20;
-
 Result<void> once(Connection& db, Stmt& stmt, std::string_view sql) {
   if (!stmt) {
     auto made = db.prepare(sql);
@@ -67,7 +65,7 @@ Result<CommittedGroup> Committer::commit(std::span<const ClientTransaction> grou
   out.results.reserve(group.size());
   for (const auto& work : group) {
     out.results.push_back(run_one(work));
-    if (group_.lost) break;
+    if (group_.lost || group_.run.records.size() >= kGroupBytes) break;
   }
   if (group_.lost) {
     rows_.forget();
@@ -200,18 +198,18 @@ Result<Committed> Committer::stamp(const SqliteWriteSession& session) {
                     std::to_string(options_.transaction_bytes) + ": split it",
                 "transaction_too_large");
   }
-  if (group_.run.records.size() + record.changes.size() > kGroupBytesMax) {
-    return fail(Code::kBusy, "the group of this transaction is full: send it again", "SQLITE_BUSY");
+  seal(record, "");
+  if (const size_t limit = record_bytes_; record.sealed.size() > limit) {
+    return tl::unexpected(record_too_long(record.sealed.size(), limit));
   }
-  append_record(record, "");
+  append(record);
   if (session.has_savepoint()) {
     if (auto done = rows_.flush(); !done) return tl::unexpected(done.error());
   }
   return Committed{record.version.dot, record.version.hlc, state_.applied};
 }
 
-void Committer::append_record(Record& record, const std::string& declares_dc) {
-  StreamState& stream = state_.streams.at(state_.self).state;
+void Committer::seal(Record& record, const std::string& declares_dc) {
   Transaction& head = record.head;
   head.dot = record.version.dot;
   head.hlc = record.version.hlc;
@@ -219,9 +217,15 @@ void Committer::append_record(Record& record, const std::string& declares_dc) {
   head.epoch = state_.epoch;
   head.declares_dc = declares_dc;
   record.sealed.clear();
-  seal_record(record.sealed, head, record.count, record.changes.view(), stream);
+  seal_record(record.sealed, head, record.count, record.changes.view(),
+              state_.streams.at(state_.self).state);
   record.frame.clear();
   record.frame.varint(record.sealed.size());
+}
+
+void Committer::append(const Record& record) {
+  StreamState& stream = state_.streams.at(state_.self).state;
+  const Transaction& head = record.head;
   group_.run.records += record.frame.view();
   group_.run.records += record.sealed.view();
   ++group_.run.count;
@@ -255,7 +259,8 @@ Result<void> Committer::declare(uint64_t wall_ms) {
   group_ = Group{{state_.self, self.state.seq + 1, 0, {}}, self.state.chain, wall_ms, false};
   Record record;
   record.version = {state_.clock.tick(wall_ms), {state_.self, self.state.seq + 1}};
-  append_record(record, options_.dc);
+  seal(record, options_.dc);
+  append(record);
   auto chunk = close();
   if (!chunk) return tl::unexpected(chunk.error());
   return {};

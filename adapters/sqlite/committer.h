@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ class Committer {
   Result<CommittedGroup> commit(std::span<const ClientTransaction> group, uint64_t wall_ms);
   // Logs the first record of this database's life.
   Result<void> declare(uint64_t wall_ms);
+  // Database::limit_records.
+  void limit_records(size_t bytes) { record_bytes_ = bytes; }
   // Tables of which the last group changed rows while some were not shown.
   const std::vector<const Table*>& to_retry() const { return to_retry_; }
   void schema_changed() { sql_.clear(), rows_.forget(); }
@@ -76,7 +79,8 @@ class Committer {
   Result<void> settle(const Table& t, const Key& key, const Loaded& row);
   void append_plain(const Capture::Change& c, const std::vector<size_t>& columns,
                     std::vector<KeysSet> keys_set, Record& record);
-  void append_record(Record& record, const std::string& declares_dc);
+  void seal(Record& record, const std::string& declares_dc);
+  void append(const Record& record);
   // Into old_.
   void note_old_values(const Capture::Change& c, const std::vector<size_t>& columns);
 
@@ -100,6 +104,7 @@ class Committer {
   OldValues old_;
   std::vector<const Table*> to_retry_;
   bool slow_only_ = false;
+  std::atomic<size_t> record_bytes_{SIZE_MAX};
 };
 
 }  // namespace entente::sqlite

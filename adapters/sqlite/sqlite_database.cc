@@ -54,6 +54,7 @@ class SqliteDatabase final : public Database {
   Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
                                 uint64_t wall_ms) override;
   Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms) override;
+  void limit_records(size_t bytes) override { committer_.limit_records(bytes); }
   Result<std::unique_ptr<Reader>> reader() override;
   Result<std::vector<LogChunk>> read_log(LogPosition position, size_t max_bytes) override {
     return log_.read(position, max_bytes);

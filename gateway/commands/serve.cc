@@ -15,6 +15,7 @@
 #include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "gateway/commands/joining.h"
+#include "gateway/commands/log_format.h"
 #include "gateway/commands/new_life.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/rules_check.h"
@@ -259,6 +260,7 @@ int run(const Config& file, const Datacenter& dc, const std::filesystem::path& d
         std::ostream& out, std::ostream& err) {
   Signals signals;
   for (bool first = true;;) {
+    const auto in_force = DataFolder::topology_in(data);
     const auto config = config_in_force(file, data);
     if (!config) return failed(config.error(), err);
     const Datacenter* me = config->find(dc.name);
@@ -281,8 +283,9 @@ int run(const Config& file, const Datacenter& dc, const std::filesystem::path& d
       const auto again = live(*config, *me, data, rejoin, signals, out);
       if (!again) return failed(again.error(), err);
       if (!*again || signals.pending()) return kFine;
-      const auto topology = DataFolder::topology_in(data);
-      same = topology && topology->epoch == config->epoch;
+      // Two that were applied at once are one epoch: only the text tells them apart.
+      const auto now = DataFolder::topology_in(data);
+      same = now && in_force && now->epoch == in_force->epoch && now->yaml == in_force->yaml;
     }
   }
 }
@@ -294,6 +297,7 @@ std::filesystem::path data_folder(const ServeOptions& options) {
 }
 
 int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
+  spdlog::set_formatter(log_format());
   auto file = read_topology_file(options.config);
   load_handlers(file);
   const Datacenter* dc = find_datacenter(file, options.dc, err);

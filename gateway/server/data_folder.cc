@@ -182,6 +182,11 @@ Result<void> DataFolder::set_topology(const TopologyEpoch& topology) const {
                                     "\n" + topology.yaml);
 }
 
+Result<fs::path> DataFolder::keep_superseded(const TopologyEpoch& topology) const {
+  constexpr const char* kName = "topology.superseded";
+  return write_line(kName, topology.yaml).map([&] { return path_ / kName; });
+}
+
 std::string DataFolder::rejoined() const { return first_line(path_ / "rejoined"); }
 
 Result<void> DataFolder::set_rejoined(const std::string& line) const {

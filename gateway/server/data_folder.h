@@ -57,6 +57,9 @@ class DataFolder {
   static Result<TopologyEpoch> topology_in(const std::filesystem::path& folder);
   // Durable, and whole or not at all, when it returns.
   Result<void> set_topology(const TopologyEpoch& topology) const;
+  // Beside it, one that was in force and lost to another of the same epoch. Durable, and whole or
+  // not at all, when it returns; where it lies.
+  Result<std::filesystem::path> keep_superseded(const TopologyEpoch& topology) const;
 
   // "" if it never was.
   std::string rejoined() const;

@@ -255,6 +255,13 @@ Result<void> Gateway::Impl::adopt(const TopologyEpoch& topology) {
                 dc + " cannot remove itself: ask the gateway of a datacenter that stays",
                 "topology_refused");
   }
+  if (latest->epoch == topology.epoch && topology.epoch > 0 && latest->yaml != topology.yaml) {
+    const auto kept = folder->keep_superseded(*latest);
+    if (!kept) return tl::unexpected(kept.error());
+    spdlog::warn(
+        "topology_superseded dc={} epoch={} kept={} reason=\"another one was applied at once\"", dc,
+        topology.epoch, kept->string());
+  }
   if (auto done = folder->set_topology(topology); !done) return done;
   spdlog::info("topology_changes dc={} epoch={}", dc, topology.epoch);
   wants({Next::What::kTopology});

@@ -82,6 +82,8 @@ struct Store::Impl {
   std::vector<PendingWrite> take_group();
   void commit(std::vector<PendingWrite> group);
   void answer(std::vector<PendingWrite>& group, CommittedGroup& outcome);
+  void put_back(std::vector<PendingWrite>& group, std::vector<ClientTransaction>& work,
+                size_t done);
   void refuse(std::vector<PendingWrite>& group, const Error& error);
   void logged(const LogChunk& chunk);
   void apply(PendingApply job);
@@ -234,6 +236,7 @@ void Store::Impl::commit(std::vector<PendingWrite> group) {
   auto outcome = database->commit(work, wall_ms());
   last_commit = Clock::now() - began;
   ++groups;
+  if (outcome) put_back(group, work, outcome->results.size());
   {
     const std::lock_guard lock(write_mutex);
     expected = group.size() + writes.size();
@@ -252,6 +255,17 @@ void Store::Impl::commit(std::vector<PendingWrite> group) {
     logged(*outcome->chunk);
   }
   answer(group, *outcome);
+}
+
+// What came after the group was full is the next one's.
+void Store::Impl::put_back(std::vector<PendingWrite>& group, std::vector<ClientTransaction>& work,
+                           size_t done) {
+  const std::lock_guard lock(write_mutex);
+  while (group.size() > done) {
+    group.back().work = std::move(work[group.size() - 1]);
+    writes.push_front(std::move(group.back()));
+    group.pop_back();
+  }
 }
 
 void Store::Impl::answer(std::vector<PendingWrite>& group, CommittedGroup& outcome) {

@@ -9,6 +9,48 @@ namespace {
 
 using Kind = RowRequest::Kind;
 
+// What clients may write together must fit where it has to go.
+TEST_P(DatabaseContract, AFullGroupLeavesTheRestToTheNext) {
+  auto a = open(1);
+  define(a, account_table(), {});
+  const std::string large(1 << 20, 'x');
+  std::vector<ClientTransaction> group;
+  for (int64_t id = 0; id < 12; ++id) {
+    group.push_back(write(request(RowRequest::Kind::kPut, id, account(large.c_str(), 1))));
+  }
+  std::span<const ClientTransaction> rest(group);
+  while (!rest.empty()) {
+    const auto done = a.db->commit(rest, ++a.now);
+    ASSERT_TRUE(done) << done.error().text;
+    ASSERT_FALSE(done->results.empty());
+    for (const auto& result : done->results) EXPECT_TRUE(result) << result.error().text;
+    EXPECT_EQ(done->chunk->run.count, done->results.size());
+    EXPECT_LT(done->chunk->run.records.size(), kGroupBytes + (2 << 20));
+    rest = rest.subspan(done->results.size());
+  }
+  EXPECT_EQ(table(a, "account").size(), 12u);
+}
+
+TEST_P(DatabaseContract, ARecordThatIsTooLongForSomebodyIsRefusedAndNothingElse) {
+  auto a = open(1);
+  define(a, account_table(), {});
+  a.db->limit_records(10'000);
+  const std::string large(10'000, 'x');
+  const ClientTransaction group[] = {
+      write(request(RowRequest::Kind::kPut, 1, account("small", 1))),
+      write(request(RowRequest::Kind::kPut, 2, account(large.c_str(), 1))),
+      write(request(RowRequest::Kind::kPut, 3, account("small", 1)))};
+  const auto done = a.db->commit(group, ++a.now);
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_TRUE(done->results[0]);
+  ASSERT_FALSE(done->results[1]);
+  EXPECT_EQ(done->results[1].error().code, Code::kTooLarge);
+  EXPECT_NE(done->results[1].error().text.find("the limit, so that every datacenter takes it"),
+            std::string::npos);
+  EXPECT_TRUE(done->results[2]);
+  EXPECT_EQ(table(a, "account").size(), 2u);
+}
+
 TEST_P(DatabaseContract, FreshDatabaseDeclaresItselfInItsFirstRecord) {
   Site a = open(1);
   const auto state = a.db->state();

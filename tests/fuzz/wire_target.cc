@@ -74,7 +74,8 @@ std::vector<Frame> frames() {
           Ping{5},
           Pong{5, 1'700'000'000'000},
           Bye{"that is all"},
-          Trimmed{origin_of(2)}};
+          Trimmed{origin_of(2)},
+          Oversized{origin_of(2), 5, 1 << 20}};
 }
 
 std::vector<std::string> seeds() {

@@ -224,6 +224,37 @@ TEST_F(TopologyTest, WhoWasAwayGoesOverWhenItReturns) {
   meet(cluster_->dcs(), {"before.", "after."});
 }
 
+// P7. The same one for everybody, and nobody begins anew for ever.
+TEST_F(TopologyTest, OfTwoThatWereAppliedAtOnceOneHoldsEverywhere) {
+  start({"a", "b", "c"}, "{kind: all-to-all}");
+  cluster_->proxy("a", "b"), cluster_->proxy("a", "c");
+  start_all();
+  const auto cut = [&](bool off) {
+    cluster_->proxy("a", "b").set_up(!off);
+    cluster_->proxy("a", "c").set_up(!off);
+  };
+  const auto apply = [&](const std::string& topology, const std::string& at) {
+    return entente({"topology", "apply", file(topology).string(), url(at)}).second;
+  };
+  cut(true);
+  ASSERT_EQ(apply("{kind: star, hub: a}", "a"), 0);
+  ASSERT_EQ(apply("{kind: circle, order: [a, b, c]}", "b"), 0);
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs()));
+  ASSERT_TRUE(comes_true([&] { return put("a", "of.a."); }));
+  ASSERT_TRUE(comes_true([&] { return put("b", "of.b."); }));
+  cut(false);
+  meet(cluster_->dcs(), {"of.a.", "of.b."});
+  const auto shown = [&](const std::string& dc) {
+    return entente({"topology", "show", url(dc)}).first;
+  };
+  EXPECT_EQ(shown("b"), shown("a"));
+  EXPECT_EQ(shown("c"), shown("a"));
+  const auto kept = [&](const std::string& dc) {
+    return fs::exists(cluster_->folder() / dc / "topology.superseded");
+  };
+  EXPECT_EQ(kept("b"), !kept("a"));  // who lost it can read what it was
+}
+
 TEST_F(TopologyTest, ANewDatacenterIsTakenInAndJoins) {
   start({"a", "b", "c"}, "{kind: all-to-all}");
   for (const char* dc : {"a", "b"}) cluster_->start(dc);  // writes the files of these two, with c

@@ -734,9 +734,9 @@ TEST_F(SchemaChanges, DeferredForeignKeysLastToTheEndOfTheirTransaction) {
 
 // The next record of the schema leader, which a peer has made up: a schema change and a row of its
 // table.
-Run forged(Site& to, SchemaChange change) {
+Run forged(Site& to, SchemaChange change, uint64_t ahead = 1) {
   const StreamState before = to.db->state().streams.at(origin_of(1));
-  change.epoch = to.db->state().epoch + 1;
+  change.epoch = to.db->state().epoch + ahead;
   RowChange row{change.tables.front().name, {}, false, true, {}, {}, {}, {}};
   ByteWriter key;
   for (const auto* c : change.tables.front().key()) key.value(int64_t{c->key_part} + 1);
@@ -789,6 +789,27 @@ TEST(SchemaChangesOfAPeer, P11WhatAPeerSaysOfATableAndIsNotSoIsLeftOut) {
   }
   EXPECT_EQ(b.count("t"), 2);  // its own, and the one that came with the last lie
   b.must("INSERT INTO t VALUES (7, 'seven')");
+}
+
+// Otherwise everything that the leader changes from then on would look older than that.
+TEST(SchemaChangesOfAPeer, P11AnEpochThatLeavesOthersOutIsRefused) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  ship(a, b);
+  const uint64_t epoch = b.db->state().epoch;
+  for (const uint64_t ahead : {uint64_t{1} << 20, UINT64_MAX - epoch}) {
+    SchemaChange lie{0, {"CREATE TABLE n (k INTEGER PRIMARY KEY)"}, {keyed("n", {"k"}, 1)}, {}};
+    const entente::Run run = forged(b, lie, ahead);
+    const auto done = b.db->apply(std::span(&run, 1), ++b.now);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, Code::kInvalid);
+    EXPECT_EQ(b.db->state().epoch, epoch);
+  }
+  a.must("CREATE TABLE n (k INTEGER PRIMARY KEY)");
+  ship(a, b);
+  EXPECT_EQ(b.db->state().epoch, epoch + 1);
+  EXPECT_EQ(b.reader->tables()->size(), 2u);
 }
 
 }  // namespace

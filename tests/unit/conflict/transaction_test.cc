@@ -333,6 +333,27 @@ TEST(Run, SliceAfterEverySeqIsTheRest) {
   }
 }
 
+TEST(Run, SlicesOfAnyLengthMakeUpTheWhole) {
+  const auto whole = run_of(10, 5);
+  const size_t record = run_of(10, 1).records.size();
+  for (size_t most = 0; most < whole.records.size() + 2; ++most) {
+    std::string together;
+    for (uint64_t seq = 0; seq < whole.last();) {
+      const auto part = slice_after(whole, seq, most);
+      ASSERT_TRUE(part);
+      EXPECT_EQ(part->first, std::max<uint64_t>(seq + 1, 10));
+      ASSERT_GT(part->count, 0u);
+      EXPECT_LE(part->records.size(), std::max(most, record));
+      const bool one_more_fits = part->records.size() + record <= most;
+      EXPECT_FALSE(one_more_fits && part->last() < whole.last()) << most;
+      together += part->records;
+      seq = part->last();
+    }
+    EXPECT_EQ(together, whole.records) << most;
+    EXPECT_EQ(slice_after(whole, whole.last(), most)->count, 0u);
+  }
+}
+
 TEST(Run, CountsThatAreNotItsOwnAreRefused) {
   for (const uint64_t count : {0ull, 1ull, 4ull, 6ull, ~0ull}) {
     auto lying = run_of(10, 5);

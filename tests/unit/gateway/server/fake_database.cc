@@ -184,6 +184,7 @@ Result<CommittedGroup> FakeDatabase::commit(std::span<const ClientTransaction> g
     if (failure_) return tl::unexpected(*failure_);
   }
   for (const auto& work : group) {
+    if (out.results.size() == full_after_) break;
     FakeSession session(*this);
     if (const auto done = work(session); !done) {
       out.results.push_back(tl::unexpected(done.error()));
@@ -292,6 +293,11 @@ void FakeDatabase::wait_if_held() {
   changed_.notify_all();
   changed_.wait(lock, [&] { return !hold_; });
   held_ = false;
+}
+
+void FakeDatabase::full_after(size_t transactions) {
+  const std::lock_guard lock(mutex_);
+  full_after_ = transactions;
 }
 
 std::vector<size_t> FakeDatabase::group_sizes() const {

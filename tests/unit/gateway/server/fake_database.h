@@ -28,6 +28,7 @@ class FakeDatabase : public Database {
   Result<CommittedGroup> commit(std::span<const ClientTransaction> group,
                                 uint64_t wall_ms) override;
   Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms) override;
+  void limit_records(size_t) override {}
   Result<std::unique_ptr<Reader>> reader() override;
   Result<std::vector<LogChunk>> read_log(LogPosition, size_t) override { return {}; }
   Result<LogPosition> position_before(const Origin&, uint64_t) override { return 0; }
@@ -49,6 +50,8 @@ class FakeDatabase : public Database {
   void wait_until_held();
   void let_go();
 
+  // A group is full once it has committed so many.
+  void full_after(size_t transactions);
   std::vector<size_t> group_sizes() const;  // 0: an apply
   size_t trims() const;
   VersionVector promised() const;
@@ -82,6 +85,7 @@ class FakeDatabase : public Database {
   std::optional<Error> failure_;
   bool hold_ = false, held_ = false;
   std::vector<size_t> group_sizes_;
+  size_t full_after_ = SIZE_MAX;
   size_t trims_ = 0;
   std::optional<RowRequest> last_write_;
   VersionVector promised_;

@@ -91,6 +91,22 @@ TEST_F(StoreTest, GroupIsBounded) {
   EXPECT_EQ(fake_->group_sizes(), (std::vector<size_t>{1, 3, 3, 1}));
 }
 
+TEST_F(StoreTest, WhatAFullGroupHadNoRoomForIsTheNextOnes) {
+  open();
+  fake_->full_after(3);
+  fake_->hold();
+  std::vector<std::future<Result<Committed>>> all;
+  all.push_back(put(0));
+  fake_->wait_until_held();
+  for (int64_t id = 1; id < 6; ++id) all.push_back(put(id));
+  all.push_back(put(6, true));
+  fake_->let_go();
+  std::vector<uint64_t> seqs;
+  for (auto& f : all) seqs.push_back(f.get()->dot->seq);
+  EXPECT_EQ(seqs, (std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(fake_->group_sizes(), (std::vector<size_t>{1, 5, 2, 1}));
+}
+
 TEST_F(StoreTest, TransactionAloneSharesNoGroupAndKeepsItsTurn) {
   open();
   fake_->hold();
