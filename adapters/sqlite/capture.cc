@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -146,37 +147,89 @@ void Capture::seen(int op, const char* name, int64_t old_rowid, int64_t new_rowi
   if (bytes_.size() > bytes_max_) return refuse(too_large(bytes_max_));
   Change before{t}, after{t};
   if (op != SQLITE_INSERT) {
-    before.before = read_image(*t, false);
+    before.before = read_before(*t, old_rowid);
     if (!write_key(*t, before.before, old_rowid, before)) return;
   }
   if (op != SQLITE_DELETE) {
-    after.after = read_image(*t, true);
+    after.after = read_after(*t, op);
+    after.read_after = t->hook_mistakes;
     if (!write_key(*t, after.after, new_rowid, after)) return;
   }
   if (op == SQLITE_UPDATE && same_key(before, after)) {
     before.after = after.after;
+    before.read_after = after.read_after;
     return add(before);
   }
   if (op != SQLITE_INSERT) add(before);
   if (op != SQLITE_DELETE) add(after);
 }
 
-uint32_t Capture::read_image(const Table& t, bool after) {
+void Capture::append(const Column& c, int code, sqlite3_value* v) {
+  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  if (code == SQLITE_OK) return append_value(bytes_, v, c.affinity);
+  refuse(error_of(nullptr, code));
+  bytes_.push_back(static_cast<char>(kTagNull));
+}
+
+// A row that was stored before a column came has no value of it; the hook shows NULL then, and not
+// the default that the row shows. That NULL is SQLite's constant, as for a column that is not
+// there.
+uint32_t Capture::read_before(const Table& t, int64_t rowid) {
+  const auto image = static_cast<uint32_t>(ends_.size());
+  const sqlite3_value* absent = sqlite3_column_value(nullptr, 0);
+  bool whole = !t.hook_rounds && !t.hook_mistakes;
+  for (const auto& c : t.columns) {
+    sqlite3_value* v = nullptr;
+    const int code = sqlite3_preupdate_old(db_, c.hook_index, &v);
+    append(c, code, v);
+    whole &= v != absent || !c.has_default;
+  }
+  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  return whole ? image : read_stored(t, image, rowid);
+}
+
+uint32_t Capture::read_after(const Table& t, int op) {
   const auto image = static_cast<uint32_t>(ends_.size());
   for (const auto& c : t.columns) {
-    ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+    const int index = op == SQLITE_UPDATE ? c.hook_updated : c.hook_index;
     sqlite3_value* v = nullptr;
-    const int code = after ? sqlite3_preupdate_new(db_, c.hook_index, &v)
-                           : sqlite3_preupdate_old(db_, c.hook_index, &v);
-    if (code != SQLITE_OK) {
-      refuse(error_of(nullptr, code));
-      bytes_.push_back(static_cast<char>(kTagNull));
-    } else {
-      append_value(bytes_, v, c.affinity);
-    }
+    const int code = sqlite3_preupdate_new(db_, index, &v);
+    append(c, code, v);
   }
   ends_.push_back(static_cast<uint32_t>(bytes_.size()));
   return image;
+}
+
+// The row that `image` shows in part, as the table still has it.
+uint32_t Capture::read_stored(const Table& t, uint32_t image, int64_t rowid) {
+  const Lowered ours(guard_);
+  auto q = rows_.plan(t.read_stored);
+  if (!q) return refuse(q.error()), image;
+  std::vector<Value> key;
+  constexpr double kExact = 1LL << 53;
+  for (const size_t i : t.key) {
+    key.push_back(ByteReader(value(image, i)).value());
+    const auto* number = std::get_if<double>(&key.back());
+    if (!t.columns[i].hook_rounds || number == nullptr || std::fabs(*number) < kExact) continue;
+    refuse(
+        {Code::kRefused,
+         "the keys of table " + t.def.name +
+             " beyond 2^53 are rounded by SQLite's hook, so this row cannot be told from others: "
+             "make the table anew with column " +
+             t.columns[i].name + " before those of type REAL",
+         "key_rounded"});
+    return image;
+  }
+  Rows rows(**q);
+  if (!t.without_rowid) {
+    (*q)->bind(1, rowid);
+  } else {
+    for (size_t i = 0; i < key.size(); ++i) (*q)->bind(static_cast<int>(i) + 1, key[i]);
+  }
+  auto found = rows.next();
+  if (!found) return refuse(found.error()), image;
+  if (!*found) return refuse(error_of(nullptr, SQLITE_INTERNAL)), image;
+  return read_image(t, **q, 0);
 }
 
 uint32_t Capture::read_image(const Table& t, Stmt& query, int from) {
@@ -312,6 +365,7 @@ bool Capture::same_key(const Change& a, const Change& b) const {
 // A change with an intent is what note() added: it has no images.
 void Capture::fold(Change& into, const Change& next) const {
   into.plain |= next.plain;
+  into.read_after |= next.read_after;
   if (next.intent != nullptr) {
     into.intent = next.intent;
   } else {
@@ -328,7 +382,21 @@ bool Capture::is_nothing(const Change& c) const {
   return true;
 }
 
-const std::vector<Capture::Change>& Capture::rows(const World& world) {
+// At the end of a transaction, what it made of a row is what the table shows.
+Result<void> Capture::read_what_is_there(Change& c) {
+  const auto key = key_parts(this->key(c));
+  if (!key) return tl::unexpected(key.error());
+  auto q = rows_.plan(c.table->read_stored);
+  if (!q) return tl::unexpected(q.error());
+  Rows rows(**q);
+  (*q)->bind(1, key->front());
+  auto found = rows.next();
+  if (!found) return tl::unexpected(found.error());
+  if (*found) c.after = read_image(*c.table, **q, 0);
+  return {};
+}
+
+Result<std::span<const Capture::Change>> Capture::rows(const World& world) {
   if (!same_world_) follow(world);
   if (changes_.size() > 1) {
     std::vector<Change> folded;
@@ -340,8 +408,12 @@ const std::vector<Capture::Change>& Capture::rows(const World& world) {
     }
     changes_ = std::move(folded);
   }
+  for (auto& c : changes_) {
+    if (!c.read_after || c.after == kNone) continue;
+    if (auto done = read_what_is_there(c); !done) return tl::unexpected(done.error());
+  }
   std::erase_if(changes_, [&](const Change& c) { return is_nothing(c); });
-  return changes_;
+  return std::span<const Change>(changes_);
 }
 
 }  // namespace entente::sqlite

@@ -4,11 +4,14 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "adapters/sqlite/catalog.h"
+#include "adapters/sqlite/guard.h"
+#include "adapters/sqlite/row_store.h"
 #include "conflict/codec.h"
 #include "conflict/transaction.h"
 
@@ -44,6 +47,7 @@ class Capture {
     uint32_t before = kNone, after = kNone;  // images; kNone: no such row
     const RowIntent* intent = nullptr;       // of the last row request for it
     bool plain = false;                      // plain SQL wrote it (too)
+    bool read_after = false;                 // the hook could not say what `after` is
   };
 
   // How much was captured at a moment of the transaction.
@@ -51,7 +55,9 @@ class Capture {
     size_t changes = 0, ends = 0, bytes = 0;
   };
 
-  void attach(sqlite3* db) { db_ = db; }
+  // `rows` are of the same connection, and read what the hook cannot say.
+  Capture(Connection& db, Guard& guard, RowStore& rows)
+      : db_(db.get()), guard_(guard), rows_(rows) {}
   void on() { sqlite3_preupdate_hook(db_, &Capture::hook, this); }
   void off() { sqlite3_preupdate_hook(db_, nullptr, nullptr); }
 
@@ -84,7 +90,7 @@ class Capture {
 
   // Net changes, in the order in which rows were first touched; no-ops are gone, and so is what was
   // done to tables that are. Call once, with the tables as they are at the end.
-  const std::vector<Change>& rows(const World& world);
+  Result<std::span<const Change>> rows(const World& world);
 
   std::string_view key(const Change& c) const {
     return std::string_view(bytes_).substr(c.key_at, c.key_size);
@@ -105,7 +111,11 @@ class Capture {
   bool leaves_out(const Table& t) const;
   void seen(int op, const char* table, int64_t old_rowid, int64_t new_rowid);
   const Table* table_named(const char* name);
-  uint32_t read_image(const Table& t, bool after);
+  uint32_t read_before(const Table& t, int64_t rowid);
+  uint32_t read_after(const Table& t, int op);
+  uint32_t read_stored(const Table& t, uint32_t image, int64_t rowid);
+  void append(const Column& c, int code, sqlite3_value* v);
+  Result<void> read_what_is_there(Change& c);
   bool write_key(const Table& t, uint32_t image, int64_t rowid, Change& c);
   void add(Change c);
   void refuse(Error why);
@@ -113,7 +123,9 @@ class Capture {
   void fold(Change& into, const Change& next) const;
   bool is_nothing(const Change& c) const;
 
-  sqlite3* db_ = nullptr;
+  sqlite3* db_;
+  Guard& guard_;
+  RowStore& rows_;
   const World* world_ = nullptr;
   const Table* last_table_ = nullptr;
   bool same_world_ = true;  // since start()

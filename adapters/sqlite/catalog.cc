@@ -329,24 +329,86 @@ Result<std::vector<UniqueColumns>> read_unique(Connection& db, const Table& t) {
   return out;
 }
 
-// What SQLite says of its columns. The preupdate hook numbers them by storage, where virtual
-// columns have no place.
-Result<void> read_columns(Connection& db, Table& t, bool without_rowid) {
-  auto q = db.prepare("SELECT name, hidden, dflt_value IS NOT NULL FROM pragma_table_xinfo(?1)");
+// A column of any kind, as SQLite declares it.
+struct Declared {
+  std::string name;
+  bool real = false, computed = false, has_default = false;
+  int64_t key_part = 0;
+};
+
+Result<std::vector<Declared>> declared_columns(Connection& db, const std::string& table) {
+  auto q = db.prepare(
+      "SELECT name, type, hidden, dflt_value IS NOT NULL, pk FROM pragma_table_xinfo(?1)");
   if (!q) return tl::unexpected(q.error());
-  q->bind(1, Text{t.def.name});
-  int index = 0;
+  q->bind(1, Text{table});
+  std::vector<Declared> out;
+  constexpr int64_t kVirtual = 2;
   auto row = q->step();
   for (; row && *row; row = q->step()) {
-    for (auto& c : t.columns) {
-      if (c.name != q->bytes(0)) continue;
-      c.hook_index = index;
-      c.has_default = q->integer(2) != 0;
-    }
-    constexpr int64_t kVirtual = 2;
-    if (without_rowid || q->integer(1) != kVirtual) ++index;
+    out.push_back({std::string(q->bytes(0)), affinity_of(q->bytes(1)) == Affinity::kReal,
+                   q->integer(2) == kVirtual, q->integer(3) != 0, q->integer(4)});
   }
   if (!row) return tl::unexpected(row.error());
+  return out;
+}
+
+// Indices of the columns in the order of a stored row: virtual ones have no place; without a rowid,
+// the key's come first.
+std::vector<size_t> stored_order(const std::vector<Declared>& all, bool key_first) {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!all[i].computed) out.push_back(i);
+  }
+  const auto place = [&](size_t i) { return all[i].key_part > 0 ? all[i].key_part : INT64_MAX; };
+  if (key_first) {
+    std::stable_sort(out.begin(), out.end(),
+                     [&](size_t a, size_t b) { return place(a) < place(b); });
+  }
+  return out;
+}
+
+int place_of(const std::vector<size_t>& order, size_t column) {
+  return static_cast<int>(std::find(order.begin(), order.end(), column) - order.begin());
+}
+
+std::string read_stored_sql(const Table& t, const std::vector<Declared>& all) {
+  std::vector<std::string> names{"1"};
+  for (const auto& c : t.columns) names.push_back(quote_name(c.name));
+  std::string where;
+  if (t.without_rowid || t.rowid_key) where = key_condition(t, 1);
+  for (const char* rowid : {"rowid", "_rowid_", "oid"}) {
+    const bool taken = std::any_of(all.begin(), all.end(),
+                                   [&](const Declared& c) { return lower(c.name) == rowid; });
+    if (where.empty() && !taken) where = std::string(rowid) + " = ?1";
+  }
+  if (where.empty()) return {};
+  return "SELECT " + join(names, ", ") + " FROM " + quote_name(t.def.name) + " NOT INDEXED WHERE " +
+         where;
+}
+
+// What SQLite says of its columns, and what its preupdate hook (3.40) makes of them. The hook
+// counts by place in storage, where virtual columns have none; in a table without rowids by the
+// table's columns, but not what an UPDATE writes. With a place in a stored row it then asks the
+// table's column of that number whether it is REAL, and whether it is the rowid: of what was there
+// before in the first case, of all that it shows in the second.
+Result<void> read_columns(Connection& db, Table& t) {
+  const auto all = declared_columns(db, t.def.name);
+  if (!all) return tl::unexpected(all.error());
+  const auto stored = stored_order(*all, false), row = stored_order(*all, t.without_rowid);
+  for (size_t i = 0; i < all->size(); ++i) {
+    const Declared& declared = (*all)[i];
+    const auto c = std::find_if(t.columns.begin(), t.columns.end(),
+                                [&](const Column& x) { return x.name == declared.name; });
+    if (c == t.columns.end()) continue;
+    const int place = place_of(row, i);
+    c->hook_updated = place_of(stored, i);
+    c->hook_index = t.without_rowid ? static_cast<int>(i) : c->hook_updated;
+    c->has_default = declared.has_default;
+    c->hook_rounds = !declared.real && (*all)[static_cast<size_t>(place)].real;
+    t.hook_rounds |= c->hook_rounds;
+    t.hook_mistakes |= t.rowid_key && c->key_part > 0 && static_cast<size_t>(place) != i;
+  }
+  t.read_stored = read_stored_sql(t, *all);
   return {};
 }
 
@@ -556,10 +618,11 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   // A retired table keeps the rules of the name that it had.
   t->rules = rules.of(is_retired(def) ? def.former.back().name : def.name);
   t->layout = Layout(def, t->rules);
+  t->without_rowid = shape->without_rowid;
   t->rowid_key = !shape->without_rowid && key_index->empty();
   t->plain_key = true;
   for (const auto& c : def.columns) {
-    Column column{c.name, c.id, 0, false, c.affinity, c.key_part, 0};
+    Column column{c.name, c.id, 0, 0, false, false, c.affinity, c.key_part, 0};
     const std::string& group = t->layout.group_of(c.name).name;
     for (size_t g = 0; g < t->layout.groups.size() && c.key_part == 0; ++g) {
       if (t->layout.groups[g].name == group) column.group = g;
@@ -589,7 +652,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   full.string(def.name);
   for (const size_t i : t->by_name) full.string(t->columns[i].name);
   t->full_shape = full.take();
-  if (auto done = read_columns(db, *t, shape->without_rowid); !done) {
+  if (auto done = read_columns(db, *t); !done) {
     return tl::unexpected(done.error());
   }
   t->numbers_key = numbers_key(*t);

@@ -19,8 +19,10 @@ namespace entente::sqlite {
 // A column of a table that replication knows.
 struct Column {
   std::string name;
-  uint32_t id = 0;     // ColumnDef::id
-  int hook_index = 0;  // what the preupdate hook calls it
+  uint32_t id = 0;           // ColumnDef::id
+  int hook_index = 0;        // what the preupdate hook calls it …
+  int hook_updated = 0;      // … and what an UPDATE makes of it
+  bool hook_rounds = false;  // the hook turns an integer that was in it into a double
   bool has_default = false;
   Affinity affinity = Affinity::kBlob;
   uint16_t key_part = 0;
@@ -58,10 +60,13 @@ struct Table {
   KeyShape key_shape;
   Layout layout;
   TableRules rules;
-  bool rowid_key = false;           // its key is the rowid: one INTEGER PRIMARY KEY column
+  bool rowid_key = false;  // its key is the rowid: one INTEGER PRIMARY KEY column
+  bool without_rowid = false;
   bool nullable_key = false;        // SQLite would let NULL into its key
   bool numbers_key = false;         // its key is one number, ours to make when nobody names it
   bool plain_key = false;           // stored key values are canonical unless they are doubles
+  bool hook_rounds = false;         // some column
+  bool hook_mistakes = false;       // the hook takes another column for the rowid
   std::vector<Column> columns;      // as in def
   std::vector<size_t> key;          // indices into columns, in key order
   std::vector<size_t> by_name;      // non-key columns, ordered by name: as changes carry them
@@ -80,6 +85,9 @@ struct Table {
   std::string put_versions;  // of kVersionsAtOnce rows, without extras
   std::string delete_version;
   std::string read_row, insert_row, update_row, delete_row;
+  // "SELECT 1, all columns" of the row itself, through no index: by its rowid, or by its key in a
+  // table without. Good inside the preupdate hook, which is called between changes of indexes.
+  std::string read_stored;
 
   bool retired() const { return is_retired(def); }
   bool one_register() const { return layout.groups.size() == 1; }

@@ -48,7 +48,12 @@ Guard::Bounds bounds_of(const DatabaseOptions& options) {
 }
 
 Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
-  if (const auto it = by_text_.find(sql); it != by_text_.end()) {
+  auto it = by_text_.find(sql);
+  if (it != by_text_.end() && it->second->is_pragma) {
+    if (auto done = look_at_schema(); !done) return tl::unexpected(done.error());
+    it = by_text_.find(sql);
+  }
+  if (it != by_text_.end()) {
     latest_.splice(latest_.begin(), latest_, it->second);
     return &latest_.front();
   }
@@ -64,6 +69,7 @@ Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
 }
 
 Result<StatementDescription> ClientSql::describe(std::string_view sql) {
+  if (auto done = look_at_schema(); !done) return tl::unexpected(done.error());
   const auto compiled = prepare(sql);
   if (!compiled) return tl::unexpected(compiled.error());
   StatementDescription out;
@@ -83,6 +89,26 @@ Result<StatementDescription> ClientSql::describe(std::string_view sql) {
 void ClientSql::clear() {
   by_text_.clear();
   latest_.clear();
+}
+
+// SQLite compiles by what the connection knows of the schema, and finds out that another connection
+// has changed it when a statement is stepped, which compiles that one anew. What is only compiled,
+// or refused while it is, would go by the schema of before.
+Result<void> ClientSql::look_at_schema() {
+  if (!any_table_) {
+    auto version = db_.prepare("PRAGMA schema_version");
+    auto any = db_.prepare("SELECT 1 FROM sqlite_schema LIMIT 1");
+    if (!version || !any) return tl::unexpected((version ? any : version).error());
+    schema_version_ = std::move(*version);
+    any_table_ = std::move(*any);
+  }
+  Rows now(schema_version_);
+  if (auto row = now.next(); !row) return tl::unexpected(row.error());
+  const int64_t version = schema_version_.integer(0);
+  if (schema_ == version) return {};
+  clear();
+  schema_ = version;
+  return any_table_.run();
 }
 
 Result<ClientStatement> ClientSql::compile(std::string_view sql) {
@@ -109,6 +135,7 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
                 "on_conflict_rollback");
   }
   if (compiled.kind != StatementKind::kOther) return compiled;
+  compiled.is_pragma = contains(words, "PRAGMA");
   compiled.may_fail_halfway = contains(words, "FAIL");
   const bool inserts = world_ != nullptr && contains(words, "INTO");
   auto stmt = compile_one(inserts ? with_numbered_keys(sql, **world_) : compiled.sql, mode_);
@@ -122,6 +149,7 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
 }
 
 Result<Stmt> ClientSql::compile_one(std::string_view sql, Guard::Mode mode) {
+  if (auto done = look_at_schema(); !done) return tl::unexpected(done.error());
   const Guarded guarded(guard_, mode);
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
@@ -206,7 +234,6 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
     stmt.reset();
     return tl::unexpected(bound.error());
   }
-  if (statement.want_rows) describe_columns(stmt.get(), result.columns);
   const int64_t changes_before = sqlite3_total_changes64(db_.get());
   Result<void> done;
   {
@@ -230,13 +257,20 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
   return result;
 }
 
+// Whether there is a row.
+Result<bool> ClientSql::step(Stmt& stmt) {
+  const int code = sqlite3_step(stmt.get());
+  if (code == SQLITE_ROW || code == SQLITE_DONE) return code == SQLITE_ROW;
+  return tl::unexpected(error(sqlite3_extended_errcode(db_.get())));
+}
+
+// Its columns are known after the first step: until then they may be those of an earlier schema.
 Result<void> ClientSql::collect(Stmt& stmt, bool want_rows, StatementResult& result) {
   size_t bytes = 0;
+  auto more = step(stmt);
+  if (want_rows) describe_columns(stmt.get(), result.columns);
   const int columns = sqlite3_column_count(stmt.get());
-  while (true) {
-    const int code = sqlite3_step(stmt.get());
-    if (code == SQLITE_DONE) return {};
-    if (code != SQLITE_ROW) return tl::unexpected(error(sqlite3_extended_errcode(db_.get())));
+  for (; more && *more; more = step(stmt)) {
     if (!want_rows) continue;
     auto& row = result.rows.emplace_back();
     row.reserve(static_cast<size_t>(columns));
@@ -251,6 +285,8 @@ Result<void> ClientSql::collect(Stmt& stmt, bool want_rows, StatementResult& res
                   "RESPONSE_TOO_LARGE");
     }
   }
+  if (!more) return tl::unexpected(more.error());
+  return {};
 }
 
 Result<void> ClientSql::run_schema(std::string_view sql) {

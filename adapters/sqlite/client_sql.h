@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,6 +22,7 @@ struct ClientStatement {
   Stmt stmt;  // absent unless kind is kOther
   bool reads_only = false;
   bool may_fail_halfway = false;     // says FAIL somewhere
+  bool is_pragma = false;            // then stepping it need not notice that the schema changed
   bool brief = true;                 // as far as is known; see Statement::briefly
   std::vector<std::string> written;  // tables
   std::optional<CopyStatement> copy;
@@ -57,10 +59,12 @@ class ClientSql {
   }
 
  private:
+  Result<void> look_at_schema();
   Result<ClientStatement> compile(std::string_view sql);
   Result<Stmt> compile_one(std::string_view sql, Guard::Mode mode);
   Result<void> bind(Stmt& stmt, const Statement& statement);
   Result<void> bind_unnamed(Stmt& stmt, const Statement& statement, const std::vector<bool>& given);
+  Result<bool> step(Stmt& stmt);
   Result<void> collect(Stmt& stmt, bool want_rows, StatementResult& result);
   Error error(int code);
   // In the words of the guard, if it stopped the statement.
@@ -72,6 +76,8 @@ class ClientSql {
   const DatabaseOptions& options_;
   Guard::Mode mode_;
   const std::shared_ptr<const World>* world_ = nullptr;
+  Stmt schema_version_, any_table_;
+  std::optional<int64_t> schema_;      // its version when `latest_` were compiled
   std::list<ClientStatement> latest_;  // most recent first
   std::unordered_map<std::string_view, std::list<ClientStatement>::iterator> by_text_;
 };

@@ -43,11 +43,11 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       rows_(db, &log_, &state.extras),
       storage_(db, options.rules),
       sql_(db, guard, options, Guard::Mode::kWrite),
+      capture_(db, guard, rows_),
       functions_(db, guard, rows_, [&state] { return state.world; }),
       ids_(db, state, options.key_slot),
       schema_(db, sql_, storage_, rows_, log_, state),
       side_{db, sql_, capture_, rows_, schema_, state, options, group_.wall_ms} {
-  capture_.attach(db.get());
   functions_.install();
   sql_.number_keys_in(state.world);
 }
@@ -177,7 +177,9 @@ Result<void> Committer::end_schema(const SqliteWriteSession& session) {
 }
 
 Result<Committed> Committer::stamp(const SqliteWriteSession& session) {
-  const auto& changes = capture_.rows(*state_.world);
+  const auto captured = capture_.rows(*state_.world);
+  if (!captured) return tl::unexpected(captured.error());
+  const auto changes = *captured;
   const auto& steps = session.schema().steps;
   if (changes.empty() && steps.empty()) {
     return Committed{std::nullopt, state_.clock.last(), state_.applied};

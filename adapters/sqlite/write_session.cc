@@ -129,7 +129,7 @@ bool SqliteWriteSession::needs_savepoint(const ClientStatement& compiled,
   }
   return std::any_of(compiled.written.begin(), compiled.written.end(), [&](const auto& name) {
     const Table* t = side_.state.world->find(name);
-    return t == nullptr || t->nullable_key;
+    return t == nullptr || t->nullable_key || t->hook_rounds;
   });
 }
 

@@ -190,6 +190,7 @@ Task<Result<StatementResult>> HranaStream::begin_write() {
   if (!begun) co_return tl::unexpected(begun.error());
   transaction_ = std::move(transaction);
   record_ = {};
+  saw_what_is_here();
   co_return StatementResult{};
 }
 
@@ -222,6 +223,10 @@ Task<Result<StatementResult>> HranaStream::begin_read() {
   if (applied) seen_.join(*applied);
   co_return StatementResult{};
 }
+
+// Nothing is applied while a transaction holds the writer: what it reads is what was committed by
+// then, whether or not it commits itself.
+void HranaStream::saw_what_is_here() { seen_.join(site_.store.applied()); }
 
 Task<Result<StatementResult>> HranaStream::end(bool commit) {
   if (autocommit()) {
@@ -489,6 +494,7 @@ Task<StepResults> HranaStream::at_once(const std::vector<BatchStep>& steps) {
   if (committed) {
     seen_.join(committed->applied);
   } else {
+    saw_what_is_here();
     note_failure(steps, committed.error(), run);
   }
   co_return std::move(run.results);

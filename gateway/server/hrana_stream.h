@@ -70,6 +70,7 @@ class HranaStream {
   Task<Outcome> execute_here(Statement statement);
   Task<Outcome> begin_write();
   Task<Outcome> begin_read();
+  void saw_what_is_here();
   Task<Outcome> end(bool commit);
   Task<Outcome> in_transaction(Statement statement);
   Task<Outcome> in_snapshot(Statement statement);

@@ -57,7 +57,6 @@ Task<Result<StatementResult>> LeaderStream::execute(Statement statement) {
   const bool may_commit = autocommit_ || control == SqlControl::kCommit;
   Task<Result<Json>> asking = ask(hrana_execute_request(statement), may_commit);
   const auto response = co_await asking;
-  if (control == SqlControl::kRollback) seen_ = {};
   if (lost_) co_return execute_lost(control);
   if (!response) co_return tl::unexpected(response.error());
   co_return read_hrana_result(*response);

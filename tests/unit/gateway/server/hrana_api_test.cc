@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "conflict/context.h"
 #include "tests/unit/gateway/server/http_client.h"
 #include "tests/unit/gateway/server/served.h"
 #include "tests/unit/gateway/server/tiny_sql.h"
@@ -104,6 +105,23 @@ TEST_F(HranaApiTest, TransactionAcrossRequestsIsOneCommit) {
   EXPECT_TRUE(wrote("WRITE 1"));
   EXPECT_TRUE(wrote("WRITE 2"));
   EXPECT_EQ(served_.database().group_sizes(), std::vector<size_t>{1});
+}
+
+// P9: a read counts, whatever becomes of the transaction that it was in.
+TEST_F(HranaApiTest, WhatATransactionHasReadIsInTheSessionThoughItDoesNotCommit) {
+  const std::string begin_read = execute("BEGIN") + "," + execute("SELECT");
+  const std::string batch =
+      R"({"type":"batch","batch":{"steps":[{"stmt":{"sql":"BEGIN"}},{"stmt":{"sql":"SELECT"}},)"
+      R"({"stmt":{"sql":"BAD"}},{"condition":{"type":"ok","step":2},"stmt":{"sql":"COMMIT"}}]}})";
+  post(execute("WRITE first") + std::string(kClose));
+  for (const auto& requests : {begin_read + "," + execute("ROLLBACK"), begin_read, batch}) {
+    const auto baton = baton_of(post(execute("SELECT")));
+    post(execute("WRITE by another") + std::string(kClose));
+    const auto reply = post(requests + std::string(kClose), baton);
+    const auto seen = parse_session_token(reply.header("Entente-Session"));
+    ASSERT_TRUE(seen) << reply.body;
+    EXPECT_TRUE(seen->covers(served_.store().applied())) << reply.body;
+  }
 }
 
 TEST_F(HranaApiTest, ClosingAStreamRollsBack) {
