@@ -28,6 +28,8 @@ class Committer {
   // Logs the first record of this database's life.
   Result<void> declare(uint64_t wall_ms);
   // Tables of which the last group changed rows while some were not shown.
+  // What became of rows otherwise than SQLite itself did it.
+  RowNews take_news() { return std::exchange(rows_.news(), {}); }
   const std::vector<const Table*>& to_retry() const { return to_retry_; }
   void schema_changed() { sql_.clear(), rows_.forget(); }
   // True if the last group was undone as a whole: `state` must be read again.

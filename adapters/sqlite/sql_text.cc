@@ -188,6 +188,17 @@ std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& all) 
   return out;
 }
 
+std::optional<std::string> indexed_table_of(const std::vector<std::string>& all) {
+  Words words(all);
+  if (!words.take({"CREATE", "UNIQUE", "INDEX"}) && !words.take({"CREATE", "INDEX"})) {
+    return std::nullopt;
+  }
+  words.take({"IF", "NOT", "EXISTS"});
+  words.name();
+  if (!words.take("ON")) return std::nullopt;
+  return words.name();
+}
+
 bool turns_on(const std::vector<std::string>& words) {
   return std::any_of(words.begin(), words.end(), [](const auto& word) {
     return one_of(word, {"ON", "1", "YES", "TRUE"});

@@ -47,6 +47,9 @@ struct UniqueIndex {
 };
 std::optional<UniqueIndex> unique_index_of(const std::vector<std::string>& words);
 
+// The table of CREATE [UNIQUE] INDEX.
+std::optional<std::string> indexed_table_of(const std::vector<std::string>& words);
+
 struct SavepointControl {
   enum class Kind { kOpen, kRelease, kRollbackTo } kind = Kind::kOpen;
   std::string name;  // in lower case

@@ -12,7 +12,8 @@ namespace entente::sqlite {
 // UNIQUE across datacenters. Two rows that took the same key without knowing of each other both
 // exist; one of them can be shown.
 //
-// Invariant (the same at every replica, because it looks at states alone): among live rows, in the
+// Invariant (the same at every replica, because it looks at states alone): among possible rows
+// (visibility.h), in the
 // order of the (HLC, origin) of the write that last set one of the row's unique columns (`unique:
 // last`: against it), a row is shown unless an earlier shown row holds one of its keys. Who is not
 // shown waits in the conflict log, kind "unique".
@@ -20,10 +21,11 @@ namespace entente::sqlite {
 // Threads: the connection's; inside the transaction that changed the rows.
 class UniqueKeys {
  public:
-  UniqueKeys(RowStore& rows, ConflictLog& log) : rows_(rows), log_(log) {}
+  explicit UniqueKeys(RowStore& rows) : rows_(rows) {}
 
-  // Decides anew about every row of this table that waits, and those that hold its keys.
-  Result<void> settle(const World& world, const Table& table, uint64_t now_ms);
+  // Decides anew about rows of this table that wait to be shown, and those that hold their keys.
+  Result<void> settle(const World& world, const Table& table, const std::vector<Key>& waiting,
+                      uint64_t now_ms);
 
  private:
   struct Contender {
@@ -42,7 +44,6 @@ class UniqueKeys {
   static void choose(const Table& table, Contenders& all);
 
   RowStore& rows_;
-  ConflictLog& log_;
 };
 
 }  // namespace entente::sqlite
