@@ -270,6 +270,12 @@ struct Collected {
   bool round_over = true;  // the next call starts with the first row again
 };
 
+// A schema change of the leader's that cannot be made here: what it would have made is missing.
+struct LeftOut {
+  uint64_t epoch = 0;
+  std::string sql, why;
+};
+
 // A reading connection. One thread at a time. Between begin() and end() everything is read from one
 // snapshot; outside, each call from one of its own.
 class Reader {
@@ -384,6 +390,10 @@ class Database {
 
   // How often another process was found to have written to the database. From any thread.
   virtual uint64_t foreign_writes() const { return 0; }
+
+  // Schema changes that failed here, oldest first. They are tried again after every later one, and
+  // when the database is opened. From any thread.
+  virtual std::vector<LeftOut> left_out() const { return {}; }
 
   // Copies the whole database to a file, as it is at one moment, while it goes on. From any thread;
   // it takes its time. Durable when it returns; after an error there is no file.

@@ -60,6 +60,10 @@ Result<RowChange> as_row_change(const PlainRowChange& plain) {
   return std::get<RowChange>(std::move(*change));
 }
 
+bool among(const std::vector<size_t>& all, size_t one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
 bool all_covered(const World& world, const Table& t, const RowMeta& meta,
                  const std::vector<size_t>& groups, const VersionVector& context) {
   if (!covered(world, meta.row, context)) return false;
@@ -76,8 +80,8 @@ Applier::Applier(Connection& db, Guard& guard, FileState& state, const DatabaseO
       state_(state),
       log_(db, options.conflict_log_rows),
       rows_(db, &log_, &state.extras),
-      unique_(db, rows_, log_),
-      orphans_(rows_, log_, state.extras),
+      unique_(db, rows_),
+      visibility_(rows_, log_, unique_, state.extras),
       storage_(db, options.rules),
       log_ms_(options.conflict_log_ms),
       sql_(db, guard, options, Guard::Mode::kWrite),
@@ -100,7 +104,7 @@ Result<std::vector<LogChunk>> Applier::apply(std::span<const Run> runs, uint64_t
   advanced_.clear();
   rows_.tidy();
   pending_.clear();
-  orphans_.forget();
+  visibility_.forget();
   drop_waiting();
   state_.retired.clear();
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return tl::unexpected(done.error());
@@ -109,10 +113,7 @@ Result<std::vector<LogChunk>> Applier::apply(std::span<const Run> runs, uint64_t
   for (const auto& r : runs) {
     if (auto done = apply_run(r, chunks); !done) return tl::unexpected(done.error());
   }
-  auto done = store_pending()
-                  .and_then([&] { return retry(to_retry_); })
-                  .and_then([&] { return orphans_.settle(*state_.world, wall_ms_); })
-                  .and_then([&] { return finish(); });
+  auto done = store_pending().and_then([&] { return settle(); }).and_then([&] { return finish(); });
   if (!done) return tl::unexpected(done.error());
   return chunks;
 }
@@ -253,7 +254,7 @@ Result<void> Applier::make_plan(Plan& plan, std::string_view shape, uint64_t epo
     if (!plan.simple) continue;
     const size_t i = static_cast<size_t>(c - t->def.columns.data());
     const size_t group = t->columns[i].group;
-    if (std::find(plan.columns.begin(), plan.columns.end(), i) != plan.columns.end()) {
+    if (among(plan.columns, i)) {
       plan.simple = false;  // named twice: malformed
       continue;
     }
@@ -261,31 +262,30 @@ Result<void> Applier::make_plan(Plan& plan, std::string_view shape, uint64_t epo
     plan.counters.push_back(t->layout.groups[group].policy.is_counter());
     plan.counts = plan.counts || plan.counters.back();
     plan.more |= t->keeps_more[group];
-    if (std::find(plan.groups.begin(), plan.groups.end(), group) == plan.groups.end()) {
-      plan.groups.push_back(group);
-    }
+    if (!among(plan.groups, group)) plan.groups.push_back(group);
   }
   if (!plan.simple) return {};
   size_t columns = t->layout.groups[0].columns.size();
   for (const size_t g : plan.groups) columns += g > 0 ? t->layout.groups[g].columns.size() : 0;
   plan.complete = columns == plan.columns.size();
   plan.whole = plan.columns.size() == t->by_name.size();
+  for (const auto& fk : t->foreign_keys) {
+    for (const size_t i : fk.columns) plan.moves |= among(plan.columns, i);
+  }
+  for (const size_t i : plan.columns) {
+    plan.renames |= t->referenced_columns.contains(t->columns[i].name);
+  }
   std::vector<size_t> inserted = plan.columns;
   inserted.insert(inserted.end(), t->key.begin(), t->key.end());
   auto insert = db_.prepare(t->insert_sql(inserted));
   if (!insert) return tl::unexpected(insert.error());
   plan.insert = std::move(*insert);
   if (plan.whole) plan.insert_rows_sql = t->insert_rows_sql(inserted);
-  if (plan.columns.empty()) return {};
-  auto update = db_.prepare(t->update_sql(plan.columns));
+  if (plan.columns.empty() && !t->respells) return {};
+  auto update = db_.prepare(t->put_sql(plan.columns));
   if (!update) return tl::unexpected(update.error());
   plan.update = std::move(*update);
   return {};
-}
-
-void Applier::touched(const Table& t, std::string_view key, bool erased) {
-  if (t.referenced || !t.foreign_keys.empty()) orphans_.changed(t, key, erased);
-  touched(t);
 }
 
 void Applier::touched(const Table& t) {
@@ -324,6 +324,7 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
       !all_covered(*state_.world, t, meta, plan.groups, record.context)) {
     return Attempt{false, std::move(*known)};
   }
+  const bool was = !meta.tombstone;
   if (change.erase) {
     if (t.one_register()) meta.rest = record.stamp, meta.keys_set.clear();
     auto done = erase_fast(plan, change, meta);
@@ -341,7 +342,14 @@ Result<Applier::Attempt> Applier::try_fast(Plan& plan, const PlainRowChange& cha
       meta.put(t, plan.groups, record.stamp);
     }
   }
-  touched(t, change.key, change.erase);
+  if (change.erase) {
+    rows_.note(t, change.key, was, false);
+  } else if (!was || plan.renames) {
+    rows_.note(t, change.key, was, true);
+  } else if (plan.moves) {
+    rows_.note_change(t, change.key);
+  }
+  touched(t);
   return rows_.put_meta(t, change.key, meta).map([] { return Attempt{true}; });
 }
 
@@ -380,7 +388,8 @@ Result<void> Applier::insert_waiting() {
     const Table& t = *waiting_plan_->table;
     auto done = Result<void>();
     if (*together) {
-      touched(t, row.change.key, false);
+      rows_.note(t, row.change.key, false, true);
+      touched(t);
       done = rows_.put_stamp_later(t, row.change.key, waiting_records_[row.record].stamp);
     } else {
       done = insert_or_decide(*waiting_plan_, row);
@@ -391,7 +400,7 @@ Result<void> Applier::insert_waiting() {
   return {};
 }
 
-// False: a constraint refuses one of them, and none is there.
+// False: one of them is refused, and none is there.
 Result<bool> Applier::insert_together(Plan& plan) {
   if (!plan.insert_rows) {
     auto made = db_.prepare(plan.insert_rows_sql);
@@ -406,7 +415,7 @@ Result<bool> Applier::insert_together(Plan& plan) {
   }
   auto done = plan.insert_rows.run();
   if (done) return true;
-  if (done.error().code == Code::kConstraint) return false;
+  if (blame_of(done.error()) == Blame::kRow) return false;
   return tl::unexpected(done.error());
 }
 
@@ -415,7 +424,8 @@ Result<void> Applier::insert_or_decide(Plan& plan, const NewRow& row) {
   auto put = put_fast(plan, row.change, false);
   if (!put) return tl::unexpected(put.error());
   if (*put) {
-    touched(*plan.table, row.change.key, false);
+    rows_.note(*plan.table, row.change.key, false, true);
+    touched(*plan.table);
     return rows_.put_stamp_later(*plan.table, row.change.key, record.stamp);
   }
   auto change = as_row_change(row.change);
@@ -423,15 +433,15 @@ Result<void> Applier::insert_or_decide(Plan& plan, const NewRow& row) {
   return apply_slow(std::move(*change), record, std::nullopt);
 }
 
-// False: a constraint refuses it, or the row is not as its version says; the general path decides.
+// False: the row is refused, or it is not as its version says; the general path decides.
 Result<bool> Applier::put_fast(Plan& plan, const PlainRowChange& change, bool exists) {
-  if (exists && plan.columns.empty()) return true;
+  if (exists && !plan.update) return true;
   Stmt& stmt = exists ? plan.update : plan.insert;
   auto bound = bind_row(stmt, 1, plan.columns.size(), *plan.table, change);
   if (!bound) return tl::unexpected(bound.error());
   auto done = stmt.run();
   if (!done) {
-    if (done.error().code == Code::kConstraint) return false;
+    if (blame_of(done.error()) == Blame::kRow) return false;
     return tl::unexpected(done.error());
   }
   return sqlite3_changes64(db_.get()) == 1;
@@ -503,7 +513,7 @@ Result<void> Applier::store_pending() {
     if (auto done = log_.add(world, *t, key, std::move(losses), wall_ms_); !done) return done;
     const Verdicts verdicts = batch.verdicts(row.state, t->layout, world.ranks);
     if (auto done = rows_.store(world, *t, key, row, verdicts, wall_ms_); !done) return done;
-    touched(*t, key, !visible(row.state, t->layout, verdicts));
+    touched(*t);
   }
   pending_.clear();
   return {};
@@ -513,10 +523,10 @@ Result<void> Applier::store_pending() {
 // for it are left out.
 Result<void> Applier::apply_schema(const SchemaChange& change, const Record& record) {
   if (auto follows = follows_epoch(change, state_.epoch); !follows) return follows;
-  auto done = store_pending()
-                  .and_then([&] { return orphans_.settle(*state_.world, wall_ms_); })
-                  .and_then([&] { return rows_.flush(); });
+  auto done =
+      store_pending().and_then([&] { return settle(); }).and_then([&] { return rows_.flush(); });
   if (!done) return done;
+  const auto before = state_.world;
   plans_.clear();
   last_plan_ = nullptr;
   VersionVector seen = record.context;
@@ -525,7 +535,41 @@ Result<void> Applier::apply_schema(const SchemaChange& change, const Record& rec
   rows_.forget();
   changed_schema_ = true;
   for (const auto& [name, table] : state_.world->tables) touched(*table);
+  return look_at_keys(*before);
+}
+
+// Rows were not checked against foreign keys that are new.
+Result<void> Applier::look_at_keys(const World& before) {
+  const auto same = [](const ForeignKey& a, const ForeignKey& b) {
+    return a.find_orphans == b.find_orphans;
+  };
+  for (const auto& [name, t] : state_.world->tables) {
+    const Table* was = before.by_id(t->id);
+    if (was == t.get() || (was == nullptr && t->foreign_keys.empty())) continue;
+    const auto &now = t->foreign_keys, old = was != nullptr ? was->foreign_keys : now;
+    const bool known =
+        was != nullptr && std::equal(now.begin(), now.end(), old.begin(), old.end(), same);
+    if (known) continue;
+    if (auto done = visibility_.look_for_orphans(*t); !done) return done;
+  }
   return {};
+}
+
+Result<void> Applier::retry_left_out(uint64_t wall_ms) {
+  if (state_.left_out.empty()) return {};
+  wall_ms_ = wall_ms;
+  if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
+  const Rollback rollback(db_);
+  const auto before = state_.world;
+  visibility_.forget();
+  forget_plans();
+  if (auto done = schema_.retry_left_out(wall_ms); !done) return done;
+  to_retry_.clear();
+  for (const auto& [name, table] : state_.world->tables) touched(*table);
+  return look_at_keys(*before)
+      .and_then([&] { return settle(); })
+      .and_then([&] { return rows_.flush(); })
+      .and_then([&] { return run(commit_, "COMMIT"); });
 }
 
 Result<void> Applier::judge_again(const Table& t, const Key& key) {
@@ -539,34 +583,47 @@ Result<void> Applier::judge_again(const Table& t, const Key& key) {
   return rows_.store(world, t, key, *loaded, wall_ms_);
 }
 
-Result<void> Applier::retry(const std::vector<const Table*>& tables) {
-  for (const Table* then : tables) {
-    const Table* t = state_.world->by_id(then->id);  // the schema may have changed
-    if (t == nullptr) continue;
-    auto keys = log_.waiting(*t, kConstraintKind);
-    if (!keys) return tl::unexpected(keys.error());
-    for (const auto& key : *keys) {
-      if (auto done = judge_again(*t, key); !done) return done;
-    }
-    if (auto done = unique_.settle(*state_.world, *t, wall_ms_); !done) return done;
+Result<void> Applier::judge_refused(const Table& t) {
+  auto keys = log_.waiting(t, kConstraintKind);
+  if (!keys) return tl::unexpected(keys.error());
+  for (const auto& key : *keys) {
+    if (auto done = judge_again(t, key); !done) return done;
   }
   return {};
 }
 
-Result<void> Applier::retry_quarantined(const std::vector<const Table*>& tables, uint64_t wall_ms) {
+Result<void> Applier::settle() {
+  for (const Table* then : std::exchange(to_retry_, {})) {
+    const Table* t = state_.world->by_id(then->id);  // the schema may have changed
+    if (t == nullptr) continue;
+    if (auto done = judge_refused(*t); !done) return done;
+    visibility_.look_again(*t);
+  }
+  return visibility_.settle(*state_.world, wall_ms_);
+}
+
+Result<void> Applier::retry_quarantined(const std::vector<const Table*>& tables, RowNews news,
+                                        const World& before, uint64_t wall_ms) {
   wall_ms_ = wall_ms;
   if (auto done = run(begin_, "BEGIN IMMEDIATE"); !done) return done;
   const Rollback rollback(db_);
-  orphans_.forget();
-  for (const Table* then : tables) {
-    const Table* t = state_.world->by_id(then->id);
-    if (t == nullptr) continue;
-    if (auto done = orphans_.look_again(*t); !done) return done;
+  visibility_.forget();
+  rows_.news() = std::move(news);
+  to_retry_ = tables;
+  if (&before != state_.world.get()) {
+    if (auto done = look_at_keys(before); !done) return done;
   }
-  return retry(tables)
-      .and_then([&] { return orphans_.settle(*state_.world, wall_ms); })
-      .and_then([&] { return rows_.flush(); })
-      .and_then([&] { return run(commit_, "COMMIT"); });
+  return settle().and_then([&] { return rows_.flush(); }).and_then([&] {
+    return run(commit_, "COMMIT");
+  });
+}
+
+Result<void> Applier::show_again(const std::vector<const Table*>& tables, uint64_t wall_ms) {
+  visibility_.forget();
+  for (const Table* t : tables) {
+    if (auto done = visibility_.look_at_children(*t); !done) return done;
+  }
+  return retry_quarantined(tables, std::exchange(rows_.news(), {}), *state_.world, wall_ms);
 }
 
 Result<void> Applier::judge_again(const std::string& which) {
@@ -586,7 +643,7 @@ Result<void> Applier::judge_again(const std::string& which) {
     if (auto done = judge_again(*t, key); !done) return done;
     touched(*t);
   }
-  return retry(to_retry_);
+  return settle();
 }
 
 Result<void> Applier::forget_old_conflicts() {

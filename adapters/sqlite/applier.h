@@ -10,10 +10,10 @@
 #include "adapters/database.h"
 #include "adapters/sqlite/client_sql.h"
 #include "adapters/sqlite/numbering.h"
-#include "adapters/sqlite/orphans.h"
 #include "adapters/sqlite/schema_changer.h"
 #include "adapters/sqlite/storage.h"
 #include "adapters/sqlite/unique_keys.h"
+#include "adapters/sqlite/visibility.h"
 
 namespace entente::sqlite {
 
@@ -26,8 +26,14 @@ class Applier {
   Applier(Connection& db, Guard& guard, FileState& state, const DatabaseOptions& options);
 
   Result<std::vector<LogChunk>> apply(std::span<const Run> runs, uint64_t wall_ms);
-  // Tries to show rows of these tables that are not shown, in a transaction of its own.
-  Result<void> retry_quarantined(const std::vector<const Table*>& tables, uint64_t wall_ms);
+  // What a commit, before which the world was `before`, means for rows of these tables that are not
+  // shown, and for others: in a transaction of its own.
+  Result<void> retry_quarantined(const std::vector<const Table*>& tables, RowNews news,
+                                 const World& before, uint64_t wall_ms);
+  // The same for all that waits in these tables, whatever happened.
+  Result<void> show_again(const std::vector<const Table*>& tables, uint64_t wall_ms);
+  // Tries schema changes that failed here.
+  Result<void> retry_left_out(uint64_t wall_ms);
   Result<void> trim_log(LogPosition up_to);
   // Database::collect() and Database::judge_again().
   Result<Collected> collect(const VersionVector& stable, size_t rows_max);
@@ -53,6 +59,8 @@ class Applier {
     bool whole = false;           // every register is touched, by every column
     std::vector<bool> counters;   // of columns
     bool counts = false;          // some are
+    bool moves = false;           // writes a foreign key
+    bool renames = false;         // writes what foreign keys refer to, other than the key
     Stmt insert, update;
     std::string insert_rows_sql;  // kRowsAtOnce at a time; "": not possible
     Stmt insert_rows;             // compiled when first used
@@ -110,6 +118,7 @@ class Applier {
   void touched(const Table& t);
   Result<void> judge_again(const Table& t, const Key& key);
   Result<void> judge_again(const std::string& which);
+  Result<void> judge_refused(const Table& t);
   Result<size_t> waiting_for_handlers();
   Result<void> forget_old_conflicts();
   // What collecting did to a row: something was taken; nothing is left to be taken later.
@@ -118,8 +127,9 @@ class Applier {
   };
   Result<std::vector<std::pair<int64_t, Key>>> unsettled(size_t rows_max);
   Result<Taken> collect_row(const Table& t, const Key& key, const VersionVector& stable);
-  void touched(const Table& t, std::string_view key, bool erased);
-  Result<void> retry(const std::vector<const Table*>& tables);
+  Result<void> look_at_keys(const World& before);
+  // Tries what constraints refused, and decides what is shown.
+  Result<void> settle();
   Result<void> finish();
   Result<void> run(Stmt& stmt, const char* sql);
   void drop_waiting() { waiting_.clear(), waiting_records_.clear(); }
@@ -129,7 +139,7 @@ class Applier {
   ConflictLog log_;
   RowStore rows_;
   UniqueKeys unique_;
-  Orphans orphans_;
+  Visibility visibility_;
   Storage storage_;
   const uint64_t log_ms_;
   uint64_t aged_ms_ = 0;  // when old conflicts were last forgotten

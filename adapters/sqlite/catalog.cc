@@ -207,39 +207,70 @@ Result<std::vector<Reference>> read_references(Connection& db, const Table& t) {
   return out;
 }
 
+// The columns of the parent that a key refers to, in its order, as a table's key; nothing if one is
+// not among those that replication knows.
+std::optional<TableDef> referred_to(const TableDef& parent, const std::vector<Reference>& parts) {
+  TableDef out{parent.name, {}};
+  if (parts.front().to.empty()) {
+    for (const auto* c : parent.key()) out.columns.push_back(*c);
+  }
+  for (const auto& part : parts) {
+    for (const auto& c : parent.columns) {
+      if (!part.to.empty() && lower(c.name) == lower(part.to)) out.columns.push_back(c);
+    }
+  }
+  if (out.columns.size() != parts.size()) return std::nullopt;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    out.columns[i].key_part = static_cast<uint16_t>(i + 1);
+  }
+  return out;
+}
+
+// True if the parent's key finds its children: they compare as it does.
+bool finds_children(const Table& t, const ForeignKey& fk, const TableDef& parent) {
+  const auto key = parent.key();
+  if (key.size() != fk.columns.size()) return false;
+  for (size_t i = 0; i < key.size(); ++i) {
+    const ColumnDef &child = t.def.columns[fk.columns[i]], &to = fk.as_parent.columns[i];
+    const bool alike = child.affinity == to.affinity && child.collation == to.collation;
+    if (!alike || to.name != key[i]->name) return false;
+  }
+  return true;
+}
+
 // A key that names columns which replication does not know is left out: nothing can be said of it.
 std::optional<ForeignKey> foreign_key(const Table& t, const TableDef& parent,
                                       const std::vector<Reference>& parts) {
   ForeignKey fk;
-  std::vector<std::string> to, keys, by_parent, matches;
   for (const auto& part : parts) {
     const Column* c = t.find(part.from);
     if (c == nullptr) return std::nullopt;
     fk.columns.push_back(static_cast<size_t>(c - t.columns.data()));
-    to.push_back(part.to);
   }
-  std::vector<std::string> parent_key;
-  for (const auto* c : parent.key()) parent_key.push_back(c->name);
-  if (to.front().empty()) to = parent_key;
-  if (to.size() != fk.columns.size()) return std::nullopt;
-  fk.by_key = to == parent_key;
-  for (size_t i = 0; i < to.size(); ++i) {
-    const std::string mark = "?" + std::to_string(i + 1);
-    const std::string child = quote_name(t.columns[fk.columns[i]].name);
-    by_parent.push_back("p." + quote_name(to[i]) + " = " + mark);
-    std::string match = fk.by_key ? "c." : "p.";
-    match.append(fk.by_key ? child : quote_name(to[i])).append(" = ");
-    match.append(fk.by_key ? mark : "c." + child);
-    matches.push_back(std::move(match));
+  auto to = referred_to(parent, parts);
+  if (!to) return std::nullopt;
+  fk.as_parent = std::move(*to);
+  fk.by_key = finds_children(t, fk, parent);
+  std::vector<std::string> keys, parent_keys, by_parent, by_key, matches, set;
+  for (size_t i = 0; i < fk.columns.size(); ++i) {
+    const std::string mark = " = ?" + std::to_string(i + 1);
+    const std::string child = "c." + quote_name(t.columns[fk.columns[i]].name);
+    const std::string in_parent = "p." + quote_name(fk.as_parent.columns[i].name);
+    by_parent.push_back(in_parent + mark);
+    by_key.push_back(child + mark);
+    // The parent's affinity and collation decide.
+    matches.push_back(in_parent + " = +" + child);
+    set.push_back(child + " IS NOT NULL");
   }
   for (const size_t i : t.key) keys.push_back("c." + quote_name(t.columns[i].name));
-  fk.find_parent =
-      "SELECT 1 FROM " + quote_name(parent.name) + " AS p WHERE " + join(by_parent, " AND ");
-  fk.find_children = "SELECT " + join(keys, ", ") + " FROM " + quote_name(t.def.name) +
-                     " AS c WHERE " +
-                     (fk.by_key ? join(matches, " AND ")
-                                : "NOT EXISTS (SELECT 1 FROM " + quote_name(parent.name) +
-                                      " AS p WHERE " + join(matches, " AND ") + ")");
+  for (const auto* c : parent.key()) parent_keys.push_back("p." + quote_name(c->name));
+  const std::string from_parent = " FROM " + quote_name(parent.name) + " AS p WHERE ";
+  const std::string children =
+      "SELECT " + join(keys, ", ") + " FROM " + quote_name(t.def.name) + " AS c WHERE ";
+  fk.find_parent = "SELECT " + join(parent_keys, ", ") + from_parent + join(by_parent, " AND ");
+  fk.find_orphans = children + join(set, " AND ") + " AND NOT EXISTS (SELECT 1" + from_parent +
+                    join(matches, " AND ") + ")";
+  fk.find_children = fk.by_key ? children + join(by_key, " AND ") : fk.find_orphans;
   return fk;
 }
 
@@ -464,10 +495,20 @@ std::vector<std::string> Table::unique_names() const {
 }
 
 std::string Table::update_sql(const std::vector<size_t>& which) const {
+  return update_sql(which, false);
+}
+
+std::string Table::put_sql(const std::vector<size_t>& which) const {
+  return update_sql(which, respells);
+}
+
+std::string Table::update_sql(const std::vector<size_t>& which, bool spell_key) const {
   std::vector<std::string> parts;
-  for (const size_t i : which) {
+  const auto set = [&](size_t i) {
     parts.push_back(quote_name(columns[i].name) + " = ?" + std::to_string(parts.size() + 1));
-  }
+  };
+  std::for_each(which.begin(), which.end(), set);
+  if (spell_key) std::for_each(key.begin(), key.end(), set);
   return "UPDATE OR ABORT " + quote_name(def.name) + " SET " + join(parts, ", ") + " WHERE " +
          key_condition(*this, which.size() + 1);
 }
@@ -620,7 +661,6 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   t->layout = Layout(def, t->rules);
   t->without_rowid = shape->without_rowid;
   t->rowid_key = !shape->without_rowid && key_index->empty();
-  t->plain_key = true;
   for (const auto& c : def.columns) {
     Column column{c.name, c.id, 0, 0, false, false, c.affinity, c.key_part, 0};
     const std::string& group = t->layout.group_of(c.name).name;
@@ -629,7 +669,8 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
     }
     if (c.key_part > 0) {
       t->nullable_key |= !t->rowid_key && !shape->without_rowid && !c.not_null;
-      t->plain_key &= c.collation == Collation::kBinary;
+      t->respells |=
+          !t->rowid_key && (c.collation != Collation::kBinary || c.affinity == Affinity::kBlob);
     } else {
       t->by_name.push_back(t->columns.size());
     }
@@ -663,6 +704,9 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   auto references = t->retired() ? Result<std::vector<ForeignKey>>() : read_foreign_keys(db, *t);
   if (!references) return tl::unexpected(references.error());
   t->foreign_keys = std::move(*references);
+  t->refers_to_itself =
+      std::any_of(t->foreign_keys.begin(), t->foreign_keys.end(),
+                  [&](const ForeignKey& fk) { return lower(fk.parent) == lower(def.name); });
   return t;
 }
 

@@ -40,9 +40,11 @@ struct UniqueColumns {
 struct ForeignKey {
   std::vector<size_t> columns;  // of the child
   std::string parent;           // its name, as the schema spells it
-  bool by_key = false;          // it refers to the parent's primary key, in its order
-  std::string find_parent;      // by the child's columns
-  std::string find_children;    // their keys: by the parent's key, or all without a parent
+  TableDef as_parent;           // a table whose key the columns are that it refers to
+  bool by_key = false;          // they are the parent's key, in its order, and compare alike
+  std::string find_parent;      // the parent's key, by the child's columns
+  std::string find_orphans;     // keys of children without a parent
+  std::string find_children;    // the same, or, if by_key, of those of the parent with this key
 };
 
 // A column that came when the table had rows: what was applied here by then. By local origin id,
@@ -67,6 +69,7 @@ struct Table {
   bool plain_key = false;           // stored key values are canonical unless they are doubles
   bool hook_rounds = false;         // some column
   bool hook_mistakes = false;       // the hook takes another column for the rowid
+  bool respells = false;            // one key can be stored in several spellings
   std::vector<Column> columns;      // as in def
   std::vector<size_t> key;          // indices into columns, in key order
   std::vector<size_t> by_name;      // non-key columns, ordered by name: as changes carry them
@@ -75,7 +78,9 @@ struct Table {
   std::vector<std::pair<uint32_t, Applied>> later_groups;  // all of whose columns came later
   std::vector<UniqueColumns> unique;
   std::vector<ForeignKey> foreign_keys;
-  bool referenced = false;       // by foreign keys
+  bool refers_to_itself = false;
+  bool referenced = false;                   // by foreign keys
+  std::set<std::string> referenced_columns;  // other than those of its key
   std::vector<char> keeps_more;  // by index into layout.groups: a write of it needs more than the
                                  // new values (counters, sets, merges with a base, handlers)
   bool any_keeps_more = false;
@@ -99,6 +104,8 @@ struct Table {
   std::vector<std::string> unique_names() const;
   // "UPDATE … SET the columns = ?1 … WHERE key = ?n+1 …", and INSERT of key and columns.
   std::string update_sql(const std::vector<size_t>& which) const;
+  // The same for a put that carries no key columns: it spells the key as ?n+1 … do.
+  std::string put_sql(const std::vector<size_t>& which) const;
   // "UPDATE … SET each column = coalesce(it, 0) + ?i … WHERE key = …".
   std::string increment_sql(const std::vector<size_t>& which) const;
   // They never do what the table's own ON CONFLICT says.
@@ -112,6 +119,7 @@ struct Table {
   std::string upsert_sql(const std::vector<size_t>& which) const;
 
  private:
+  std::string update_sql(const std::vector<size_t>& which, bool spell_key) const;
   std::string into_sql(const std::vector<size_t>& which) const;
 };
 

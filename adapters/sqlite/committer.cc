@@ -276,6 +276,10 @@ Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
     to_retry_.push_back(c.table);
   }
   if (c.table->referenced || !c.table->foreign_keys.empty()) note_orphans();
+  // SQLite lets REPLACE leave a row without a parent if the old one was its own.
+  if (c.table->refers_to_itself && c.after != Capture::kNone) {
+    rows_.note_change(*c.table, capture_.key(c));
+  }
   return done;
 }
 
@@ -539,7 +543,7 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
 // Stores the state, over a user's row that may already show it.
 Result<void> Committer::settle(const Table& t, const Key& key, const Loaded& row) {
   const auto want = visible(row.state, t.layout, state_.world->ranks);
-  if (RowStore::shows(row.shown, want)) {
+  if (RowStore::shows(t, key, row.shown, want)) {
     return rows_.store(*state_.world, t, key, row, group_.wall_ms);
   }
   const Quiet quiet(db_);

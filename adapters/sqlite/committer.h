@@ -31,6 +31,8 @@ class Committer {
   // Database::limit_records.
   void limit_records(size_t bytes) { record_bytes_ = bytes; }
   // Tables of which the last group changed rows while some were not shown.
+  // What became of rows otherwise than SQLite itself did it.
+  RowNews take_news() { return std::exchange(rows_.news(), {}); }
   const std::vector<const Table*>& to_retry() const { return to_retry_; }
   void schema_changed() { sql_.clear(), rows_.forget(); }
   // True if the last group was undone as a whole: `state` must be read again.

@@ -1,6 +1,8 @@
 #include "adapters/sqlite/connection.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace entente::sqlite {
 namespace {
@@ -52,6 +54,25 @@ std::string primary_name(int code) {
 Error error_of(sqlite3* db, int code) {
   const char* text = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
   return Error{code_of(code & 0xff), text, primary_name(code)};
+}
+
+// By the tag, which is finer than the code, and absent from errors that SQLite did not make.
+Blame blame_of(const Error& e) {
+  static constexpr std::array<std::string_view, 4> kRow = {"SQLITE_CONSTRAINT", "SQLITE_ERROR",
+                                                           "SQLITE_MISMATCH", "SQLITE_TOOBIG"};
+  static constexpr std::array<std::string_view, 8> kOurs = {"",
+                                                            "SQLITE_INTERNAL",
+                                                            "SQLITE_ABORT",
+                                                            "SQLITE_SCHEMA",
+                                                            "SQLITE_MISUSE",
+                                                            "SQLITE_AUTH",
+                                                            "SQLITE_RANGE",
+                                                            "SQLITE_NOTFOUND"};
+  const auto among = [&](const auto& tags) {
+    return std::find(tags.begin(), tags.end(), e.tag) != tags.end();
+  };
+  if (among(kRow)) return Blame::kRow;
+  return among(kOurs) ? Blame::kOurs : Blame::kDatabase;
 }
 
 tl::unexpected<Error> failed(sqlite3* db, int code) { return tl::unexpected(error_of(db, code)); }

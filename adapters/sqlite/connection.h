@@ -33,6 +33,15 @@ std::string primary_name(int code);
 Error error_of(sqlite3* db, int code);
 tl::unexpected<Error> failed(sqlite3* db, int code);
 
+// Whose an error is that came of running a statement for one row.
+enum class Blame {
+  kRow,       // its values, with what users declared: a constraint, an expression that raises on
+              // them. That row waits; nothing else does.
+  kDatabase,  // disk, memory, locks, damage: the transaction fails
+  kOurs       // what this code should not have asked for: the transaction fails, too
+};
+Blame blame_of(const Error& e);
+
 // A value as it came out of SQLite.
 Value value_of(sqlite3_value* v);
 

@@ -14,7 +14,8 @@ Joiner::Joiner(Connection& db, FileState& state, const DatabaseOptions& options,
       state_(state),
       log_(db, options.conflict_log_rows),
       rows_(db, &log_, &state.extras),
-      orphans_(rows_, log_, state.extras),
+      unique_(db, rows_),
+      visibility_(rows_, log_, unique_, state.extras),
       storage_(db, options.rules),
       theirs_(std::move(theirs)),
       wall_ms_(wall_ms),
@@ -60,7 +61,7 @@ Result<void> Joiner::rows(const TableDef& was, std::vector<RowState> rows) {
       if (was != t->def) entente::conform(row, was, t->def, t->layout);
       if (auto done = join_row(*t, row); !done) return done;
     }
-    return orphans_.settle(*state_.world, wall_ms_);
+    return visibility_.settle(*state_.world, wall_ms_);
   });
 }
 
@@ -90,10 +91,9 @@ Result<void> Joiner::join_row(const Table& t, const RowState& theirs) {
 
 Result<void> Joiner::store(const Table& t, const Key& key, const Loaded& row) {
   const World& world = *state_.world;
-  const bool erased = !visible(row.state, t.layout, world.ranks);
-  if (t.referenced || !t.foreign_keys.empty()) orphans_.changed(t, key, erased);
   if (!row.state.registers.empty()) return rows_.store(world, t, key, row, wall_ms_);
   auto done = row.shown ? rows_.delete_row(t, key) : Result<void>();
+  rows_.note(t, key, row.shown.has_value(), false);
   return done && row.meta ? rows_.forget_row(t, key, *row.meta) : done;
 }
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "adapters/database.h"
-#include "adapters/sqlite/orphans.h"
 #include "adapters/sqlite/storage.h"
+#include "adapters/sqlite/visibility.h"
 
 namespace entente::sqlite {
 
@@ -48,7 +48,8 @@ class Joiner final : public StateJoin {
   FileState& state_;
   ConflictLog log_;
   RowStore rows_;
-  Orphans orphans_;
+  UniqueKeys unique_;
+  Visibility visibility_;
   Storage storage_;
   const DatabaseState theirs_;
   const uint64_t wall_ms_;

@@ -43,6 +43,11 @@ Result<Row> with_key(const Table& t, const Key& key, Row row) {
 
 namespace {
 
+// A visible row that does not carry its key columns spells them canonically.
+Row spelled(const Table& t, const Key& key, Row row) {
+  return with_key(t, key, row).value_or(std::move(row));
+}
+
 // Splits a whole row among the registers that were written.
 Result<void> spread(const World& world, const Table& t, const Key& key, const RowMeta& meta,
                     const Row& values, RowState& state) {
@@ -423,9 +428,10 @@ Result<void> RowStore::delete_row(const Table& t, std::string_view key) {
   return (*q)->run();
 }
 
-bool RowStore::shows(const std::optional<Row>& shown, const std::optional<Row>& want) {
+bool RowStore::shows(const Table& t, const Key& key, const std::optional<Row>& shown,
+                     const std::optional<Row>& want) {
   if (!shown || !want) return !shown && !want;
-  return includes(*shown, *want);
+  return includes(*shown, *want) && (!t.respells || includes(*shown, spelled(t, key, *want)));
 }
 
 Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key) {
@@ -527,22 +533,34 @@ Result<void> RowStore::store(const World& world, const Table& t, const Key& key,
 
 Result<void> RowStore::store(const World& world, const Table& t, const Key& key, const Loaded& row,
                              const Verdicts& verdicts, uint64_t now_ms) {
-  auto why = show(t, key, visible(row.state, t.layout, verdicts), row);
-  if (!why) return tl::unexpected(why.error());
-  return write_down(world, t, key, verdicts, row, *why, now_ms);
+  auto outcome = show(t, key, visible(row.state, t.layout, verdicts), row);
+  if (!outcome) return tl::unexpected(outcome.error());
+  return write_down(world, t, key, verdicts, row, *outcome, now_ms);
 }
 
 Result<void> RowStore::hide(const World& world, const Table& t, const Key& key, const Loaded& row,
                             Hidden why, uint64_t now_ms) {
   if (auto done = delete_row(t, key); !done) return done;
+  if (row.shown) note(t, key, true, false);
   const Verdicts verdicts = judge(row.state, t.layout, world.ranks);
-  return write_down(world, t, key, verdicts, row, why, now_ms);
+  return write_down(world, t, key, verdicts, row, {why, {}}, now_ms);
+}
+
+void RowStore::note(const Table& t, std::string_view key, bool gone, bool came) {
+  note_change(t, key);
+  if (!t.referenced) return;
+  if (gone) news_.gone.emplace(t.id, key);
+  if (came) news_.came.insert(t.id);
+}
+
+void RowStore::note_change(const Table& t, std::string_view key) {
+  if (!t.foreign_keys.empty()) news_.changed.emplace(t.id, key);
 }
 
 Result<void> RowStore::write_down(const World& world, const Table& t, const Key& key,
-                                  const Verdicts& verdicts, const Loaded& row, Hidden why,
-                                  uint64_t now_ms) {
-  const RowMeta meta = meta_of(world, t, row.state, verdicts, why != Hidden::kNo);
+                                  const Verdicts& verdicts, const Loaded& row,
+                                  const Outcome& outcome, uint64_t now_ms) {
+  const RowMeta meta = meta_of(world, t, row.state, verdicts, outcome.why != Hidden::kNo);
   const bool had = row.meta && row.meta->siblings;
   if (meta.siblings) {
     auto q = plan("INSERT OR REPLACE INTO _entente_siblings VALUES (?1, ?2, ?3)");
@@ -557,30 +575,43 @@ Result<void> RowStore::write_down(const World& world, const Table& t, const Key&
     if (auto done = list_open(t, key, row.open, {}, now_ms); !done) return done;
   }
   if (auto done = put_meta(t, key, meta); !done) return done;
-  return count(t, key, row.meta.value_or(RowMeta{}), meta, why, now_ms);
+  return count(t, key, row.meta.value_or(RowMeta{}), meta, outcome, now_ms);
 }
 
 // Makes the user's table show `want`, if its constraints let it; says why not.
-Result<RowStore::Hidden> RowStore::show(const Table& t, const Key& key,
-                                        const std::optional<Row>& want, const Loaded& before) {
-  const auto hide = [&](Hidden why) -> Result<Hidden> {
-    if (before.shown) {
-      if (auto done = delete_row(t, key); !done) return tl::unexpected(done.error());
-    }
-    return why;
+Result<RowStore::Outcome> RowStore::show(const Table& t, const Key& key,
+                                         const std::optional<Row>& want, const Loaded& before) {
+  const bool was = before.shown.has_value();
+  const auto hide = [&](Outcome outcome) -> Result<Outcome> {
+    auto done = was ? delete_row(t, key) : Result<void>();
+    if (!done) return tl::unexpected(done.error());
+    note(t, key, was, false);
+    return outcome;
   };
-  if (!want) return hide(Hidden::kNo);
+  if (!want) return hide({});
   Row row = *want;
   forget_unknown_columns(row, t);
-  if (before.shown && shows(before.shown, row)) return Hidden::kNo;
-  auto done = put_row(t, key, row, before.shown.has_value());
-  if (done) return Hidden::kNo;
+  if (was && t.respells) row = spelled(t, key, std::move(row));
+  if (was && shows(t, key, before.shown, row)) return Outcome{};
+  auto done = put_row(t, key, row, was);
+  if (done) {
+    const bool renamed =
+        was && std::any_of(row.begin(), row.end(), [&](const auto& column) {
+          const auto old = before.shown->find(column.first);
+          return t.referenced_columns.contains(column.first) &&
+                 (old == before.shown->end() || !identical(old->second, column.second));
+        });
+    note(t, key, renamed, !was || renamed);
+    return Outcome{};
+  }
   const Hidden why = refusal(done.error());
-  return why == Hidden::kNo ? Result<Hidden>(tl::unexpected(done.error())) : hide(why);
+  if (why == Hidden::kNo) return tl::unexpected(done.error());
+  if (why == Hidden::kUnique && !t.unique.empty()) return hide({why, {}});
+  return hide({Hidden::kConstraint, done.error().text});
 }
 
 RowStore::Hidden RowStore::refusal(const Error& error) const {
-  if (error.code != Code::kConstraint && error.code != Code::kSql) return Hidden::kNo;
+  if (blame_of(error) != Blame::kRow) return Hidden::kNo;
   const bool taken = sqlite3_extended_errcode(db_.get()) == SQLITE_CONSTRAINT_UNIQUE;
   return taken ? Hidden::kUnique : Hidden::kConstraint;
 }
@@ -643,14 +674,15 @@ Result<void> RowStore::list_open(const Table& t, const Key& key, const OpenGroup
 
 // Keeps the counts in step, and the list of rows that are not shown.
 Result<void> RowStore::count(const Table& t, const Key& key, const RowMeta& was, const RowMeta& now,
-                             Hidden why, uint64_t now_ms) {
+                             const Outcome& outcome, uint64_t now_ms) {
   Extras& extras = (*extras_)[t.id];
   extras.siblings += now.siblings - was.siblings;
   extras.quarantined += now.quarantined - was.quarantined;
   if (!was.quarantined && !now.quarantined) return {};
   for (const auto& [hidden, kind] :
        {std::pair(Hidden::kConstraint, kConstraintKind), std::pair(Hidden::kUnique, kUniqueKind)}) {
-    auto done = log_->set_open(t, key, "", kind, why == hidden, "", now_ms);
+    const bool open = outcome.why == hidden;
+    auto done = log_->set_open(t, key, "", kind, open, open ? outcome.note : "", now_ms);
     if (!done) return done;
   }
   return {};

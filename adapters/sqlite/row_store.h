@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/container/flat_map.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -47,6 +48,14 @@ struct Loaded {
   std::optional<Row> shown;  // key columns included
 };
 
+// What happened to rows since somebody looked what it means for others (visibility.h).
+struct RowNews {
+  std::set<std::pair<int64_t, Key>> changed;  // rows with foreign keys: by table, key
+  std::set<std::pair<int64_t, Key>> gone;     // parents that are not shown any more, or otherwise
+  std::set<int64_t> came;                     // tables in which parents came to be shown
+  bool empty() const { return changed.empty() && gone.empty() && came.empty(); }
+};
+
 // Rows and their versions on one connection: the bridge between RowState and tables.
 // Threads: the connection's. It never begins or ends a transaction.
 class RowStore {
@@ -77,8 +86,10 @@ class RowStore {
   Result<Loaded> load(const World& world, const Table& t, const Key& key, std::optional<Row> shown);
   Result<Loaded> load(const World& world, const Table& t, const Key& key, std::optional<Row> shown,
                       std::optional<RowMeta> meta);
-  // True if a table that shows `shown` shows `want`; columns that `want` leaves out do not matter.
-  static bool shows(const std::optional<Row>& shown, const std::optional<Row>& want);
+  // True if a table that shows `shown` shows `want`, the visible row of this key; other columns
+  // that it leaves out do not matter.
+  static bool shows(const Table& t, const Key& key, const std::optional<Row>& shown,
+                    const std::optional<Row>& want);
   // Makes the tables say what `row.state` says, where they said what `row.shown` and `row.meta`
   // say. A constraint that refuses the visible row puts it into quarantine; that is not an error.
   Result<void> store(const World& world, const Table& t, const Key& key, const Loaded& row,
@@ -86,6 +97,13 @@ class RowStore {
   // The same, for who has the verdicts at hand.
   Result<void> store(const World& world, const Table& t, const Key& key, const Loaded& row,
                      const Verdicts& verdicts, uint64_t now_ms);
+
+  // A row came to be shown, or is not any more, in whatever way; both, if what refers to it may not
+  // find it any more.
+  void note(const Table& t, std::string_view key, bool gone, bool came);
+  // Its foreign keys may name other parents.
+  void note_change(const Table& t, std::string_view key);
+  RowNews& news() { return news_; }
 
   // Brings what side tables hold of the rows of a table that was `was` to what it is now.
   Result<void> conform(const World& world, const Table& was, const Table& now, uint64_t now_ms);
@@ -132,10 +150,15 @@ class RowStore {
   }
   Result<void> put_row(const Table& t, const Key& key, const Row& row, bool exists);
   Result<void> update_row(const Table& t, const Key& key, const Row& row);
-  Result<Hidden> show(const Table& t, const Key& key, const std::optional<Row>& want,
-                      const Loaded& before);
+  struct Outcome {
+    Hidden why = Hidden::kNo;
+    std::string note;  // in SQLite's words
+  };
+  Result<Outcome> show(const Table& t, const Key& key, const std::optional<Row>& want,
+                       const Loaded& before);
   Result<void> write_down(const World& world, const Table& t, const Key& key,
-                          const Verdicts& verdicts, const Loaded& row, Hidden why, uint64_t now_ms);
+                          const Verdicts& verdicts, const Loaded& row, const Outcome& outcome,
+                          uint64_t now_ms);
   Result<void> conform(const World& world, const Table& was, const Table& now, const Key& key,
                        uint64_t now_ms);
   Result<void> load_siblings(const World& world, const Table& t, const Key& key, Loaded& row);
@@ -143,13 +166,14 @@ class RowStore {
   Result<void> list_open(const Table& t, const Key& key, const OpenGroups& was,
                          const OpenGroups& now, uint64_t now_ms);
   Result<void> count(const Table& t, const Key& key, const RowMeta& was, const RowMeta& now,
-                     Hidden why, uint64_t now_ms);
+                     const Outcome& outcome, uint64_t now_ms);
 
   struct Plans {
     uint64_t of = 0;  // TableDef::changed
     std::array<Stmt, static_cast<size_t>(Plan::kCount)> statements;
   };
   Connection& db_;
+  RowNews news_;
   const Table* later_table_ = nullptr;
   std::vector<Later> later_;  // all of later_table_; kVersionsAtOnce at most
   std::string later_keys_;

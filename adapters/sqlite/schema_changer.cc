@@ -735,16 +735,75 @@ Result<void> SchemaChanger::apply(const SchemaChange& change, const VersionVecto
     auto known = knows(change);
     if (!known || *known) return known.map([](bool) {});
   }
-  if (auto done = db_.exec("SAVEPOINT _entente_schema"); !done) return done;
+  auto failure = attempt(change, seen, now_ms);
+  if (!failure) return tl::unexpected(failure.error());
+  state_.epoch = std::max(state_.epoch, change.epoch);
+  if (!*failure) {
+    return forget_left_out_of(change).and_then([&] { return retry_left_out(now_ms); });
+  }
+  auto gone = was_never_made(change);
+  if (!gone) return tl::unexpected(gone.error());
+  return *gone ? Result<void>() : storage_.leave_out(state_, change, (*failure)->text);
+}
+
+// What went wrong, with nothing done.
+Result<std::optional<Error>> SchemaChanger::attempt(const SchemaChange& change,
+                                                      const VersionVector& seen, uint64_t now_ms) {
+  auto begun = rows_.flush().and_then([&] { return db_.exec("SAVEPOINT _entente_schema"); });
+  if (!begun) return tl::unexpected(begun.error());
   const SchemaState before(state_);
   auto done = try_apply(change, seen, now_ms);
-  if (!done && fatal(done.error())) return done;
+  if (!done && fatal(done.error())) return tl::unexpected(done.error());
   if (!done) {
-    if (auto undone = db_.exec("ROLLBACK TO _entente_schema"); !undone) return undone;
+    auto undone = db_.exec("ROLLBACK TO _entente_schema");
+    if (!undone) return tl::unexpected(undone.error());
     before.restore(state_);
+    rows_.forget();
   }
-  state_.epoch = std::max(state_.epoch, change.epoch);
-  return db_.exec("RELEASE _entente_schema");
+  auto released = db_.exec("RELEASE _entente_schema");
+  if (!released) return tl::unexpected(released.error());
+  return done ? std::nullopt : std::optional(done.error());
+}
+
+Result<void> SchemaChanger::retry_left_out(uint64_t now_ms) {
+  for (const auto& left : std::vector<LeftOut>(state_.left_out)) {
+    auto change = storage_.left_out(left.epoch);
+    if (!change) return tl::unexpected(change.error());
+    auto failure = attempt(*change, state_.applied, now_ms);  // what came since is no news
+    if (!failure) return tl::unexpected(failure.error());
+    auto done = *failure ? storage_.leave_out(state_, *change, (*failure)->text)
+                         : storage_.forget_left_out(state_, left.epoch);
+    if (!done) return done;
+  }
+  return {};
+}
+
+// True if this drops what was left out, which is forgotten then.
+Result<bool> SchemaChanger::was_never_made(const SchemaChange& change) {
+  const auto drops = schema_statement_of(words_of(change.sql.front()));
+  if (!drops || drops->verb != Verb::kDrop) return false;
+  for (const auto& left : std::vector<LeftOut>(state_.left_out)) {
+    const auto makes = schema_statement_of(words_of(left.sql));
+    const bool same = makes && makes->verb == Verb::kCreate && makes->object == drops->object &&
+                      lower(makes->name) == lower(drops->name);
+    if (same) return storage_.forget_left_out(state_, left.epoch).map([] { return true; });
+  }
+  return false;
+}
+
+// What was left out of a table that is gone.
+Result<void> SchemaChanger::forget_left_out_of(const SchemaChange& change) {
+  for (const auto& left : std::vector<LeftOut>(state_.left_out)) {
+    const auto words = words_of(left.sql);
+    const auto statement = schema_statement_of(words);
+    auto table = indexed_table(words);
+    if (statement && statement->verb == Verb::kAlter) table = statement->name;
+    const bool gone = std::any_of(change.dropped.begin(), change.dropped.end(),
+                                  [&](const auto& t) { return same_name(t, table); });
+    if (!gone) continue;
+    if (auto done = storage_.forget_left_out(state_, left.epoch); !done) return done;
+  }
+  return {};
 }
 
 Result<bool> SchemaChanger::knows(const SchemaChange& change) const {
@@ -768,10 +827,14 @@ Result<void> SchemaChanger::try_apply(const SchemaChange& change, const VersionV
       done = def == retired_definition(was->def, change.epoch) ? retire(*was, def)
                                                                : not_as_said(def.name);
     } else if (was != nullptr) {
-      done = (ends_retired(statement) ? Result<void>() : run_here(change.sql.front(), now_ms))
-                 .and_then([&] { return is_as_said(def); })
-                 .and_then([&] { return keeps_key(*was, def); })
-                 .and_then([&] { return redefine(*was, def, now_ms); });
+      done = ends_retired(statement) ? Result<void>() : run_here(change.sql.front(), now_ms);
+      if (!done && blame_of(done.error()) == Blame::kRow) {
+        done = take_rows_out(*was, change.sql.front(), def, now_ms);
+      } else if (done) {
+        done = is_as_said(def).and_then([&] { return keeps_key(*was, def); }).and_then([&] {
+          return redefine(*was, def, now_ms);
+        });
+      }
     } else {
       const auto here = read_definition(db_, def.name);
       const bool adopts = here && declared_alike(*here, def);
@@ -783,7 +846,7 @@ Result<void> SchemaChanger::try_apply(const SchemaChange& change, const VersionV
     if (!done) return done;
   }
   if (change.tables.empty() && !ends_retired(statement)) {
-    if (auto done = run_here(change.sql.front(), now_ms); !done) return done;
+    if (auto done = run_other_here(change.sql.front(), now_ms); !done) return done;
   }
   for (const auto& name : change.dropped) {
     const Table* t = state_.world->named(name);
@@ -852,6 +915,35 @@ Result<void> SchemaChanger::make_anew(const Table& was, const TableDef& def,
   return rows_.conform(*state_.world, *old, *now, now_ms);
 }
 
+// An index, a view, a trigger.
+Result<void> SchemaChanger::run_other_here(const std::string& sql, uint64_t now_ms) {
+  auto done = run_here(sql, now_ms);
+  if (done || blame_of(done.error()) != Blame::kRow) return done;
+  const Table* t = state_.world->find(indexed_table(words_of(sql)));
+  return t != nullptr ? take_rows_out(*t, sql, t->def, now_ms) : done;
+}
+
+// A statement that fails for the rows of a table is run while it is empty: the table is made anew
+// as it is, then it runs, then the rows are put back, but for those that it does not let in.
+Result<void> SchemaChanger::take_rows_out(const Table& t, const std::string& sql,
+                                          const TableDef& def, uint64_t now_ms) {
+  const auto old = state_.world->tables.at(lower(t.def.name));
+  auto texts = texts_of(old->def.name);
+  if (!texts) return tl::unexpected(texts.error());
+  if (auto done = set_aside(*old); !done) return done;
+  texts->push_back(sql);
+  for (const auto& text : *texts) {
+    if (auto done = sql_.run_schema(text); !done) return done;
+  }
+  auto now = is_as_said(def).and_then([&] { return keeps_key(*old, def); }).and_then([&] {
+    return storage_.redefine_table(state_, *old, def);
+  });
+  if (!now) return tl::unexpected(now.error());
+  return copy_rows(**now, *old, now_ms).and_then([&] { return drop_aside(*old); }).and_then([&] {
+    return rows_.conform(*state_.world, *old, **now, now_ms);
+  });
+}
+
 // Rows that the new table's constraints refuse are in quarantine then.
 Result<void> SchemaChanger::copy_rows(const Table& now, const Table& was, uint64_t now_ms) {
   std::string columns;
@@ -869,7 +961,13 @@ Result<void> SchemaChanger::copy_rows(const Table& now, const Table& was, uint64
   auto copy = db_.prepare("INSERT OR IGNORE INTO " + here + " (" + columns + ") " + old);
   if (!copy) return tl::unexpected(copy.error());
   bind(*copy);
-  if (auto done = copy->run(); !done) return done;
+  // A row that makes an expression raise stops the statement: then each is tried.
+  const auto copied = copy->run();
+  if (!copied && blame_of(copied.error()) != Blame::kRow) return copied;
+  std::vector<size_t> all(now.columns.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  auto insert = db_.prepare(now.insert_sql(all));
+  if (!insert) return tl::unexpected(insert.error());
   std::map<Key, Row> refused;
   auto q = db_.prepare(old + " WHERE NOT EXISTS (SELECT 1 FROM " + here + " AS n WHERE " +
                        same_rows(now, was) + ")");
@@ -882,6 +980,12 @@ Result<void> SchemaChanger::copy_rows(const Table& now, const Table& was, uint64
     for (size_t i = 0; i < now.columns.size(); ++i) {
       row.emplace(now.columns[i].name, q->value(static_cast<int>(i)));
     }
+    for (size_t i = 0; i < now.columns.size() && !copied; ++i) {
+      insert->bind(static_cast<int>(i + 1), row.find(now.columns[i].name)->second);
+    }
+    auto tried = copied ? Result<void>() : insert->run();
+    if (!copied && tried) continue;
+    if (!tried && blame_of(tried.error()) != Blame::kRow) return tried;
     for (const size_t i : now.key) parts.push_back(row[now.columns[i].name]);
     auto key = canonical_key(now.def, parts);
     if (key) refused.emplace(std::move(*key), std::move(row));
@@ -891,6 +995,7 @@ Result<void> SchemaChanger::copy_rows(const Table& now, const Table& was, uint64
     auto loaded = rows_.load(*state_.world, now, key, std::move(row));
     if (!loaded) return tl::unexpected(loaded.error());
     loaded->shown.reset();
+    rows_.note(now, key, true, false);
     if (auto done = rows_.store(*state_.world, now, key, *loaded, now_ms); !done) return done;
   }
   return {};

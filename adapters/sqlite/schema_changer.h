@@ -70,6 +70,8 @@ class SchemaChanger {
   // cannot be done here is left out, unless the file is broken. kFork: it was made by somebody who
   // did not know the schema that is here, and goes against it.
   Result<void> apply(const SchemaChange& change, const VersionVector& seen, uint64_t now_ms);
+  // Tries what was left out.
+  Result<void> retry_left_out(uint64_t now_ms);
 
  private:
   Result<void> create_table(const std::string& sql, SchemaWork& work);
@@ -118,6 +120,8 @@ class SchemaChanger {
                          uint64_t now_ms);
   Result<void> is_as_said(const TableDef& def);
   static Result<void> keeps_key(const Table& was, const TableDef& def);
+  Result<void> take_rows_out(const Table& t, const std::string& sql, const TableDef& def,
+                             uint64_t now_ms);
   Result<void> copy_rows(const Table& now, const Table& was, uint64_t now_ms);
   Result<bool> knows(const SchemaChange& change) const;
   Result<void> take_over(const SchemaChange& change, const VersionVector& seen, bool creates,
@@ -125,7 +129,12 @@ class SchemaChanger {
   Result<void> list_late_rows(const Table& t, const Table& heir, const VersionVector& seen,
                               uint64_t now_ms);
   Result<void> try_apply(const SchemaChange& change, const VersionVector& seen, uint64_t now_ms);
+  Result<std::optional<Error>> attempt(const SchemaChange& change, const VersionVector& seen,
+                                       uint64_t now_ms);
+  Result<bool> was_never_made(const SchemaChange& change);
+  Result<void> forget_left_out_of(const SchemaChange& change);
   Result<void> run_here(const std::string& sql, uint64_t now_ms);
+  Result<void> run_other_here(const std::string& sql, uint64_t now_ms);
   Result<bool> make_room(const std::string& sql, uint64_t now_ms);
   Result<std::map<Key, RowStore::Hidden>> refused_by(const Table& t, const std::string& index);
   Result<void> put_back(const Table& t, const std::string& copy,

@@ -23,6 +23,7 @@ struct Published {
   mutable std::mutex mutex;
   DatabaseState state;
   std::shared_ptr<const World> world;
+  std::vector<LeftOut> left_out;
 };
 
 class SqliteDatabase final : public Database {
@@ -72,6 +73,10 @@ class SqliteDatabase final : public Database {
   Result<std::unique_ptr<StateJoin>> join(const DatabaseState& theirs, uint64_t wall_ms) override;
   Result<size_t> judge_again(uint64_t wall_ms) override;
   uint64_t foreign_writes() const override { return foreign_writes_; }
+  std::vector<LeftOut> left_out() const override {
+    const std::scoped_lock lock(published_.mutex);
+    return published_.left_out;
+  }
   Result<void> snapshot(const std::filesystem::path& to) override {
     return copy_database(path_, to);
   }
@@ -133,7 +138,10 @@ Result<void> SqliteDatabase::start() {
   publish();
   if (auto done = check_owner(); !done) return done;
   if (auto done = follow_rules(); !done) return done;
+  if (auto done = applier_.retry_left_out(options_.wall_ms); !done) return done;
+  committer_.schema_changed();
   if (auto done = show_what_waits(options_.wall_ms); !done) return done;
+  publish();
   return others_.begin();
 }
 
@@ -243,6 +251,7 @@ void SqliteDatabase::publish() {
   out.promised = state_.promised;
   out.collected = state_.collected;
   published_.world = state_.world;
+  published_.left_out = state_.left_out;
 }
 
 // That it cannot look now is no error of what was committed: it looks again soon.
@@ -258,6 +267,7 @@ DatabaseState SqliteDatabase::state() const {
 Result<CommittedGroup> SqliteDatabase::commit(std::span<const ClientTransaction> group,
                                               uint64_t wall_ms) {
   if (auto ok = check_disk(); !ok) return tl::unexpected(ok.error());
+  const auto before = state_.world;
   const uint64_t epoch = state_.epoch;
   auto done = committer_.commit(group, wall_ms);
   look_for_others(local_);
@@ -267,8 +277,10 @@ Result<CommittedGroup> SqliteDatabase::commit(std::span<const ClientTransaction>
   if (!done) return answer(std::move(done));
   if (state_.epoch != epoch) applier_.forget_plans();
   publish();
-  if (!committer_.to_retry().empty()) {
-    auto retried = applier_.retry_quarantined(committer_.to_retry(), wall_ms);
+  RowNews news = committer_.take_news();
+  if (!committer_.to_retry().empty() || !news.empty() || state_.epoch != epoch) {
+    auto retried =
+        applier_.retry_quarantined(committer_.to_retry(), std::move(news), *before, wall_ms);
     look_for_others(apply_);
     rows_wait_ |= !retried;
     // The group stands; what cannot be trusted any more is the next call's to tell.
@@ -288,7 +300,7 @@ Result<void> SqliteDatabase::show_what_waits(uint64_t wall_ms) {
     if (t != nullptr) tables.push_back(t);
   }
   if (!tables.empty()) {
-    auto done = applier_.retry_quarantined(tables, wall_ms);
+    auto done = applier_.show_again(tables, wall_ms);
     if (!done) return done;
   }
   rows_wait_ = false;
@@ -351,7 +363,7 @@ Result<std::unique_ptr<StateJoin>> SqliteDatabase::join(const DatabaseState& the
   shell.show_again = [this](uint64_t now_ms) {
     std::vector<const Table*> all;
     for (const auto& [name, table] : state_.world->tables) all.push_back(table.get());
-    auto done = applier_.retry_quarantined(all, now_ms);
+    auto done = applier_.show_again(all, now_ms);
     look_for_others(apply_);
     return done;
   };

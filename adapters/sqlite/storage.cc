@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "adapters/sqlite/guard.h"
@@ -105,17 +106,25 @@ void replace_world(FileState& state, std::shared_ptr<const World> world) {
   state.world = std::move(world);
 }
 
-// Which tables are parents: known only when all are.
+// Which tables are parents, and by what: known only when all are.
 void mark_referenced(World& world) {
-  std::set<std::string> parents;
+  std::map<std::string, std::set<std::string>> parents;
   for (const auto& [name, table] : world.tables) {
-    for (const auto& fk : table->foreign_keys) parents.insert(lower(fk.parent));
+    for (const auto& fk : table->foreign_keys) {
+      auto& columns = parents[lower(fk.parent)];
+      for (const auto& c : fk.as_parent.columns) columns.insert(c.name);
+    }
   }
   for (auto& [name, table] : world.tables) {
-    if (table->referenced == parents.contains(name)) continue;
+    const auto it = parents.find(name);
     auto changed = std::make_shared<Table>(*table);
-    changed->referenced = !changed->referenced;
-    table = std::move(changed);
+    changed->referenced = it != parents.end();
+    changed->referenced_columns.clear();
+    if (it != parents.end()) changed->referenced_columns = it->second;
+    for (const size_t i : table->key) changed->referenced_columns.erase(table->columns[i].name);
+    const bool same = changed->referenced == table->referenced &&
+                      changed->referenced_columns == table->referenced_columns;
+    if (!same) table = std::move(changed);
   }
 }
 
@@ -175,6 +184,7 @@ Result<FileState> Storage::load() {
   if (auto done = read_schema_texts(*world); !done) return tl::unexpected(done.error());
   state.world = std::move(world);
   if (auto done = load_extras(state); !done) return tl::unexpected(done.error());
+  if (auto done = load_left_out(state); !done) return tl::unexpected(done.error());
   return state;
 }
 
@@ -352,7 +362,9 @@ Result<std::shared_ptr<const Table>> Storage::redefine_table(FileState& state, c
                                                              const TableDef& def) {
   std::vector<Birth> births = was.births;
   for (const auto& c : def.columns) {
-    if (c.since == def.changed) births.push_back({c.id, applied_by_id(state)});
+    const bool known =
+        std::any_of(births.begin(), births.end(), [&](const Birth& b) { return b.column == c.id; });
+    if (c.since == def.changed && !known) births.push_back({c.id, applied_by_id(state)});
   }
   auto table = make_table(db_, was.id, def, births, rules_);
   if (!table) return table;
@@ -474,6 +486,66 @@ Result<void> Storage::refresh_schema(FileState& state) {
   }
   mark_referenced(*world);
   replace_world(state, std::move(world));
+  return {};
+}
+
+// Few databases ever have the table: it is made when it is needed.
+constexpr const char* kLeftOut =
+    "CREATE TABLE IF NOT EXISTS _entente_left_out (epoch INTEGER PRIMARY KEY, change BLOB NOT "
+    "NULL, "
+    "why TEXT NOT NULL)";
+
+Result<void> Storage::load_left_out(FileState& state) {
+  auto there = db_.prepare("SELECT 1 FROM sqlite_master WHERE name = '_entente_left_out'");
+  if (!there) return tl::unexpected(there.error());
+  if (auto row = there->step(); !row || !*row) return row.map([](bool) {});
+  auto q = db_.prepare("SELECT epoch, change, why FROM _entente_left_out ORDER BY epoch");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    ByteReader in(q->bytes(1));
+    auto change = decode_change(in);
+    const auto* schema = change ? std::get_if<SchemaChange>(&*change) : nullptr;
+    if (schema == nullptr || schema->sql.empty()) return not_ours("_entente_left_out");
+    state.left_out.push_back({q->natural(0), schema->sql.front(), std::string(q->bytes(2))});
+  }
+  return row.map([](bool) {});
+}
+
+Result<void> Storage::leave_out(FileState& state, const SchemaChange& change,
+                                const std::string& why) {
+  if (auto done = db_.exec(kLeftOut); !done) return done;
+  auto q = db_.prepare("INSERT OR REPLACE INTO _entente_left_out VALUES (?1, ?2, ?3)");
+  if (!q) return tl::unexpected(q.error());
+  ByteWriter bytes;
+  append_change(bytes, Change(change));
+  q->bind_all(change.epoch, Bytes{bytes.view()}, Text{why});
+  if (auto done = q->run(); !done) return done;
+  std::erase_if(state.left_out, [&](const LeftOut& l) { return l.epoch == change.epoch; });
+  state.left_out.push_back({change.epoch, change.sql.front(), why});
+  return {};
+}
+
+Result<SchemaChange> Storage::left_out(uint64_t epoch) {
+  auto q = db_.prepare("SELECT change FROM _entente_left_out WHERE epoch = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, epoch);
+  auto row = q->step();
+  if (!row) return tl::unexpected(row.error());
+  ByteReader in(*row ? q->bytes(0) : std::string_view());
+  auto change = decode_change(in);
+  if (!change || !std::holds_alternative<SchemaChange>(*change)) {
+    return not_ours("_entente_left_out");
+  }
+  return std::get<SchemaChange>(std::move(*change));
+}
+
+Result<void> Storage::forget_left_out(FileState& state, uint64_t epoch) {
+  auto q = db_.prepare("DELETE FROM _entente_left_out WHERE epoch = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, epoch);
+  if (auto done = q->run(); !done) return done;
+  std::erase_if(state.left_out, [&](const LeftOut& l) { return l.epoch == epoch; });
   return {};
 }
 

@@ -37,6 +37,7 @@ struct FileState {
   // point into them.
   std::vector<std::shared_ptr<const World>> retired;
   VersionVector promised, collected;
+  std::vector<LeftOut> left_out;  // by epoch
 };
 
 // What a schema change changes of it, to go back to.
@@ -102,6 +103,11 @@ class Storage {
   // Looks again at what the schema says beside the tables' columns: indexes, references, triggers.
   Result<void> refresh_schema(FileState& state);
 
+  // Schema changes that failed here, kept until they succeed or nobody needs them.
+  Result<void> leave_out(FileState& state, const SchemaChange& change, const std::string& why);
+  Result<SchemaChange> left_out(uint64_t epoch);
+  Result<void> forget_left_out(FileState& state, uint64_t epoch);
+
   Result<std::string> rules_version();
   Result<void> save_rules_version(const std::string& version);
   Result<void> save_stream(const Stream& stream);
@@ -118,6 +124,7 @@ class Storage {
   Result<void> load_tables(World& world);
   Result<void> load_extras(FileState& state);
   Result<void> load_orphans(FileState& state);
+  Result<void> load_left_out(FileState& state);
   Result<void> read_schema_texts(World& world);
   Result<Stmt*> plan(Stmt& stmt, const char* sql);
 

@@ -129,12 +129,10 @@ Result<void> UniqueKeys::choose(const Table& t, Contenders& all) {
   });
 }
 
-Result<void> UniqueKeys::settle(const World& world, const Table& t, uint64_t now_ms) {
-  auto waiting = log_.waiting(t, kUniqueKind);
-  if (!waiting) return tl::unexpected(waiting.error());
-  if (waiting->empty()) return {};
+Result<void> UniqueKeys::settle(const World& world, const Table& t, const std::vector<Key>& waiting,
+                                uint64_t now_ms) {
   Contenders all;
-  for (const auto& key : *waiting) {
+  for (const auto& key : waiting) {
     if (auto done = add(world, t, key, all); !done) return done;
   }
   auto held = holders(t, all);

@@ -12,11 +12,10 @@ namespace entente::sqlite {
 // UNIQUE across datacenters. Two rows that took the same key without knowing of each other both
 // exist; one of them can be shown.
 //
-// Invariant (the same at every replica, because it looks at states alone): among live rows that no
-// other constraint refuses, in the order of the (HLC, origin) of the write that last set a column
-// of the row's UNIQUE keys (`unique: last`: against it; then of their primary keys), a row is shown
-// unless an earlier shown row holds one of its keys. Who is not shown waits in the conflict log,
-// kind "unique".
+// Invariant (the same at every replica, because it looks at states alone): among possible rows
+// (visibility.h), in the order of the (HLC, origin) of the write that last set a column of the row's
+// UNIQUE keys (`unique: last`: against it; then of their primary keys), a row is shown unless an
+// earlier shown row holds one of its keys. Who is not shown waits in the conflict log, kind "unique".
 //
 // What a row's keys are, and which are the same, SQLite says: the rows are tried out on the table
 // itself, and that is undone. So a key may be made of anything that an index may.
@@ -24,10 +23,11 @@ namespace entente::sqlite {
 // Threads: the connection's; inside the transaction that changed the rows.
 class UniqueKeys {
  public:
-  UniqueKeys(Connection& db, RowStore& rows, ConflictLog& log) : db_(db), rows_(rows), log_(log) {}
+  UniqueKeys(Connection& db, RowStore& rows) : db_(db), rows_(rows) {}
 
-  // Decides anew about every row of this table that waits, and those that hold its keys.
-  Result<void> settle(const World& world, const Table& table, uint64_t now_ms);
+  // Decides anew about rows of this table that wait to be shown, and those that hold their keys.
+  Result<void> settle(const World& world, const Table& table, const std::vector<Key>& waiting,
+                      uint64_t now_ms);
 
  private:
   struct Contender {
@@ -48,7 +48,6 @@ class UniqueKeys {
 
   Connection& db_;
   RowStore& rows_;
-  ConflictLog& log_;
 };
 
 }  // namespace entente::sqlite

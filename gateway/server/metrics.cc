@@ -78,6 +78,10 @@ void add_store(std::vector<MetricFamily>& out, const Store::Counters& c) {
                         "Times that another process was found to have written to the database")
                     .add(number(c.foreign_writes))
                     .take());
+  out.push_back(gauge("entente_schema_changes_left_out",
+                      "The leader's schema changes that could not be made here")
+                    .add(number(c.left_out.size()))
+                    .take());
   out.push_back(
       gauge("entente_disk_full", "1 while writes fail for want of space").add(c.disk_full).take());
 }

@@ -80,6 +80,14 @@ Verdict judge_health(const Site& site, const Seen& seen, const VerifyApi::Counts
                        " serves its clients; its peers do not accept its changes yet, "
                        "because its clock ran ahead."};
   }
+  if (!counters.left_out.empty()) {
+    const LeftOut& first = counters.left_out.front();
+    return {false, site.dc +
+                       " serves its clients; a schema change could not be made here, and what "
+                       "it makes is missing: " +
+                       first.sql + ": " + first.why +
+                       ". It is tried again after the next schema change, and at the next start."};
+  }
   if (counters.foreign_writes > 0) {
     return {false, site.dc +
                        " serves its clients; another process has written to its database, and what "
@@ -211,6 +219,7 @@ Task<Response> get_status(const Operations& operations) {
   out.key("uptime_seconds").real(std::floor(std::chrono::duration<double>(up).count()));
   out.key("disk_full").boolean(seen.store.disk_full);
   out.key("foreign_writes").unsigned_integer(seen.store.foreign_writes);
+  out.key("schema_changes_left_out").unsigned_integer(seen.store.left_out.size());
   out.key("differing_rows").unsigned_integer(verified.different);
   out.key("reroute").boolean(site.config.topology.reroute).key("notes").begin_array();
   for (const auto& note : notes(sight)) out.string(note);

@@ -96,6 +96,8 @@ struct Store::Impl {
   void note(const Error& error);
   // Says that another process wrote to the database, if one did.
   void note_others();
+  // Says that a schema change could not be made here.
+  void note_left_out();
 
   void read_loop(Reader& reader);
 
@@ -124,6 +126,7 @@ struct Store::Impl {
   Clock::duration last_commit{};  // writer only: how long it took
   std::optional<Error> broken;    // writer only: the database said kCorrupt
   uint64_t others_said = 0;       // writer only
+  uint64_t left_out_said = 0;     // writer only: the newest epoch
   std::thread writer;
 
   std::mutex read_mutex;
@@ -223,6 +226,7 @@ void Store::Impl::write_loop() {
       return;  // stopping, and nothing is left
     }
     note_others();
+    note_left_out();
     lock.lock();
   }
 }
@@ -365,6 +369,17 @@ void Store::Impl::note_others() {
       "foreign_write times={} reason=\"another process wrote to the database of this gateway: what "
       "it changed is not replicated\"",
       found);
+}
+
+void Store::Impl::note_left_out() {
+  for (const auto& left : database->left_out()) {
+    if (left.epoch <= left_out_said) continue;
+    left_out_said = left.epoch;
+    spdlog::error(
+        "schema_change_left_out epoch={} reason=\"{}: what it makes is missing here; see entente "
+        "status\"",
+        left.epoch, left.why);
+  }
 }
 
 // ---- The readers -------------------------------------------------------------------------------
@@ -527,6 +542,7 @@ Store::Counters Store::counters() const {
   c.disk_full = s.disk_full;
   c.last_stamp = Hlc{s.last_stamp};
   c.foreign_writes = s.database->foreign_writes();
+  c.left_out = s.database->left_out();
   {
     const std::lock_guard lock(s.write_mutex);
     c.queued_writes = s.writes.size();

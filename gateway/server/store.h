@@ -77,9 +77,10 @@ class Store {
   struct Counters {
     uint64_t groups = 0, committed = 0, failed = 0, applied = 0, queued_writes = 0,
              queued_reads = 0, collected_rows = 0, handlers_failed = 0;
-    uint64_t foreign_writes = 0;  // times that another process was found to have written
-    bool disk_full = false;       // the last write failed for want of space
-    Hlc last_stamp;               // of what clients wrote here, or as old as the database is open
+    uint64_t foreign_writes = 0;    // times that another process was found to have written
+    std::vector<LeftOut> left_out;  // schema changes that could not be made here
+    bool disk_full = false;         // the last write failed for want of space
+    Hlc last_stamp;                 // of what clients wrote here, or as old as the database is open
   };
   Counters counters() const;
 

@@ -8,6 +8,8 @@
 #include <random>
 #include <set>
 
+#include "conflict/row_changes.h"
+#include "conflict/row_state.h"
 #include "tests/contract/database_fixture.h"
 
 namespace entente::contract {
@@ -147,10 +149,10 @@ void ConstraintCells::every_site(const std::function<void(Site&, const std::stri
   }
 }
 
-// By key, of rows that SQL does not show.
+// By key, of rows that wait for something: what for, and the row.
 std::map<std::string, std::string> ConstraintCells::open_kinds(Site& site,
                                                                const std::string& table) {
-  std::map<std::string, std::string> out;
+  std::map<std::string, std::set<std::string>> found;
   const auto entries = site.reader->conflicts({ConflictQuery::State::kOpen, table, {}, 0, 1000});
   EXPECT_TRUE(entries) << entries.error().text;
   for (const auto& e : entries.value_or(std::vector<ConflictEntry>{})) {
@@ -160,7 +162,11 @@ std::map<std::string, std::string> ConstraintCells::open_kinds(Site& site,
     for (const auto& [name, value] : e.winner.row.value_or(Row{})) {
       what += " " + name + "=" + describe(value);
     }
-    out[describe(parts->front())] = what;
+    found[describe(parts->front())].insert(what + (e.note.empty() ? "" : ": " + e.note));
+  }
+  std::map<std::string, std::string> out;
+  for (const auto& [key, all] : found) {
+    for (const auto& what : all) out[key] += (out[key].empty() ? "" : "; ") + what;
   }
   return out;
 }
@@ -677,6 +683,122 @@ TEST_P(ConstraintCells, P11RowThatACheckRefusesWaitsAndTheStreamGoesOn) {
   });
 }
 
+// What two datacenters made of a row, each in its right, makes an expression raise.
+TEST_P(ConstraintCells, P11RowThatMakesAnExpressionRaiseWaitsAlone) {
+  open_all({});
+  const std::string columns = " (id INTEGER PRIMARY KEY, n INT, which INT, note TEXT";
+  const std::string raises = "abs(iif(which, n, 0))";
+  define_sql("CREATE TABLE i" + columns + ")");
+  define_sql("CREATE INDEX i_n ON i (" + raises + ")");
+  define_sql("CREATE TABLE p" + columns + ")");
+  define_sql("CREATE INDEX p_n ON p (note) WHERE " + raises + " > 0");
+  define_sql("CREATE TABLE g" + columns + ", made INT AS (" + raises + ") STORED)");
+  define_sql("CREATE TABLE v" + columns + ", made INT NOT NULL AS (" + raises + ") VIRTUAL)");
+  define_sql("CREATE TABLE c" + columns + ", CHECK (" + raises + " >= 0))");
+  const std::vector<std::string> all = {"i", "p", "g", "v", "c"};
+  const auto each = [&](int at, int site, const std::string& statement) {
+    Step step{at, site, {}};
+    for (const auto& t : all) {
+      std::string s = statement;
+      s.replace(s.find('@'), 1, t);
+      step.statements.push_back(sql(std::move(s)));
+    }
+    return step;
+  };
+  const std::string rows = " (1, 0, 0, ''), (2, 0, 0, ''), (3, 0, 1, '')";
+  apart({each(1, 0, "INSERT INTO @ (id, n, which, note) VALUES" + rows)});
+  spread();
+  apart({each(1, 0, "UPDATE @ SET which = 1 WHERE id = 1"),
+         each(2, 1, "UPDATE @ SET n = -9223372036854775807 - 1 WHERE id < 3"),
+         each(3, 1, "INSERT INTO @ (id, n, which, note) VALUES (4, 4, 1, '')"),
+         each(4, 2, "UPDATE @ SET note = 'later'")});
+  spread();
+  for (const auto& t : all) {
+    SCOPED_TRACE(t);
+    agree(t);
+    every_site([&](Site& site, const std::string& where) {
+      EXPECT_EQ(table(site, t).size(), 3u) << where;
+      const auto open = open_kinds(site, t);
+      ASSERT_EQ(open.size(), 1u) << where;
+      EXPECT_EQ(open.at("1").substr(0, 11), "constraint ") << where;
+      const auto entries = site.reader->conflicts({ConflictQuery::State::kOpen, t, {}, 0, 9});
+      ASSERT_TRUE(entries && entries->size() == 1) << where;
+      EXPECT_EQ(entries->front().note, "integer overflow") << where;
+    });
+    put(writers_[2], t, int64_t{1}, {{"n", int64_t{5}}});
+  }
+  spread();
+  for (const auto& t : all) {
+    agree(t);
+    every_site([&](Site& site, const std::string& where) {
+      EXPECT_EQ(table(site, t).size(), 4u) << where;
+      EXPECT_TRUE(open_kinds(site, t).empty()) << where;
+    });
+  }
+}
+
+// A schema change meets rows that it would not have let in, and cannot be left out for them.
+TEST_P(ConstraintCells, P11RowThatASchemaChangeCannotTakeWaitsAndTheChangeIsMade) {
+  struct Case {
+    std::string change, row, note, back;
+  };
+  const std::vector<Case> cases = {
+      {"CREATE INDEX x ON t (date(a))", "(1, 'now', '')",
+       "non-deterministic use of date() in an index", "DROP INDEX x"},
+      {"CREATE INDEX x ON t (abs(a))", "(1, -9223372036854775807 - 1, '')", "integer overflow",
+       "DROP INDEX x"},
+      {"CREATE INDEX x ON t (b) WHERE abs(a) > 1", "(1, -9223372036854775807 - 1, '')",
+       "integer overflow", "DROP INDEX x"},
+      {"ALTER TABLE t ADD COLUMN c INT DEFAULT 0 CHECK (c <= a)", "(1, -5, '')",
+       "CHECK constraint failed: c <= a", "ALTER TABLE t DROP COLUMN c"},
+      {"ALTER TABLE t ADD COLUMN g INT NOT NULL AS (abs(a))", "(1, -9223372036854775807 - 1, '')",
+       "integer overflow", "ALTER TABLE t DROP COLUMN g"},
+  };
+  for (const auto& [change, row, note, back] : cases) {
+    SCOPED_TRACE(change);
+    place_ = GetParam().make_place();
+    writers_.clear(), watchers_.clear();
+    open_all({});
+    define_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b TEXT)");
+    define_sql("CREATE INDEX other ON t (b)");
+    define_sql("CREATE TABLE child (id INTEGER PRIMARY KEY, up INT REFERENCES t (id))");
+    commit(writers_[0],
+           run({sql("INSERT INTO t VALUES (7, 7, '{}')"), sql("INSERT INTO child VALUES (7, 7)")}));
+    spread();
+    apart({{1, 1, {sql("INSERT INTO t (id, a, b) VALUES " + row)}},
+           {2, 2, {sql("INSERT INTO t (id, a, b) VALUES (2, 2, '{}')")}},
+           {3, 0, {sql(change)}},
+           {4, 2, {sql("UPDATE t SET b = '{\"n\": 1}' WHERE id = 2")}}});
+    spread();
+    agree("t"), agree("child");
+    const auto schema = [&](Site& site) {
+      std::string out;
+      const auto found = site.reader->execute(
+          sql("SELECT sql FROM sqlite_master WHERE tbl_name = 't' AND sql IS NOT NULL"));
+      EXPECT_TRUE(found);
+      for (const auto& r : found->rows) out += describe(r[0]) + "\n";
+      return out;
+    };
+    every_site([&](Site& site, const std::string& where) {
+      EXPECT_EQ(schema(site), schema(writers_[0])) << where;
+      EXPECT_EQ(table(site, "t").size(), 2u) << where;
+      EXPECT_EQ(table(site, "child").size(), 1u) << where;
+      const auto entries = site.reader->conflicts({ConflictQuery::State::kOpen, "t", {}, 0, 9});
+      ASSERT_TRUE(entries && entries->size() == 1) << where;
+      EXPECT_EQ(entries->front().kind, "constraint") << where;
+      EXPECT_EQ(entries->front().note, note) << where;
+    });
+    apart({{1, 0, {sql(back)}}});
+    spread();
+    agree("t");
+    every_site([&](Site& site, const std::string& where) {
+      EXPECT_EQ(table(site, "t").size(), 3u) << where;
+      EXPECT_TRUE(open_kinds(site, "t").empty()) << where;
+    });
+    if (HasFailure()) return;
+  }
+}
+
 TEST_P(ConstraintCells, P11NullThatAColumnRefusesWaitsUntilItIsMendedAfar) {
   open_all({});
   define_sql(
@@ -860,10 +982,248 @@ TEST_P(RandomConstraints, P1HoldsWhateverIsRefused) {
   }
 }
 
+// Rows that refer to each other, to themselves and in circles, to keys and to other UNIQUE columns.
+// What is shown and listed is what README.md of the adapter says of the rows' states, one step
+// after the other, computed here without the adapter.
+class RandomReferences : public ConstraintCells {
+ protected:
+  static constexpr int kTables = 3;
+  static std::string name_of(int table) { return "t" + std::to_string(table); }
+
+  struct Schema {
+    ConflictRules rules;
+    std::array<std::array<int, 2>, kTables> parents{};  // r refers to an id, s to an a
+    std::array<std::string, kTables> sql;
+  };
+
+  static Schema make_schema(std::mt19937& random) {
+    Schema out;
+    const bool by_row = random() % 4 == 0;
+    out.rules.defaults.granularity = by_row ? Granularity::kRow : Granularity::kColumn;
+    const std::array<const char*, 4> acts = {"", " ON DELETE CASCADE", " ON DELETE SET NULL",
+                                             " DEFERRABLE INITIALLY DEFERRED"};
+    for (int t = 0; t < kTables; ++t) {
+      TableRules& rules = out.rules.tables[name_of(t)];
+      rules.granularity = out.rules.defaults.granularity;
+      rules.orphans = random() % 3 == 0 ? Orphans::kKeep : Orphans::kHide;
+      rules.unique = random() % 2 == 0 ? UniqueWins::kFirst : UniqueWins::kLast;
+      for (int& parent : out.parents[t]) {
+        parent = random() % 2 == 0 ? t : static_cast<int>(random() % kTables);
+      }
+      out.sql[t] = "CREATE TABLE " + name_of(t) +
+                   " (id INTEGER PRIMARY KEY, a TEXT UNIQUE, lo INT, hi INT, r INT REFERENCES " +
+                   name_of(out.parents[t][0]) + " (id)" + acts[random() % 4] +
+                   ", s TEXT REFERENCES " + name_of(out.parents[t][1]) + " (a)" +
+                   acts[random() % 4] + ", CHECK (abs(iif(lo, hi, 0)) < 2))";
+    }
+    return out;
+  }
+
+  static std::vector<Statement> work(std::mt19937& random) {
+    const auto number = [&](int64_t below) { return static_cast<int64_t>(random() % below); };
+    const auto some = [&](Value v) {
+      if (random() % 3 == 0) v = Null{};
+      return v;
+    };
+    const auto code = [&] { return some(std::string(1, static_cast<char>('p' + random() % 3))); };
+    const std::string t = name_of(static_cast<int>(random() % kTables));
+    const int64_t id = number(5);
+    switch (random() % 14) {
+      case 0:
+        return {sql("DELETE FROM " + t + " WHERE id = ?", {id})};
+      case 1:
+        return {sql("UPDATE " + t + " SET a = ? WHERE id = ?", {code(), id})};
+      case 2:
+      case 9:
+        return {sql("UPDATE " + t + " SET lo = ? WHERE id = ?", {number(2), id})};
+      case 3:
+      case 10:
+        return {sql("UPDATE " + t + " SET hi = ? WHERE id = ?",
+                    {random() % 3 == 0 ? INT64_MIN : number(3), id})};
+      case 4:
+        return {sql("UPDATE " + t + " SET r = ? WHERE id = ?", {some(number(5)), id})};
+      case 5:
+        return {sql("UPDATE " + t + " SET s = ?, a = ? WHERE id = ?", {code(), code(), id})};
+      case 6:
+        return {sql("UPDATE " + t + " SET r = id, s = a WHERE id = ?", {id})};
+      default:
+        return {sql("INSERT OR REPLACE INTO " + t + " VALUES (?, ?, ?, ?, ?, ?)",
+                    {id, code(), int64_t{0}, number(3), some(some(number(5))), some(code())})};
+    }
+  }
+
+  // A live row.
+  struct Line {
+    int table = 0;
+    Row row;
+    Version taken;
+    bool fit = true, possible = true, wins = false, shown = false;
+  };
+  using Lines = std::map<std::pair<int, Key>, Line>;
+
+  Lines read_lines(Site& site, const Schema& schema) {
+    Lines out;
+    const auto knows_nothing = [](const Version&) { return false; };
+    for (int t = 0; t < kTables; ++t) {
+      const auto def = site.reader->find_table(name_of(t));
+      const auto states = site.reader->states({name_of(t), knows_nothing});
+      EXPECT_TRUE(def && *def && states && states->complete);
+      const Layout layout(**def, schema.rules.of(name_of(t)));
+      for (const auto& state : states->rows) {
+        const Verdicts verdicts = judge(state, layout, Ranks());
+        auto row = visible(state, layout, verdicts);
+        if (!row) continue;
+        row->insert_or_assign("id", key_parts(state.key)->front());
+        Line line{t, std::move(*row), {}};
+        for (size_t g = 0; g < layout.groups.size(); ++g) {
+          if (layout.groups[g].name != layout.group_of("a").name) continue;
+          const auto& siblings = state.registers.at(layout.groups[g].name).siblings;
+          line.taken = siblings[verdicts.of[g].winner].version;
+        }
+        out.emplace(std::pair(t, state.key), std::move(line));
+      }
+    }
+    return out;
+  }
+
+  static bool fits(const Row& row) {
+    const auto number = [&](const char* column) { return std::get<int64_t>(row.at(column)); };
+    return number("lo") == 0 || (number("hi") >= -1 && number("hi") < 2);
+  }
+
+  // Whether all its parents are among those of which `what` is true.
+  template <class What>
+  static bool has_parents(const Schema& schema, const Lines& all, const Line& line, What what) {
+    const auto has = [&](const char* column, int parent, const char* to) {
+      const Value& v = line.row.at(column);
+      return std::holds_alternative<Null>(v) ||
+             std::any_of(all.begin(), all.end(), [&](const auto& named) {
+               const Line& other = named.second;
+               return other.table == parent && what(other) && identical(other.row.at(to), v);
+             });
+    };
+    return has("r", schema.parents[line.table][0], "id") &&
+           has("s", schema.parents[line.table][1], "a");
+  }
+
+  static void take_out(const Schema& schema, Lines& all, bool Line::*flag) {
+    for (bool again = true; again;) {
+      again = false;
+      for (auto& [name, line] : all) {
+        const bool hides = schema.rules.of(name_of(line.table)).orphans == Orphans::kHide;
+        if (!(line.*flag) || !hides) continue;
+        if (has_parents(schema, all, line, [&](const Line& l) { return l.*flag; })) continue;
+        line.*flag = false;
+        again = true;
+      }
+    }
+  }
+
+  static void choose(const Schema& schema, Lines& all) {
+    for (int t = 0; t < kTables; ++t) {
+      std::vector<Line*> order;
+      for (auto& [name, line] : all) {
+        if (line.table == t && line.possible) order.push_back(&line);
+      }
+      const bool first = schema.rules.of(name_of(t)).unique == UniqueWins::kFirst;
+      std::stable_sort(order.begin(), order.end(), [&](const Line* a, const Line* b) {
+        return first ? a->taken < b->taken : b->taken < a->taken;
+      });
+      std::set<std::string> held;
+      for (Line* line : order) {
+        const Value& a = line->row.at("a");
+        line->wins = std::holds_alternative<Null>(a) || held.insert(describe(a)).second;
+      }
+    }
+  }
+
+  void check(Site& site, const Schema& schema) {
+    Lines all = read_lines(site, schema);
+    for (auto& [name, line] : all) line.fit = line.possible = fits(line.row);
+    take_out(schema, all, &Line::possible);
+    choose(schema, all);
+    for (auto& [name, line] : all) line.shown = line.wins;
+    take_out(schema, all, &Line::shown);
+    std::set<std::string> shown, listed;
+    for (const auto& [name, line] : all) {
+      const std::string key = name_of(name.first) + " " + describe(line.row.at("id"));
+      if (line.shown) shown.insert(key);
+      if (!line.fit) listed.insert(key + " constraint");
+      if (line.possible && !line.wins) listed.insert(key + " unique");
+      const auto there = [&, &self = line](const Line& l) { return l.shown || &l == &self; };
+      if (!has_parents(schema, all, line, there)) listed.insert(key + " foreign-key");
+      const char* const why = !line.fit        ? "refused"
+                              : !line.possible ? "orphan, whoever wins"
+                              : !line.wins     ? "loser"
+                              : !line.shown    ? "orphan of a loser"
+                                               : "shown";
+      ++outcomes_[why];
+    }
+    std::set<std::string> are_shown, are_listed;
+    for (int t = 0; t < kTables; ++t) {
+      for (const auto& [key, row] : table(site, name_of(t))) {
+        are_shown.insert(name_of(t) + " " + describe(row.at("id")));
+      }
+      const auto open =
+          site.reader->conflicts({ConflictQuery::State::kOpen, name_of(t), {}, 0, 1000});
+      for (const auto& e : *open) {
+        are_listed.insert(name_of(t) + " " + describe(key_parts(e.key)->front()) + " " + e.kind);
+      }
+    }
+    EXPECT_EQ(are_shown, shown);
+    EXPECT_EQ(are_listed, listed);
+  }
+
+  void run_one(uint32_t seed) {
+    std::mt19937 random(seed);
+    const Schema schema = make_schema(random);
+    for (int n = 1; n <= 3; ++n) writers_.push_back(open(n, schema.rules));
+    for (const auto& statement : schema.sql) define_sql(statement);
+    spread();
+    for (int step = 0; step < 150; ++step) {
+      Site& site = writers_[random() % 3];
+      site.now += random() % 300;
+      if (random() % 7 == 0) {
+        ship(writers_[random() % 3], site);
+        check(site, schema);
+      } else {
+        try_commit(site, run(work(random)));  // a constraint may refuse it here
+      }
+      if (random() % 8 == 0) check(site, schema);
+      if (random() % 30 == 0) spread();
+      if (HasFailure()) return;
+    }
+    spread();
+    for (int t = 0; t < kTables; ++t) agree(name_of(t));
+    for (auto& site : writers_) check(site, schema);
+  }
+
+  std::map<std::string, size_t> outcomes_;
+};
+
+TEST_P(RandomReferences, P1WhatIsShownAndListedFollowsFromTheRowsAlone) {
+  for (uint32_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    place_ = GetParam().make_place();
+    writers_.clear();
+    run_one(seed);
+    if (HasFailure()) return;
+  }
+  std::cout << "\nFOREIGN KEYS at random: rows by outcome\n";
+  for (const auto& [outcome, n] : outcomes_) {
+    std::cout << std::left << std::setw(60) << outcome << n << "\n";
+  }
+  for (const char* const outcome :
+       {"shown", "refused", "orphan, whoever wins", "loser", "orphan of a loser"}) {
+    EXPECT_GT(outcomes_[outcome], 10u) << outcome;
+  }
+}
+
 const auto kName = [](const auto& info) { return info.param.name; };
 INSTANTIATE_TEST_SUITE_P(Adapters, ConstraintCells, testing::ValuesIn(sql_adapters()), kName);
 INSTANTIATE_TEST_SUITE_P(Adapters, OrphanCells, testing::ValuesIn(sql_adapters()), kName);
 INSTANTIATE_TEST_SUITE_P(Adapters, RandomConstraints, testing::ValuesIn(sql_adapters()), kName);
+INSTANTIATE_TEST_SUITE_P(Adapters, RandomReferences, testing::ValuesIn(sql_adapters()), kName);
 INSTANTIATE_TEST_SUITE_P(Adapters, UniqueCells, testing::ValuesIn(sql_adapters()), kName);
 INSTANTIATE_TEST_SUITE_P(Adapters, UniqueMakes, testing::ValuesIn(sql_adapters()), kName);
 

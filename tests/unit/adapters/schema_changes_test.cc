@@ -1,5 +1,6 @@
 #include <functional>
 
+#include "adapters/sqlite/connection.h"
 #include "tests/unit/adapters/sql_site.h"
 
 namespace entente::test {
@@ -810,6 +811,72 @@ TEST(SchemaChangesOfAPeer, P11AnEpochThatLeavesOthersOutIsRefused) {
   ship(a, b);
   EXPECT_EQ(b.db->state().epoch, epoch + 1);
   EXPECT_EQ(b.reader->tables()->size(), 2u);
+}
+
+// ---- Schema changes that cannot be made elsewhere ----------------------------------------------
+
+// Another process makes something here whose name the leader uses then.
+void make_here(Site& site, const std::string& sql) {
+  auto db = sqlite::Connection::open(site.path, sqlite::Connection::Kind::kWrite);
+  ASSERT_TRUE(db);
+  ASSERT_TRUE(db->exec(sql));
+}
+
+TEST(SchemaLeftOut, WhatCannotBeMadeIsLeftOutAndToldAndTriedAgain) {
+  const Folder folder;
+  Site a(folder / "a", 1), b(folder / "b", 2);
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  settle(a, b);
+  make_here(b, "CREATE VIEW taken AS SELECT 1");
+  a.must("CREATE INDEX taken ON t (v)");
+  a.must("INSERT INTO t VALUES (1, 'after it')");
+  settle(a, b);
+  expect_same(a, b, "t");
+  ASSERT_EQ(b.db->left_out().size(), 1u);
+  EXPECT_EQ(b.db->left_out()[0].sql, "CREATE INDEX taken ON t (v)");
+  EXPECT_NE(b.db->left_out()[0].why.find("already a table named taken"), std::string::npos)
+      << b.db->left_out()[0].why;
+  b.open();
+  EXPECT_EQ(b.db->left_out().size(), 1u) << "it is in the way still";
+  make_here(b, "DROP VIEW taken");
+  a.must("ALTER TABLE t ADD COLUMN w INTEGER");
+  settle(a, b);
+  EXPECT_TRUE(b.db->left_out().empty());
+  expect_same_everywhere(a, b);
+}
+
+TEST(SchemaLeftOut, WhatWasLeftOutIsMadeWhenTheDatabaseIsOpened) {
+  const Folder folder;
+  Site a(folder / "a", 1), b(folder / "b", 2);
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  settle(a, b);
+  make_here(b, "CREATE VIEW taken AS SELECT 1");
+  a.must("CREATE UNIQUE INDEX taken ON t (v)");
+  settle(a, b);
+  b.must("INSERT INTO t VALUES (1, 'twice'), (2, 'twice')");
+  EXPECT_EQ(b.db->left_out().size(), 1u);
+  make_here(b, "DROP VIEW taken");
+  b.open();
+  EXPECT_TRUE(b.db->left_out().empty());
+  settle(a, b);
+  EXPECT_EQ(b.count("t"), 1) << "the other waits";
+  expect_same_everywhere(a, b);
+}
+
+TEST(SchemaLeftOut, WhatIsDroppedNeedNotHaveBeenMade) {
+  const Folder folder;
+  Site a(folder / "a", 1), b(folder / "b", 2);
+  a.must("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  settle(a, b);
+  make_here(b, "CREATE VIEW taken AS SELECT 1");
+  for (const char* const drop : {"DROP INDEX taken", "DROP TABLE t"}) {
+    a.must("CREATE INDEX taken ON t (v)");
+    settle(a, b);
+    EXPECT_EQ(b.db->left_out().size(), 1u);
+    a.must(drop);
+    settle(a, b);
+    EXPECT_TRUE(b.db->left_out().empty()) << drop;
+  }
 }
 
 }  // namespace
