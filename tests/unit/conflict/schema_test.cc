@@ -67,13 +67,12 @@ TEST(TableDef, IdsAndFlagsHaveOneEncodingEach) {
   ByteWriter out;
   encode(out, made(column("a", 1)));
   const std::string bytes = out.take();
-  const std::string id_and_rest("\0\0\0\0", 4);  // id, since, former, fill
+  const std::string id_and_rest("\0\0\0\0\0", 5);  // id, since, former, fill, absorbed
   ASSERT_TRUE(bytes.ends_with(id_and_rest));
   std::string far = bytes;
-  far.replace(far.size() - 4, 1, "\x80\x80\x80\x80\x10");  // 2^32, which is 0 in 32 bits
+  far.replace(far.size() - 5, 1, "\x80\x80\x80\x80\x10");  // 2^32, which is 0 in 32 bits
   std::string filled = bytes;
-  filled.back() = 2;
-  filled.push_back(0);
+  filled.replace(filled.size() - 2, 1, std::string("\2\0", 2));
   for (const auto& bad : {far, filled}) {
     ByteReader in(bad);
     EXPECT_FALSE(decode_table(in));
@@ -104,6 +103,44 @@ TEST(TableDef, ANameMeansWhatItMeantUnderItsEpoch) {
   EXPECT_FALSE(t.was_called("t", 8));
   EXPECT_FALSE(t.was_called("t", 2)) << "before it was made";
   EXPECT_TRUE(same_table(t, made(column("k", 1))));
+}
+
+TEST(TableDef, ATableHasTheNamesOfThoseThatWereMergedIntoIt) {
+  TableDef t = made(column("k", 1));
+  TableDef other = made(column("k", 1));
+  other.name = "n";
+  other.since = 4;
+  other.former = {{"m", 6}};
+  absorb(t, other, 8);
+  EXPECT_FALSE(t.absorbed_one_called("m", 3));
+  EXPECT_TRUE(t.absorbed_one_called("M", 5));
+  EXPECT_FALSE(t.absorbed_one_called("m", 6));
+  EXPECT_TRUE(t.absorbed_one_called("n", 7));
+  EXPECT_FALSE(t.absorbed_one_called("n", 8));
+  const auto read = round_trip(t);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, t);
+}
+
+TEST(TableDef, ARetiredTableIsStillKnownByItsName) {
+  const TableDef t = retired_definition(made(column("k", 1)), 9);
+  EXPECT_TRUE(is_retired(t));
+  EXPECT_TRUE(t.was_called("t", 8));
+  EXPECT_FALSE(t.was_called("t", 9));
+  EXPECT_TRUE(t.was_ever_called("T"));
+  EXPECT_TRUE(same_table(t, made(column("k", 1))));
+}
+
+TEST(TableDef, WhatATableWasMadeOfIsToldByItsColumns) {
+  const TableDef first = made(column("k", 1), column("v", 0));
+  TableDef renamed = first;
+  renamed.columns[1].name = "w";
+  const TableDef later = next_definition(first, renamed, ColumnsBy::kPlace, 5);
+  EXPECT_TRUE(has_become(first, first));
+  EXPECT_TRUE(has_become(first, later));
+  EXPECT_FALSE(has_become(later, first));
+  EXPECT_FALSE(has_become(made(column("k", 1), column("x", 0)), first)) << "of the same epoch";
+  EXPECT_FALSE(has_become(made(column("k", 1), column("x", 0)), later));
 }
 
 }  // namespace
