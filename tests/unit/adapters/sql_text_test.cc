@@ -11,7 +11,7 @@ using Names = std::vector<std::string>;
 
 TEST(SqlText, IndexIsOfItsTableHoweverItIsMade) {
   EXPECT_EQ(indexed_table(words_of("create unique index if not exists main.i on \"T\" (a)")), "T");
-  EXPECT_EQ(indexed_table(words_of("CREATE INDEX i ON t (a) WHERE b")), "t");
+  EXPECT_EQ(indexed_table(words_of("CREATE INDEX i ON t (a) WHERE b")), "T");
   EXPECT_EQ(indexed_table(words_of("CREATE TABLE t (a)")), "");
   EXPECT_EQ(indexed_table(words_of("CREATE UNIQUE INDEX i")), "");
 }
