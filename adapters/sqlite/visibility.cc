@@ -400,6 +400,7 @@ Result<void> Visibility::take_out_children() {
   std::deque<RowName> queue;
   for (const auto& [name, node] : nodes_) queue.push_back(name);
   for (const auto& [id, key] : std::set<RowName>(rows_.news().gone)) {
+    if (auto done = add(*table(id), key); !done) return done;  // it is possible still
     auto children = add_children(*table(id), key);
     if (!children) return tl::unexpected(children.error());
     queue.insert(queue.end(), children->begin(), children->end());

@@ -1010,11 +1010,16 @@ class RandomReferences : public ConstraintCells {
       for (int& parent : out.parents[t]) {
         parent = random() % 2 == 0 ? t : static_cast<int>(random() % kTables);
       }
+      const bool refers = t > 0 || random() % 2 == 0;
+      if (!refers) out.parents[t] = {-1, -1};
+      const auto references = [&](int column, const char* to) {
+        if (!refers) return std::string();
+        return " REFERENCES " + name_of(out.parents[t][column]) + to + acts[random() % 4];
+      };
       out.sql[t] = "CREATE TABLE " + name_of(t) +
-                   " (id INTEGER PRIMARY KEY, a TEXT UNIQUE, lo INT, hi INT, r INT REFERENCES " +
-                   name_of(out.parents[t][0]) + " (id)" + acts[random() % 4] +
-                   ", s TEXT REFERENCES " + name_of(out.parents[t][1]) + " (a)" +
-                   acts[random() % 4] + ", CHECK (abs(iif(lo, hi, 0)) < 2))";
+                   " (id INTEGER PRIMARY KEY, a TEXT UNIQUE, lo INT, hi INT, r INT" +
+                   references(0, " (id)") + ", s TEXT" + references(1, " (a)") +
+                   ", CHECK (abs(iif(lo, hi, 0)) < 2))";
     }
     return out;
   }
@@ -1096,7 +1101,7 @@ class RandomReferences : public ConstraintCells {
   static bool has_parents(const Schema& schema, const Lines& all, const Line& line, What what) {
     const auto has = [&](const char* column, int parent, const char* to) {
       const Value& v = line.row.at(column);
-      return std::holds_alternative<Null>(v) ||
+      return parent < 0 || std::holds_alternative<Null>(v) ||
              std::any_of(all.begin(), all.end(), [&](const auto& named) {
                const Line& other = named.second;
                return other.table == parent && what(other) && identical(other.row.at(to), v);
