@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace entente {
 
@@ -12,7 +14,17 @@ class NewKeys {
  public:
   static constexpr int kSlots = 256;
 
-  int64_t next(uint64_t wall_ms, uint8_t slot);
+  // Absent: there are none left. That takes a clock that was wrong by decades.
+  std::optional<int64_t> next(uint64_t wall_ms, uint8_t slot);
+
+  // The keys that a datacenter may have made when it ran ahead of this clock, by as many as thirty
+  // days have. Beyond it somebody else has chosen them.
+  struct Range {
+    int64_t first = 0, last = 0;
+  };
+  static Range ahead_of(uint64_t wall_ms);
+  // A key of this datacenter that was made before.
+  void made(int64_t key) { last = std::max(last, static_cast<uint64_t>(key) / kSlots); }
 
   // The 45 bits of the last one. Durable with every transaction that used some.
   uint64_t last = 0;

@@ -223,7 +223,12 @@ void IdFunction::call(sqlite3_context* context, int, sqlite3_value**) {
   if (self->state_ == nullptr) {
     return sqlite3_result_error(context, "entente_id() makes keys: use it in what writes", -1);
   }
-  sqlite3_result_int64(context, self->state_->keys.next(self->wall_ms_, self->slot_));
+  const auto key = self->state_->keys.next(self->wall_ms_, self->slot_);
+  if (key) return sqlite3_result_int64(context, *key);
+  constexpr const char* kNone =
+      "entente_id() has no keys left in this datacenter, because its clock was decades ahead: give "
+      "the rows keys of your own";
+  sqlite3_result_error(context, kNone, -1);
 }
 
 }  // namespace entente::sqlite

@@ -85,6 +85,7 @@ class SqliteDatabase final : public Database {
   Result<void> set_up();
   Result<void> adopt_tables();
   Result<void> check_owner() const;
+  Result<void> go_on_above_keys();
   Result<void> follow_rules();
   Result<void> show_what_waits(uint64_t wall_ms);
   Result<void> settle();
@@ -137,6 +138,7 @@ Result<void> SqliteDatabase::start() {
   checkpointer_.watch(apply_);
   publish();
   if (auto done = check_owner(); !done) return done;
+  if (auto done = go_on_above_keys(); !done) return done;
   if (auto done = follow_rules(); !done) return done;
   if (auto done = applier_.retry_left_out(options_.wall_ms); !done) return done;
   committer_.schema_changed();
@@ -199,6 +201,26 @@ Result<void> SqliteDatabase::check_owner() const {
   return fail(Code::kMismatch, "the database " + path_.string() + " belongs to datacenter " +
                                    owner + ", not to " + options_.dc +
                                    ": point this gateway at its own");
+}
+
+// A copy of another datacenter's file knows rows that an earlier life here has numbered, not how
+// far that got. Deleted ones count, too.
+Result<void> SqliteDatabase::go_on_above_keys() {
+  const auto range = NewKeys::ahead_of(options_.wall_ms);
+  for (const auto& [_, t] : state_.world->tables) {
+    const Affinity affinity = t->columns[t->key.front()].affinity;
+    const bool number = affinity == Affinity::kInteger || affinity == Affinity::kNumeric;
+    if (t->key.size() != 1 || !number) continue;
+    const std::string k = t->rowid_key ? "k" : "k1";
+    auto q = local_.prepare("SELECT max(" + k + ") FROM _entente_v_" + std::to_string(t->id) +
+                            " WHERE " + k + " BETWEEN ?1 AND ?2 AND " + k + " % ?3 = ?4");
+    if (!q) return tl::unexpected(q.error());
+    q->bind_all(range.first, range.last, NewKeys::kSlots, int{options_.key_slot});
+    const auto row = q->step();
+    if (!row) return tl::unexpected(row.error());
+    if (*row && !q->is_null(0)) state_.keys.made(q->integer(0));
+  }
+  return {};
 }
 
 Result<void> SqliteDatabase::reload() {

@@ -51,6 +51,35 @@ TEST(Snapshot, IsTheDatabaseAsItWasAtOneMoment) {
   EXPECT_EQ(a.db->foreign_writes(), 0u);
 }
 
+// A bulk insert runs ahead of the clock; then the datacenter takes another's copy.
+TEST(Snapshot, ANewLifeNumbersItsRowsAboveThoseOfTheOneBefore) {
+  Folder folder;
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  a.must(
+      "CREATE TABLE w (id INTEGER NOT NULL ON CONFLICT REPLACE DEFAULT (entente_id()) PRIMARY "
+      "KEY, v) WITHOUT ROWID");
+  ship(a, b);
+  a.must("INSERT INTO t (v) VALUES (1), (2), (3)");
+  a.must("INSERT INTO t (v) VALUES (4)");
+  a.must("DELETE FROM t WHERE v = 4");
+  a.must("INSERT INTO w (v) VALUES (1), (2), (3), (4), (5), (6), (7)");
+  a.must("INSERT INTO t VALUES (9007199254740737, 'chosen by somebody')");
+  ship(a, b);
+  const auto path = folder / "again.db";
+  a.options.fresh_origin = origin_of(11);
+  begin_copy(b, path, a);
+  a.path = path;
+  a.open();
+  a.must("INSERT INTO t (v) VALUES ('t')");
+  a.must("INSERT OR REPLACE INTO w (v) VALUES ('w')");
+  EXPECT_EQ(a.count("t"), 5);
+  EXPECT_EQ(a.count("w"), 8);
+  EXPECT_EQ(a.query("SELECT count(*) FROM t WHERE v <> 't' AND id < 9007199254740737 AND id >= "
+                    "(SELECT id FROM t WHERE v = 't')")[0][0],
+            Value(int64_t{0}));
+}
+
 TEST(Snapshot, NothingIsOverwrittenAndNothingElseIsTaken) {
   Folder folder;
   Site a(folder / "a.db", 1);

@@ -12,8 +12,8 @@ TEST(NewKeys, OfTwoSlotsNeverMeet) {
   NewKeys a, b;
   for (int i = 0; i < 1000; ++i) {
     const uint64_t now = kNow + static_cast<uint64_t>(i % 7);
-    EXPECT_NE(a.next(now, 1), b.next(now, 255));
-    EXPECT_EQ(a.next(now, 1) % NewKeys::kSlots, 1);
+    EXPECT_NE(*a.next(now, 1), *b.next(now, 255));
+    EXPECT_EQ(*a.next(now, 1) % NewKeys::kSlots, 1);
   }
 }
 
@@ -21,18 +21,27 @@ TEST(NewKeys, GrowWithTheClockAndWithoutIt) {
   NewKeys keys;
   int64_t last = 0;
   for (const uint64_t now : std::initializer_list<uint64_t>{kNow, kNow, 0, kNow - 9, UINT64_MAX}) {
-    const int64_t next = keys.next(now, 7);
+    const int64_t next = *keys.next(now, 7);
     EXPECT_GT(next, last);
     last = next;
   }
   // A minute later it is above all that a minute's worth of inserts could have taken.
-  EXPECT_GT(keys.next(kNow + 60'000, 7) - last, 900'000 * NewKeys::kSlots);
+  EXPECT_GT(*keys.next(kNow + 60'000, 7) - last, 900'000 * NewKeys::kSlots);
 }
 
 TEST(NewKeys, AreExactInJavaScriptForDecades) {
   NewKeys keys;
   constexpr uint64_t kYear = 365ull * 24 * 3'600'000;
-  EXPECT_LT(keys.next(kNow + 65 * kYear, 255), kExactInJavaScript);
+  EXPECT_LT(*keys.next(kNow + 65 * kYear, 255), kExactInJavaScript);
+}
+
+TEST(NewKeys, EndRatherThanBeginAgainWithAnothersSlot) {
+  NewKeys keys;
+  keys.made(kExactInJavaScript - NewKeys::kSlots - 1);
+  const auto last = keys.next(kNow, 255);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(*last, kExactInJavaScript - 1);
+  EXPECT_FALSE(keys.next(kNow, 255));
 }
 
 }  // namespace
