@@ -34,10 +34,23 @@ struct Trimmed {
   friend bool operator==(const Trimmed&, const Trimmed&) = default;
 };
 
+// This transaction of what was subscribed to is longer than any frame that the receiver takes: it,
+// and what its origin wrote after it, cannot come over this link.
+struct Oversized {
+  Origin origin;
+  uint64_t seq = 0;
+  uint64_t bytes = 0;  // of the frame that would have to carry it
+  friend bool operator==(const Oversized&, const Oversized&) = default;
+};
+
 // Whole transactions, in the sender's log order, which is causal.
 struct Changes {
   std::vector<Run> runs;
 };
+
+// What a frame of changes takes beside the records of its runs: at most this for each run, and once
+// more for all.
+inline constexpr size_t kRunRoom = 48;
 
 // You may send this many more bytes of records.
 struct Credit {
@@ -74,7 +87,7 @@ struct Vectors {
 // memory.
 inline constexpr size_t kMostOrigins = 10'000;
 
-using Message = std::variant<Subscribe, Unsubscribe, Changes, Credit, Vectors, Trimmed>;
+using Message = std::variant<Subscribe, Unsubscribe, Changes, Credit, Vectors, Trimmed, Oversized>;
 
 // The first thing each side says.
 struct Hello {
@@ -84,7 +97,7 @@ struct Hello {
     uint64_t seq = 0;
     std::array<uint8_t, 16> chain{};  // the origin's hash chain at seq
   };
-  uint32_t protocol = 6;
+  uint32_t protocol = 7;
   std::string cluster;
   std::string dc;
   Origin incarnation;
@@ -92,7 +105,9 @@ struct Hello {
   std::string rules;
   std::map<std::string, std::string> handlers;  // name -> version, of those that some rule names
   uint64_t wall_ms = 0;
-  uint64_t window = 0;  // bytes of records that may be sent before the first Credit
+  uint64_t window = 0;  // bytes of records that may be sent before the first Credit; the smaller of
+                        // both sides' windows counts
+  uint64_t frame_bytes = UINT64_MAX;  // the longest frame that is taken
   std::vector<Position> applied;
   VersionVector collected;  // DatabaseState
 };

@@ -8,7 +8,10 @@ namespace {
 constexpr Replica::Instant kVectorInterval{20};
 constexpr Replica::Instant kApplyPause{100};
 constexpr Replica::Instant kPromisePause{1'000};
+constexpr Replica::Instant kClockPauseMin{500}, kClockPauseMax{16'000};
 constexpr int kPullsPerFailover = 4;
+constexpr int kDoubtFailovers = 2;
+constexpr Replica::Instant kUsefulFor{200};
 constexpr size_t kOriginsKept = 2 * kMostOrigins;
 constexpr const char* kTooManyOrigins = "it names more origins than are listened to";
 
@@ -33,7 +36,7 @@ Replica::Replica(Options options, State state)
   }
   for (const auto& peer : options_.graph->datacenters()) {
     if (!options_.graph->may_link(options_.dc, peer)) continue;
-    Link& link = links_[peer];
+    Link& link = links_.emplace(peer, LinkTrust(options_.failover_after)).first->second;
     link.counters.peer = peer;
     link.cursor = log_head_;
   }
@@ -50,12 +53,16 @@ void Replica::link_up(const Hello& hello, Instant now) {
   Link& link = it->second;
   const uint64_t session = link.session + 1;
   auto counters = std::move(link.counters);
-  link = Link{};
+  link = Link(link.trust);
   link.counters = std::move(counters);
+  link.counters.frame_bytes = hello.frame_bytes;
+  link.counters.too_long.reset();
   link.up = true;
+  link.trust.up(now);
   link.session = session;
   link.cursor = log_head_;
-  link.credit = static_cast<int64_t>(hello.window);
+  link.window = std::min<uint64_t>(hello.window, options_.link_window);
+  link.credit = static_cast<int64_t>(link.window);
   Vectors news{{{hello.dc, hello.incarnation, {}, {}}}, {}};
   MemberVector& row = news.rows.front();
   for (const auto& position : hello.applied) {
@@ -76,8 +83,9 @@ void Replica::link_down(std::string_view peer, Instant now) {
   now_ = now;
   Link* link = up_link(peer);
   if (link == nullptr) return;
+  if (is_useful(std::string(peer), *link)) link->trust.useful(now);
   link->up = false;
-  link->down_since = now;
+  link->trust.down(now);
   link->reading = false;
   link->sent.clear();
   link->locating.clear();
@@ -155,17 +163,19 @@ void Replica::log_read(std::string_view peer, const std::vector<LogPiece>& piece
   if (link == nullptr || !link->reading) return;
   link->reading = false;
   if (link->cursor != link->read_after) return;  // moved back meanwhile: what was read is stale
-  Changes changes;
+  Batch batch;
   const bool gone = pieces.empty() || pieces.front().position > link->read_after + 1;
   uint64_t reached = link->read_head;  // nothing in between, if the log holds nothing
   for (const auto& piece : pieces) {
     // Durable, but committed() or applied() has yet to say so, and will bring it.
     if (piece.position > log_head_) break;
-    send_piece(std::string(peer), *link, piece, changes);
-    reached = piece.position;
+    const bool whole = send_piece(std::string(peer), *link, piece, batch);
+    if (!link->up) return;
+    reached = whole ? piece.position : link->cursor;
+    if (!whole) break;
   }
   link->cursor = std::max(link->cursor, reached);
-  send_changes(std::string(peer), *link, std::move(changes));
+  send_batch(std::string(peer), *link, std::move(batch));
   // The log lost its beginning since it was looked up where to read.
   for (const auto& [origin, after] : link->sent) {
     if (gone && after < applied_.at(origin)) locate(std::string(peer), *link, origin);
@@ -216,9 +226,13 @@ void Replica::tick(Instant now) {
   now_ = now;
   if (!started_) {
     started_ = now;
-    for (auto& [peer, link] : links_) link.down_since = now;
+    for (auto& [peer, link] : links_) link.trust.miss_from(now);
     for (auto& [origin, stream] : streams_) stream.progress = now;
   }
+  for (auto& [peer, link] : links_) {
+    if (is_useful(peer, link)) link.trust.useful(now);
+  }
+  look_whether_to_believe();
   look_what_to_pull();
   choose_upstreams();
   look_whether_to_rejoin();
@@ -242,6 +256,11 @@ Ready Replica::take() {
 // ---- Coming in ---------------------------------------------------------------------------------
 
 void Replica::on(const std::string& peer, Link& link, Subscribe&& message) {
+  if (link.sent.size() >= kOriginsKept && !link.sent.contains(message.origin)) {
+    return cut(peer, kTooManyOrigins);
+  }
+  auto& blocked = link.counters.too_long;
+  if (blocked && blocked->origin == message.origin) blocked.reset();
   // It may have come this far by another way since it asked, and the log may be trimmed since.
   const uint64_t after = std::max(message.after, durable_at(peer, message.origin));
   link.sent[message.origin] = after;
@@ -262,17 +281,22 @@ void Replica::on(const std::string& peer, Link& link, Vectors&& message) {
   if (names_too_many(message)) return cut(peer, kTooManyOrigins);
   for (const auto& [origin, dc] : message.labels) learn_label(origin, dc);
   for (const auto& row : message.rows) {
-    if (!restored_ && knows_more_of_us(row)) {
-      restored_ = {"this database was restored or copied: " + peer +
-                       " has heard more of it than it knows itself",
-                   {peer},
-                   true};
-      out_.rejoin = restored_;
-      rejoin_said_ = now_;
-    }
+    if (knows_more_of_us(peer, row)) doubt_ourselves(peer);
     learn(row, row.dc == peer);
     if (row.dc == peer) link.peer_applied.join(row.applied);
   }
+  auto& blocked = link.counters.too_long;
+  if (blocked && link.peer_applied.at(blocked->origin) >= blocked->seq) blocked.reset();
+  choose_upstreams();
+}
+
+// It came this far by other ways meanwhile, or it is asked for what comes before.
+void Replica::on(const std::string& peer, Link& link, Oversized&& message) {
+  const auto stream = streams_.find(message.origin);
+  if (stream == streams_.end() || stream->second.upstream != peer) return;
+  if (message.seq != stream->second.received.seq + 1) return;
+  link.too_long[message.origin] = message;
+  stream->second.upstream.clear();
   choose_upstreams();
 }
 
@@ -285,6 +309,7 @@ void Replica::on(const std::string& peer, Link& link, Trimmed&& message) {
 }
 
 void Replica::on(const std::string& peer, Link& link, Changes&& message) {
+  link.delivered = now_;
   for (const auto& run : message.runs) {
     link.counters.received_bytes += run.records.size();
     link.counters.received_transactions += run.count;
@@ -332,22 +357,37 @@ bool Replica::take_record(const std::string& peer, Link& link, Stream& stream, c
   }
   const auto horizon = wall_ms_ + static_cast<uint64_t>(options_.max_clock_drift.count());
   if (head->hlc.unix_ms() > horizon) {
-    cut(peer, "a change of " + (labels_.contains(origin) ? labels_[origin] : to_hex(origin)) +
-                  " is stamped " + std::to_string(head->hlc.unix_ms() - wall_ms_) +
-                  " ms ahead of this gateway's clock; at most " +
-                  std::to_string(options_.max_clock_drift.count()) + " ms are followed");
-    return false;
+    link.owed += size;  // as is what comes after it: a gap
+    wait_for_clock(origin, stream, head->hlc.unix_ms());
+    return true;
   }
   if (!head->declares_dc.empty()) learn_label(origin, head->declares_dc);
   stream.received.seq += 1;
   stream.received.hlc = head->hlc;
   stream.received.context = head->context;
   stream.progress = now_;
+  stream.stamped_ms = 0;
+  stream.clock_pause = Instant{0};
   stream.held_bytes += record.size();
   held_bytes_ += record.size();
   stream.held.push_back(
       {std::string(record), size, head->hlc, std::move(head->context), peer, link.session, false});
   return true;
+}
+
+// Neither applied nor given another stamp. Only its origin waits, and who has seen the change:
+// everybody else's changes go on coming over the same link. Asked for again when it is due, by this
+// clock, or a little later, in case this clock is set right.
+void Replica::wait_for_clock(const Origin& origin, Stream& stream, uint64_t stamped_ms) {
+  if (now_ < stream.not_before) return;  // by another way
+  const auto early =
+      stamped_ms - wall_ms_ - static_cast<uint64_t>(options_.max_clock_drift.count());
+  const Instant due{static_cast<int64_t>(std::min<uint64_t>(early, kClockPauseMax.count()))};
+  stream.clock_pause = std::clamp(2 * stream.clock_pause, kClockPauseMin, kClockPauseMax);
+  stream.not_before = now_ + std::min(stream.clock_pause, due);
+  stream.stamped_ms = stamped_ms;
+  if (up_link(stream.upstream) != nullptr) send(stream.upstream, Unsubscribe{origin});
+  stream.upstream.clear();
 }
 
 Replica::Stream& Replica::stream_of(const Origin& origin) {
@@ -381,12 +421,45 @@ bool Replica::names_too_many(const Vectors& news) const {
          });
 }
 
-// It was said of this datacenter, or by somebody who has our changes.
-bool Replica::knows_more_of_us(const MemberVector& row) const {
-  if (row.applied.at(self_) > applied_.at(self_)) return true;
+// It was said of this datacenter, or of somebody who has our changes. Who is linked says himself
+// what he has.
+bool Replica::knows_more_of_us(const std::string& peer, const MemberVector& row) const {
+  const auto linked = links_.find(row.dc);
+  const bool may_speak = linked == links_.end() || !linked->second.up || row.dc == peer;
+  if (may_speak && row.applied.at(self_) > applied_.at(self_)) return true;
   if (row.dc != options_.dc) return false;
   if (row.incarnation != self_) return follows(row, members_.at(options_.dc));
   return !applied_.covers(row.applied) || !own_promise_.floor().covers(row.promise.floor);
+}
+
+// One word is enough to fall silent: what is written here may be another history than the one that
+// the others have. It counts for as long as who said it is linked, and a little longer: nobody can
+// silence this gateway by a lie and go.
+void Replica::doubt_ourselves(const std::string& peer) {
+  restored_heard_ = now_;
+  restored_says_.insert(peer);
+  if (restored_) return;
+  restored_ = {"this database was restored or copied: " + peer +
+                   " has heard more of it than it knows itself",
+               {peer},
+               true};
+  out_.rejoin = restored_;
+  rejoin_said_ = now_;
+}
+
+// What was not sent meanwhile is asked for anew.
+void Replica::look_whether_to_believe() {
+  if (!restored_) return;
+  for (const auto& peer : restored_says_) {
+    if (up_link(peer) != nullptr) restored_heard_ = now_;
+  }
+  if (now_ - restored_heard_ < kDoubtFailovers * options_.failover_after) return;
+  restored_.reset();
+  restored_says_.clear();
+  out_.rejoin.reset();
+  for (const auto& [peer, link] : links_) {
+    if (link.up) cut(peer, "this gateway was silent for a while and begins anew");
+  }
 }
 
 // How far a peer has applied an origin, by the latest word of it.
@@ -397,6 +470,8 @@ uint64_t Replica::durable_at(std::string_view peer, const Origin& origin) const 
 
 void Replica::learn(const MemberVector& row, bool from_itself) {
   if (row.dc == options_.dc) return;
+  if (!from_itself && up_link(row.dc) != nullptr) return;  // who is linked speaks for himself
+  if (row.applied.at(self_) > applied_.at(self_)) return;  // not to be told on
   const auto& names = options_.graph->datacenters();
   if (std::find(names.begin(), names.end(), row.dc) == names.end()) return;
   auto [it, is_new] = members_.try_emplace(row.dc, row);
@@ -471,15 +546,24 @@ bool Replica::schedule(const Origin& origin, Stream& stream, VersionVector& will
   return true;
 }
 
+size_t Replica::smallest_window() const {
+  size_t smallest = options_.link_window;
+  for (const auto& [peer, link] : links_) {
+    if (link.up) smallest = std::min(smallest, link.window);
+  }
+  return smallest;
+}
+
 // A stream whose next change waits for another origin's must not fill the memory, nor use up the
 // credit of the link over which the missing change may come.
 void Replica::pause_blocked_streams() {
   VersionVector will_have = applied_;
   for (const auto& part : in_flight_) will_have.advance(part.origin, part.after.seq);
+  const size_t window = smallest_window();
   for (auto& [origin, stream] : streams_) {
     if (stream.held.empty() || stream.paused) continue;
     if (will_have.covers(stream.held.front().context)) continue;
-    const bool link_full = stream.held_bytes > options_.link_window / (2 * streams_.size());
+    const bool link_full = stream.held_bytes > window / (2 * streams_.size());
     const bool memory_full = held_bytes_ > options_.hold_back_bytes &&
                              stream.held_bytes * streams_.size() >= held_bytes_;
     if (link_full || memory_full) pause(origin, stream);
@@ -524,7 +608,7 @@ void Replica::give_back(const Held& held) {
 }
 
 void Replica::flush_credit(const std::string& peer, Link& link) {
-  if (link.owed == 0 || link.owed < options_.link_window / 4) return;
+  if (link.owed == 0 || link.owed < link.window / 4) return;
   send(peer, Credit{std::exchange(link.owed, 0)});
 }
 
@@ -535,35 +619,58 @@ void Replica::flush_credit(const std::string& peer, Link& link) {
 void Replica::log_grew(const LogPiece& piece) {
   for (auto& [peer, link] : links_) {
     if (!link.up || link.cursor != log_head_ || link.credit <= 0 || link.reading) continue;
-    Changes changes;
-    send_piece(peer, link, piece, changes);
-    send_changes(peer, link, std::move(changes));
+    Batch batch;
+    send_piece(peer, link, piece, batch);
+    if (link.up) send_batch(peer, link, std::move(batch));
   }
   log_head_ = std::max(log_head_, piece.position);
   members_[options_.dc].applied = applied_;
   vectors_changed_ = true;
 }
 
-// Adds what the peer wants of this piece, and moves its cursor past it.
-void Replica::send_piece(const std::string& peer, Link& link, const LogPiece& piece, Changes& out) {
+// Adds what the peer wants of this piece, and moves its cursor past it. What is longer than a frame
+// that the peer takes goes in several: a transaction is whole, a run need not be. Returns false if
+// the piece has to be read again: credit was used up in its middle, or the link was cut.
+bool Replica::send_piece(const std::string& peer, Link& link, const LogPiece& piece, Batch& out) {
+  const Origin& origin = piece.run.origin;
+  const auto it = link.sent.find(origin);
+  const bool starts_later = it != link.sent.end() && piece.run.first > it->second + 1;
+  if (starts_later && piece.run.last() > it->second) locate(peer, link, origin);
+  while (it != link.sent.end() && !starts_later && it->second < piece.run.last()) {
+    const size_t most = link.counters.frame_bytes;
+    const size_t room = most - std::min(most, out.bytes + kRunRoom);
+    auto part = slice_after(piece.run, it->second, room);
+    if (!part) {
+      cut(peer, "the local log holds a run that is malformed");
+      return false;
+    }
+    if (part->records.size() <= room) {
+      it->second = part->last();
+      out.bytes += kRunRoom + part->records.size();
+      out.changes.runs.push_back(std::move(*part));
+    } else if (!out.changes.runs.empty()) {
+      send_batch(peer, link, std::exchange(out, Batch{}));
+      if (link.credit <= 0) return false;
+    } else {
+      const Oversized said{origin, part->first, part->records.size() + 2 * kRunRoom};
+      link.counters.too_long = said;
+      link.sent.erase(it);
+      send(peer, said);
+      break;
+    }
+  }
   link.cursor = std::max(link.cursor, piece.position);
-  const auto it = link.sent.find(piece.run.origin);
-  if (it == link.sent.end() || piece.run.last() <= it->second) return;
-  if (piece.run.first > it->second + 1) return locate(peer, link, piece.run.origin);
-  auto rest = slice_after(piece.run, it->second);
-  if (!rest || rest->count == 0) return cut(peer, "the local log holds a run that is malformed");
-  it->second = rest->last();
-  out.runs.push_back(std::move(*rest));
+  return true;
 }
 
-void Replica::send_changes(const std::string& peer, Link& link, Changes changes) {
-  if (changes.runs.empty()) return;
-  for (const auto& run : changes.runs) {
+void Replica::send_batch(const std::string& peer, Link& link, Batch batch) {
+  if (batch.changes.runs.empty()) return;
+  for (const auto& run : batch.changes.runs) {
     link.credit -= static_cast<int64_t>(run.records.size());
     link.counters.sent_bytes += run.records.size();
     link.counters.sent_transactions += run.count;
   }
-  send(peer, std::move(changes));
+  send(peer, std::move(batch.changes));
 }
 
 void Replica::pump(const std::string& peer, Link& link) {
@@ -618,6 +725,7 @@ void Replica::choose_upstreams() {
   for (auto& [origin, stream] : streams_) {
     if (origin == self_) continue;
     if (stream.paused && !stream.held.empty()) continue;
+    if (now_ < stream.not_before) continue;
     stream.paused = false;
     ask(origin, stream, choose_upstream(origin, stream));
   }
@@ -633,6 +741,8 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const Link* wanted = first ? up_link(*first) : nullptr;
   if (wanted != nullptr && !can_give(*wanted, origin, stream)) wanted = nullptr;
   const Link* current = up_link(stream.upstream);
+  // It comes and goes: as good as down, where there is somebody else.
+  const bool shaky = wanted != nullptr && wanted->trust.gone(now_, options_.failover_after);
   const auto ahead = [&](const Link* link) {
     return link != nullptr && link->peer_applied.at(origin) > stream.received.seq;
   };
@@ -643,6 +753,7 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   if (current != nullptr && !ahead(current) && now_ - stream.progress >= options_.failover_after) {
     return other;
   }
+  if (shaky && (current != nullptr ? current != wanted : !other.empty())) wanted = nullptr;
   if (wanted != nullptr) {
     // Both claims are as old. What was received since is newer than either while writes go on.
     const bool level = current == nullptr || ahead(wanted) ||
@@ -652,8 +763,18 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   if (current != nullptr) return stream.upstream;
   const auto known = first ? links_.find(*first) : links_.end();
   const bool waited = known == links_.end() || known->second.up ||
-                      now_ - known->second.down_since >= options_.failover_after;
+                      known->second.trust.gone(now_, options_.failover_after);
   return waited && started_ ? other : std::string();
+}
+
+// A change came over it just now, or nothing was asked of it that it has and that is not here.
+bool Replica::is_useful(const std::string& peer, const Link& link) const {
+  if (!link.up) return false;
+  if (now_ - link.delivered <= kUsefulFor) return true;
+  return std::none_of(streams_.begin(), streams_.end(), [&](const auto& entry) {
+    const auto& [origin, stream] = entry;
+    return stream.upstream == peer && link.peer_applied.at(origin) > stream.received.seq;
+  });
 }
 
 // Where a change waits for another origin's that is late here, who sent it has that: one slow way
@@ -730,10 +851,21 @@ void Replica::look_whether_to_rejoin() {
       std::move(who), false};
 }
 
-// Unless it has said that its log begins later than what we lack.
 bool Replica::can_give(const Link& link, const Origin& origin, const Stream& stream) {
+  return !has_forgotten(link, origin, stream) && too_long(link, origin, stream) == nullptr;
+}
+
+// It has said that its log begins later than what we lack.
+bool Replica::has_forgotten(const Link& link, const Origin& origin, const Stream& stream) {
   const auto it = link.trimmed.find(origin);
-  return it == link.trimmed.end() || stream.received.seq > it->second;
+  return it != link.trimmed.end() && stream.received.seq <= it->second;
+}
+
+// It has said that what we lack next is longer than what we take; null if not.
+const Oversized* Replica::too_long(const Link& link, const Origin& origin, const Stream& stream) {
+  const auto it = link.too_long.find(origin);
+  const bool is_next = it != link.too_long.end() && it->second.seq == stream.received.seq + 1;
+  return is_next ? &it->second : nullptr;
 }
 
 std::vector<std::string> Replica::who_has_what_is_forgotten(const Origin& origin,
@@ -745,7 +877,7 @@ std::vector<std::string> Replica::who_has_what_is_forgotten(const Origin& origin
     if (!link.up || link.peer_applied.at(origin) <= stream.received.seq) continue;
     who.push_back(peer);
     if (first && peer != *first) continue;  // it is not asked
-    if (can_give(link, origin, stream)) return {};
+    if (!has_forgotten(link, origin, stream)) return {};
     forgotten = true;
   }
   if (!forgotten || !stream.held.empty()) return {};
@@ -756,12 +888,14 @@ Replica::Detour Replica::detour(const Origin& origin, const Stream& stream) cons
   const auto label = labels_.find(origin);
   const bool ours = origin == self_ || (label != labels_.end() && label->second == options_.dc);
   if (ours) return Detour::kNone;
+  if (stream.stamped_ms != 0) return Detour::kClock;
   const auto first = preferred(origin);
   if (!first) return Detour::kUnknown;
   if (stream.upstream == *first) return Detour::kNone;
   const auto link = links_.find(*first);
   if (link == links_.end() || !link->second.up) return Detour::kLinkDown;
   if (stream.paused) return Detour::kPaused;
+  if (too_long(link->second, origin, stream) != nullptr) return Detour::kTooLong;
   return pulls(origin, stream) ? Detour::kPulled : Detour::kNothingNew;
 }
 
@@ -779,11 +913,18 @@ Hello Replica::hello(const Hello& who_i_am) const {
   hello.dc = options_.dc;
   hello.incarnation = self_;
   hello.window = options_.link_window;
+  hello.frame_bytes = options_.frame_bytes;
   for (const auto& [origin, seq] : applied_) {
     const auto label = labels_.find(origin);
     hello.applied.push_back({origin, label == labels_.end() ? "" : label->second, seq, {}});
   }
   return hello;
+}
+
+size_t Replica::longest_record() const {
+  size_t frame = options_.frame_bytes;
+  for (const auto& [peer, link] : links_) frame = std::min(frame, link.counters.frame_bytes);
+  return frame - std::min(frame, 3 * kRunRoom);
 }
 
 VersionVector Replica::stable() const {
@@ -829,7 +970,9 @@ std::vector<Replica::OriginStatus> Replica::origins() const {
     if (origin != self_) s.preferred = preferred(origin).value_or("");
     if (!stream.held.empty()) s.held_hlc = stream.held.front().hlc;
     s.detour = detour(origin, stream);
+    s.stamped_ms = stream.stamped_ms;
     for (const auto& [peer, link] : links_) {
+      if (const auto* next = too_long(link, origin, stream)) s.too_long = *next;
       s.known = std::max(s.known, link.peer_applied.at(origin));
     }
     out.push_back(std::move(s));
@@ -842,6 +985,7 @@ std::vector<Replica::LinkStatus> Replica::links() const {
   for (const auto& [peer, link] : links_) {
     LinkStatus s = link.counters;
     s.up = link.up;
+    s.trust = link.trust.state();
     s.unsent_after = link.cursor;
     s.log_head = log_head_;
     s.credit = link.credit;
@@ -866,6 +1010,11 @@ bool Replica::in_use(std::string_view peer) const {
   return !it->second.sent.empty() ||
          std::any_of(streams_.begin(), streams_.end(),
                      [&](const auto& entry) { return entry.second.upstream == peer; });
+}
+
+bool Replica::useful(std::string_view peer) const {
+  const auto it = links_.find(peer);
+  return it != links_.end() && is_useful(it->first, it->second);
 }
 
 // ---- Small things ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "conflict/transaction.h"
+#include "gateway/replica/link_trust.h"
 #include "gateway/replica/member_promises.h"
 #include "gateway/replica/messages.h"
 #include "gateway/replica/own_promise.h"
@@ -46,7 +47,7 @@ struct Locate {
   uint64_t seq = 0;
 };
 
-// Cut the link to this peer: it broke the protocol, or its clock cannot be followed.
+// Cut the link to this peer: it broke the protocol.
 struct Cut {
   std::string peer;
   std::string reason;
@@ -109,6 +110,7 @@ class Replica {
     Instant failover_after{3'000};
     Instant max_clock_drift{10'000};
     Instant context_lifetime{600'000};
+    size_t frame_bytes = 80 << 20;
     size_t link_window = 8 << 20;
     size_t batch_bytes = 256 << 10;
     size_t hold_back_bytes = 32 << 20;
@@ -160,6 +162,8 @@ class Replica {
   const Origin& self() const { return self_; }
   // Others know more of this database than it does; see Rejoin.
   bool restored() const { return restored_.has_value(); }
+  // The longest record that this gateway and all neighbours that it has met take in one frame.
+  size_t longest_record() const;
   Hello hello(const Hello& who_i_am) const;  // fills in what the state knows
   // Applied by every datacenter of the file, as far as anyone told: what the log may forget. Empty
   // while one of them was never heard of.
@@ -180,6 +184,8 @@ class Replica {
     kNothingNew,  // it is linked, but had nothing new for a while although somebody else had
     kPulled,  // others' changes wait for some of them: asked of who sent those, until they are here
     kPaused,  // nobody is asked: they wait for others' changes, and what waits is full
+    kClock,   // nobody is asked for now: the next one is stamped too far ahead of the clock here
+    kTooLong,  // the next one is longer than any frame that is taken here
   };
 
   struct OriginStatus {
@@ -194,6 +200,8 @@ class Replica {
     size_t held_bytes = 0;
     Hlc held_hlc{};  // of the first that waits
     Detour detour = Detour::kNone;
+    uint64_t stamped_ms = 0;  // kClock: Unix, the stamp of the next one
+    Oversized too_long{};     // kTooLong: the next one
   };
   std::vector<OriginStatus> origins() const;
 
@@ -207,6 +215,10 @@ class Replica {
     uint64_t sent_bytes = 0, received_bytes = 0;
     size_t held = 0, held_bytes = 0;  // came over it and wait
     VersionVector applied;            // what the peer last said
+    size_t frame_bytes = SIZE_MAX;    // … and takes in one frame
+    // What it lacks and cannot be sent, as it takes no frame that long.
+    std::optional<Oversized> too_long;
+    LinkTrust::State trust = LinkTrust::State::kDown;
   };
   std::vector<LinkStatus> links() const;
   const std::map<std::string, MemberVector, std::less<>>& members() const { return members_; }
@@ -215,6 +227,8 @@ class Replica {
   size_t held_bytes() const { return held_bytes_; }
   // Either side takes changes from the other over this link.
   bool in_use(std::string_view peer) const;
+  // It is up, and a change came over it just now, or there is none that should.
+  bool useful(std::string_view peer) const;
 
  private:
   // A transaction that was received and waits for its turn.
@@ -241,18 +255,26 @@ class Replica {
     Instant head_since{0};    // … and since when it is that
     std::string pulled_from;  // asked of this neighbour …
     uint64_t pulled_up_to = 0;  // … until it is received up to here
+    uint64_t stamped_ms = 0;    // of the next one, which was stamped too far ahead; 0: it was not
+    Instant not_before{0};      // … which is why nobody is asked before this
+    Instant clock_pause{0};     // … that grows
   };
 
   struct Link {
+    explicit Link(LinkTrust t) : trust(t) {}
+
     bool up = false;
     uint64_t session = 0;
-    Instant down_since{0};
+    LinkTrust trust;
+    Instant delivered{-1'000};  // a change came over it last
+    size_t window = 0;          // the smaller of both sides'
     // Receiving.
     uint64_t owed = 0;  // bytes of credit to give back
     // Sending. Everything at or below `cursor` in the log was sent, or need not be.
-    std::map<Origin, uint64_t> sent;      // what the peer subscribed to -> sent up to this seq
-    std::map<Origin, uint64_t> locating;  // where after this seq begins is being looked up
-    std::map<Origin, uint64_t> trimmed;   // after this seq we asked, and its log began later
+    std::map<Origin, uint64_t> sent;       // what the peer subscribed to -> sent up to this seq
+    std::map<Origin, uint64_t> locating;   // where after this seq begins is being looked up
+    std::map<Origin, uint64_t> trimmed;    // after this seq we asked, and its log began later
+    std::map<Origin, Oversized> too_long;  // … and this one is longer than our frames
     uint64_t cursor = 0;
     int64_t credit = 0;
     bool reading = false;
@@ -262,6 +284,12 @@ class Replica {
     std::map<std::string, MemberVector, std::less<>> told;  // member -> what was last sent
     std::set<Origin> labels_told;
     LinkStatus counters;
+  };
+
+  // Runs on their way into one frame.
+  struct Batch {
+    Changes changes;
+    size_t bytes = kRunRoom;  // of the frame, at most
   };
 
   // A part of the apply that was taken and not answered.
@@ -282,15 +310,19 @@ class Replica {
   void on(const std::string& peer, Link& link, Credit&& message);
   void on(const std::string& peer, Link& link, Vectors&& message);
   void on(const std::string& peer, Link& link, Trimmed&& message);
+  void on(const std::string& peer, Link& link, Oversized&& message);
   bool take_run(const std::string& peer, Link& link, const Run& run);
   bool take_record(const std::string& peer, Link& link, Stream& stream, const Origin& origin,
                    std::string_view record, size_t size);
+  void wait_for_clock(const Origin& origin, Stream& stream, uint64_t stamped_ms);
   Stream& stream_of(const Origin& origin);
   uint64_t durable_at(std::string_view peer, const Origin& origin) const;
   void learn(const MemberVector& row, bool from_itself);
   void say_what_is_known_of(const Hello& hello);
   bool names_too_many(const Vectors& news) const;
-  bool knows_more_of_us(const MemberVector& row) const;
+  bool knows_more_of_us(const std::string& peer, const MemberVector& row) const;
+  void doubt_ourselves(const std::string& peer);
+  void look_whether_to_believe();
   bool knows_of_a_former_life() const;
   void learn_label(const Origin& origin, const std::string& dc);
 
@@ -298,6 +330,7 @@ class Replica {
   std::optional<Apply> next_apply();
   bool schedule(const Origin& origin, Stream& stream, VersionVector& will_have, Apply& batch,
                 size_t& bytes);
+  size_t smallest_window() const;
   void pause_blocked_streams();
   void pause(const Origin& origin, Stream& stream);
   void forget_unapplied(Stream& stream);
@@ -306,8 +339,8 @@ class Replica {
 
   // Towards the peers.
   void log_grew(const LogPiece& piece);
-  void send_piece(const std::string& peer, Link& link, const LogPiece& piece, Changes& out);
-  void send_changes(const std::string& peer, Link& link, Changes changes);
+  bool send_piece(const std::string& peer, Link& link, const LogPiece& piece, Batch& out);
+  void send_batch(const std::string& peer, Link& link, Batch batch);
   void pump(const std::string& peer, Link& link);
   void locate(const std::string& peer, Link& link, const Origin& origin);
   void tell_vectors();
@@ -315,6 +348,7 @@ class Replica {
   // Whom to ask.
   void choose_upstreams();
   std::string choose_upstream(const Origin& origin, Stream& stream);
+  bool is_useful(const std::string& peer, const Link& link) const;
   void look_what_to_pull();
   void pull(const Origin& origin, uint64_t up_to, const std::string& from);
   bool pulls(const Origin& origin, const Stream& stream) const;
@@ -324,6 +358,8 @@ class Replica {
   bool may_promise() const;
   void look_who_is_back();
   static bool can_give(const Link& link, const Origin& origin, const Stream& stream);
+  static bool has_forgotten(const Link& link, const Origin& origin, const Stream& stream);
+  static const Oversized* too_long(const Link& link, const Origin& origin, const Stream& stream);
   // Who has more of it, if nobody whom we may ask has it in the log.
   std::vector<std::string> who_has_what_is_forgotten(const Origin& origin,
                                                      const Stream& stream) const;
@@ -354,6 +390,8 @@ class Replica {
   std::optional<Instant> out_of_reach_since_;  // some origin's changes are in nobody's log
   // Says nothing more to anybody, until its database was replaced.
   std::optional<Rejoin> restored_;
+  std::set<std::string> restored_says_;  // … who say so
+  Instant restored_heard_{0};            // … and when one of them was last linked
   Instant rejoin_said_{0};
   uint64_t wall_ms_ = 0;
   Instant now_{0};

@@ -6,31 +6,33 @@ namespace entente {
 
 SpareLinks::SpareLinks(const Graph& graph, std::string dc, Instant failover_after, Instant now)
     : graph_(graph), dc_(std::move(dc)), failover_after_(failover_after) {
-  for (const auto& name : graph_.neighbours(dc_)) links_[name].missed_since = now;
-  for (const auto& name : graph_.spares(dc_)) links_[name].spare = true;
+  const LinkTrust trust(failover_after_, now);
+  for (const auto& name : graph_.neighbours(dc_)) links_.try_emplace(name, false, trust);
+  for (const auto& name : graph_.spares(dc_)) links_.try_emplace(name, true, trust);
 }
 
-void SpareLinks::up(std::string_view peer) {
+void SpareLinks::up(std::string_view peer, Instant now) {
   const auto it = links_.find(peer);
   if (it == links_.end()) return;
-  it->second.up = true;
+  it->second.trust.up(now);
   it->second.failed = false;
 }
 
-void SpareLinks::down(std::string_view peer, Instant now) {
+bool SpareLinks::down(std::string_view peer, Instant now) {
   const auto it = links_.find(peer);
-  if (it == links_.end()) return;
-  it->second.up = false;
-  it->second.missed_since = now;
+  return it != links_.end() && it->second.trust.down(now);
 }
 
 void SpareLinks::failed(std::string_view peer) {
   const auto it = links_.find(peer);
-  if (it != links_.end() && !it->second.up) it->second.failed = true;
+  if (it == links_.end() || it->second.trust.state() != LinkTrust::State::kDown) return;
+  it->second.failed = true;
 }
 
-std::set<std::string> SpareLinks::look(Instant now,
-                                       const std::function<bool(const std::string&)>& in_use) {
+std::set<std::string> SpareLinks::look(Instant now, const Ask& in_use, const Ask& useful) {
+  for (auto& [name, link] : links_) {
+    if (link.trust.state() != LinkTrust::State::kDown && useful(name)) link.trust.useful(now);
+  }
   const auto needed =
       graph_.needed_spares(dc_, [&](const std::string& dc) { return gone(at(dc), now); });
   std::set<std::string> opened;
@@ -38,7 +40,7 @@ std::set<std::string> SpareLinks::look(Instant now,
     if (!link.spare) continue;
     if (needed.contains(name) && !link.needed) {
       link.failed = false;
-      link.missed_since = now;
+      link.trust.miss_from(now);
       opened.insert(name);
     }
     link.needed = needed.contains(name);
@@ -59,15 +61,18 @@ bool SpareLinks::idle(std::string_view peer, Instant now) const {
   return link.spare && !link.needed && now - link.used >= failover_after_;
 }
 
+LinkTrust::State SpareLinks::trust(std::string_view peer) const { return at(peer).trust.state(); }
+
 const SpareLinks::Link& SpareLinks::at(std::string_view peer) const {
-  static const Link kNone;
+  static const Link kNone{false, LinkTrust(Instant{0})};
   const auto it = links_.find(peer);
   return it == links_.end() ? kNone : it->second;
 }
 
 bool SpareLinks::gone(const Link& link, Instant now) const {
-  if (link.up || (link.spare && !link.needed)) return false;
-  return (link.spare && link.failed) || now - link.missed_since >= failover_after_;
+  if (link.spare && !link.needed) return false;
+  if (link.trust.state() == LinkTrust::State::kTrusted) return false;
+  return (link.spare && link.failed) || link.trust.gone(now, failover_after_);
 }
 
 }  // namespace entente

@@ -41,6 +41,7 @@ void write(ByteWriter& out, const Hello& h) {
   for (const auto& [name, version] : h.handlers) out.string(name), out.string(version);
   out.u64(h.wall_ms);
   out.varint(h.window);
+  out.varint(h.frame_bytes);
   out.varint(h.applied.size());
   for (const auto& p : h.applied) {
     out.origin(p.origin);
@@ -83,6 +84,9 @@ void write(ByteWriter& out, const Ping& p) { out.u64(p.t); }
 void write(ByteWriter& out, const Pong& p) { out.u64(p.t), out.u64(p.wall_ms); }
 void write(ByteWriter& out, const Bye& b) { out.string(b.reason); }
 void write(ByteWriter& out, const Trimmed& t) { out.origin(t.origin); }
+void write(ByteWriter& out, const Oversized& o) {
+  out.origin(o.origin), out.varint(o.seq), out.varint(o.bytes);
+}
 
 // Each reads its fields and leaves it to the caller to look at in.ok(); false for values that no
 // sender writes.
@@ -102,6 +106,7 @@ bool read(ByteReader& in, Hello& h) {
   }
   h.wall_ms = in.u64();
   h.window = in.varint();
+  h.frame_bytes = in.varint();
   const size_t n = in.count(16 + 1 + 1 + 16);
   for (size_t i = 0; i < n && in.ok(); ++i) {
     Hello::Position p;
@@ -192,6 +197,13 @@ bool read(ByteReader& in, Bye& b) {
 
 bool read(ByteReader& in, Trimmed& t) {
   t.origin = in.origin();
+  return true;
+}
+
+bool read(ByteReader& in, Oversized& o) {
+  o.origin = in.origin();
+  o.seq = in.varint();
+  o.bytes = in.varint();
   return true;
 }
 

@@ -30,8 +30,8 @@ struct Bye {
 };
 
 // Everything that crosses a link, one per binary WebSocket message.
-using Frame =
-    std::variant<Hello, Subscribe, Unsubscribe, Changes, Credit, Vectors, Ping, Pong, Bye, Trimmed>;
+using Frame = std::variant<Hello, Subscribe, Unsubscribe, Changes, Credit, Vectors, Ping, Pong, Bye,
+                           Trimmed, Oversized>;
 
 Frame to_frame(Message message);
 

@@ -143,7 +143,7 @@ void ClientServer::Impl::look_whether_caught_up() {
   if (!catching_up) return;
   site.view([this](const PeersView& view) {
     const bool level = std::any_of(view.links.begin(), view.links.end(), [&](const LinkView& link) {
-      return link.state == "up" && !link.traffic.applied.empty() &&
+      return is_up(link.state) && !link.traffic.applied.empty() &&
              view.applied.covers(link.traffic.applied);
     });
     if (!level || promising.exchange(true)) return;

@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstPause{25};
 constexpr milliseconds kSecondDialler{100};  // of the two ends of a spare link, the larger name
 constexpr milliseconds kHealEvery{20};
+constexpr milliseconds kLookEvery{100};  // where there are no spare links
 constexpr std::chrono::seconds kReportEvery{1};
 
 SpareLinks::Instant now() {
@@ -49,7 +50,6 @@ Links::Links(boost::asio::io_context& io, const Config& config, const Graph& gra
     auto& n = neighbours_.try_emplace(name, io_, *config_.find(name)).first->second;
     n.view.peer = name;
     n.view.spare = spares_.is_spare(name);
-    n.view.state = "connecting";
     n.view.reason = Graph::dials(dc_, name) ? "not reached yet" : "it has not connected yet";
     n.view.since_ms = wall_ms();
   }
@@ -68,7 +68,7 @@ Result<void> Links::start() {
     if (Graph::dials(dc_, name) && !n.view.spare) dial_neighbour(n);
   }
   beat();
-  if (!graph_.spares(dc_).empty()) heal();
+  heal();
   return {};
 }
 
@@ -102,29 +102,37 @@ void Links::dial_again(Neighbour& n) {
 }
 
 void Links::take_stranger(std::shared_ptr<PeerLink> link) {
-  const auto strangers =
-      std::count_if(conversations_.begin(), conversations_.end(),
-                    [](const auto& entry) { return !entry.second.dialled && !entry.second.with; });
+  const auto is_stranger = [](const auto& entry) {
+    return !entry.second.dialled && !entry.second.with;
+  };
+  const auto strangers = std::count_if(conversations_.begin(), conversations_.end(), is_stranger);
   if (static_cast<size_t>(strangers) >= kStrangers) {
-    link->close("");
-    return report_stranger("too many connections that have not said hello");
+    const auto oldest = std::min_element(conversations_.begin(), conversations_.end(),
+                                         [&](const auto& a, const auto& b) {
+                                           if (is_stranger(a) != is_stranger(b))
+                                             return is_stranger(a);
+                                           return a.second.number < b.second.number;
+                                         });
+    oldest->second.link->close("");
+    conversations_.erase(oldest);
+    report_stranger("too many connections that have not said hello: the oldest is closed");
   }
   converse(std::move(link), nullptr);
 }
 
 void Links::converse(std::shared_ptr<PeerLink> link, Neighbour* dialled) {
   PeerLink* const id = link.get();
-  conversations_[id] = Conversation{link, dialled, nullptr};
+  conversations_[id] = Conversation{link, dialled, nullptr, ++conversations_begun_};
   link->start({[this, id] { conversations_[id].link->send(events_.hello()); },
                [this, id](Frame frame) { on_frame(id, std::move(frame)); },
-               [this, id](const std::string& why) { end(id, why, false); },
+               [this, id](const std::string& why) { end(id, why, End::kLost); },
                [this, id](boost::asio::ip::tcp::socket socket, std::string received) {
                  conversations_.erase(id);
                  events_.asked(std::move(socket), std::move(received));
                }});
 }
 
-void Links::end(PeerLink* link, const std::string& why, bool refused) {
+void Links::end(PeerLink* link, const std::string& why, End how) {
   const auto it = conversations_.find(link);
   if (it == conversations_.end()) return;
   const Conversation c = std::move(it->second);
@@ -132,17 +140,21 @@ void Links::end(PeerLink* link, const std::string& why, bool refused) {
   Neighbour* const n = c.with ? c.with : c.dialled;
   if (!n) return report_stranger(why);
   const bool was_up = n->link == link;
-  if (was_up) lose(*n);
+  if (was_up) set_down(*n);
+  if (was_up && how != End::kUnneeded) ++n->view.losses;
   if (!was_up && c.dialled) spares_.failed(n->place.name);
-  if (was_up && !refused) n->pause = milliseconds(0);
-  if (!n->link) set_state(*n, refused ? "refused" : "connecting", why);
+  if (!n->link) {
+    set_state(*n, how == End::kRefused ? LinkState::kRefused : LinkState::kConnecting, why);
+  }
   if (was_up) events_.down(n->place.name);
   if (c.dialled && !stopped_) dial_again(*c.dialled);
 }
 
-void Links::lose(Neighbour& n) {
+// Only a link that was of use for a while is dialled at once again: one that dies as soon as it is
+// up would be dialled without end.
+void Links::set_down(Neighbour& n) {
   n.link = nullptr;
-  spares_.down(n.place.name, now());
+  if (spares_.down(n.place.name, now())) n.pause = milliseconds(0);
 }
 
 // `n`: whom they say they are, or whom we dialled; null for somebody we do not know.
@@ -150,8 +162,8 @@ void Links::refuse(PeerLink* link, Neighbour* n, const std::string& reason) {
   const auto it = conversations_.find(link);
   if (it == conversations_.end()) return;
   it->second.link->close(reason);
-  if (n && !n->link) set_state(*n, "refused", reason);
-  end(link, reason, true);
+  if (n && !n->link) set_state(*n, LinkState::kRefused, reason);
+  end(link, reason, End::kRefused);
 }
 
 // ---- Listening ---------------------------------------------------------------------------------
@@ -160,7 +172,7 @@ void Links::on_frame(PeerLink* link, Frame frame) {
   auto& c = conversations_.at(link);
   if (const auto* bye = std::get_if<Bye>(&frame)) {
     c.link->close("");
-    return end(link, "the peer refuses: " + bye->reason.substr(0, 1000), true);
+    return end(link, "the peer refuses: " + bye->reason.substr(0, 1000), End::kRefused);
   }
   if (c.with) return on_talk(c, std::move(frame));
   if (const auto* hello = std::get_if<Hello>(&frame)) return on_hello(link, *hello);
@@ -215,16 +227,16 @@ Result<void> Links::check_only_one(const Conversation& c, const Hello& theirs,
 void Links::welcome(Conversation& c, Neighbour& n, const Hello& theirs) {
   if (PeerLink* const old = n.link) {
     conversations_.at(old).link->close("replaced by a newer connection");
-    end(old, "replaced by a newer connection", false);
+    end(old, "replaced by a newer connection", End::kLost);
   }
   c.with = &n;
   c.link->greeted();
   n.link = c.link.get();
   n.incarnation = theirs.incarnation;
   n.heard = Clock::now();
-  spares_.up(n.place.name);
+  spares_.up(n.place.name, now());
   n.view.clock_offset_ms = clock_offset(theirs.wall_ms);
-  set_state(n, "up", "");
+  set_state(n, LinkState::kUp, "");
   events_.up(theirs);
 }
 
@@ -263,7 +275,8 @@ void Links::cut(std::string_view peer, const std::string& reason) {
   auto* const n = find(peer);
   if (!n || !n->link) return;
   PeerLink* const link = n->link;
-  lose(*n);
+  set_down(*n);
+  ++n->view.losses;
   refuse(link, n, reason);
 }
 
@@ -284,13 +297,14 @@ void Links::beat() {
 // Which of them are needed changes with every link that comes or goes, and with time.
 void Links::heal() {
   const auto opened = spares_.look(
-      now(), [this](const std::string& peer) { return events_.in_use && events_.in_use(peer); });
+      now(), [this](const std::string& peer) { return events_.in_use && events_.in_use(peer); },
+      [this](const std::string& peer) { return !events_.useful || events_.useful(peer); });
   for (auto& [name, n] : neighbours_) {
     if (!n.view.spare) continue;
     open_if_needed(n, opened.contains(name));
     close_if_idle(n);
   }
-  healing_.expires_after(kHealEvery);
+  healing_.expires_after(graph_.spares(dc_).empty() ? kLookEvery : kHealEvery);
   healing_.async_wait([this](boost::system::error_code ec) {
     if (!ec && !stopped_) heal();
   });
@@ -314,7 +328,7 @@ void Links::close_if_idle(Neighbour& n) {
   spdlog::info("spare_link_closed dc={} peer={}", dc_, n.place.name);
   const auto link = conversations_.at(n.link).link;
   link->close("this spare link is no longer needed");
-  end(link.get(), "it is no longer needed", true);
+  end(link.get(), "it is no longer needed", End::kUnneeded);
 }
 
 bool Links::opened_by_the_smaller(const Conversation& c, const Neighbour& n) const {
@@ -328,26 +342,28 @@ std::vector<LinkView> Links::view() const {
   for (const auto& [name, n] : neighbours_) {
     if (!spares_.needed(name) && !n.link) continue;
     LinkView& v = out.emplace_back(n.view);
-    v.settled = v.state == "up";
+    if (v.state == LinkState::kUp && spares_.trust(name) == LinkTrust::State::kOnTrial) {
+      v.state = LinkState::kUnsteady;
+      v.reason = n.lost_for;
+    }
     if (!n.refused) continue;
-    const auto ago = Clock::now() - *n.refused;
-    v.refused_seconds_ago = std::chrono::duration<double>(ago).count();
-    // What was refused for what it said is tried again, and says it again, within this time.
-    v.settled = v.settled && ago > 2 * config_.limits.reconnect_max;
+    v.refused_seconds_ago = std::chrono::duration<double>(Clock::now() - *n.refused).count();
   }
   return out;
 }
 
-void Links::set_state(Neighbour& n, const char* state, const std::string& reason) {
-  if (std::string_view(state) == "refused") n.refused = Clock::now();
+void Links::set_state(Neighbour& n, LinkState state, const std::string& reason) {
+  if (state == LinkState::kRefused) n.refused = Clock::now();
   if (n.view.state == state && n.view.reason == reason) return;
-  const bool now_up = std::string_view(state) == "up";
-  const auto level = now_up || n.view.state != state ? spdlog::level::info : spdlog::level::debug;
-  spdlog::log(level, "link_{} dc={} peer={} reason=\"{}\"", state, dc_, n.place.name, reason);
-  if (n.view.state != state) n.view.since_ms = wall_ms();
+  const bool changes = n.view.state != state;
+  const auto level = changes || is_up(state) ? spdlog::level::info : spdlog::level::debug;
+  spdlog::log(level, "link_{} dc={} peer={} reason=\"{}\"", to_string(state), dc_, n.place.name,
+              reason);
+  if (changes) n.view.since_ms = wall_ms();
   n.view.state = state;
   n.view.reason = reason;
-  if (n.view.state == "refused") n.view.refusal = reason;
+  if (!is_up(state)) n.lost_for = reason;
+  if (state == LinkState::kRefused) n.view.refusal = reason;
 }
 
 void Links::report_stranger(const std::string& why) {

@@ -22,7 +22,8 @@
 namespace entente {
 
 // A link to every neighbour, as far as the world allows: dials or is dialled, exchanges hellos,
-// decides whether to talk, keeps the pulse, and tries again with growing pauses. While neighbours
+// decides whether to talk, keeps the pulse, and tries again with growing pauses: until a link was
+// up and of use for a while. While neighbours
 // are gone longer than `failover_after`, also the spare links that the graph then asks for: dialled
 // by whoever needs them, and closed by who dialled them once nobody takes anything over them.
 //
@@ -30,7 +31,8 @@ namespace entente {
 // Invariant: between `up` and `down` of a neighbour there is exactly one link to it, over which
 // both
 //            hellos were checked; `received` comes only in between.
-// Bounds:    at most kStrangers connections that have not said hello.
+// Bounds:    at most kStrangers connections that have not said hello: one more costs the oldest its
+//            place, so that nobody who is silent keeps a neighbour out.
 class Links {
  public:
   using Clock = std::chrono::steady_clock;
@@ -44,6 +46,8 @@ class Links {
     std::function<void(const std::string& peer, Message)> received;
     // Somebody takes changes over this link; if not given, nobody ever does.
     std::function<bool(const std::string& peer)> in_use;
+    // Replica::useful; if not given, every link is that is up.
+    std::function<bool(const std::string& peer)> useful;
     // Somebody asks by HTTP instead: the connection is theirs, and this was read from it.
     std::function<void(boost::asio::ip::tcp::socket, std::string)> asked;
   };
@@ -77,6 +81,7 @@ class Links {
     std::chrono::milliseconds pause{0};  // before the next attempt; grows
     bool dialling = false;               // an attempt of ours, its link, or the pause after it
     std::optional<Clock::time_point> refused;
+    std::string lost_for;  // why it was not up last
   };
 
   // A connection, from its first byte to its last.
@@ -84,16 +89,19 @@ class Links {
     std::shared_ptr<PeerLink> link;
     Neighbour* dialled = nullptr;  // null: they dialled us
     Neighbour* with = nullptr;     // known once their hello was welcome
+    uint64_t number = 0;           // they begin in this order
   };
+  // How a conversation ended.
+  enum class End { kLost, kRefused, kUnneeded };
 
   // Connecting.
   void dial_neighbour(Neighbour& n);
   void dial_again(Neighbour& n);
-  void lose(Neighbour& n);
+  void set_down(Neighbour& n);
   void take_stranger(std::shared_ptr<PeerLink> link);
   void converse(std::shared_ptr<PeerLink> link, Neighbour* dialled);
   // The conversation is over: forgets it, tells who has to know, and dials again if that is on us.
-  void end(PeerLink* link, const std::string& why, bool refused);
+  void end(PeerLink* link, const std::string& why, End how);
   void refuse(PeerLink* link, Neighbour* n, const std::string& reason);
 
   // Listening.
@@ -115,7 +123,7 @@ class Links {
   void close_if_idle(Neighbour& n);
   bool opened_by_the_smaller(const Conversation& c, const Neighbour& n) const;
 
-  void set_state(Neighbour& n, const char* state, const std::string& reason);
+  void set_state(Neighbour& n, LinkState state, const std::string& reason);
   void report_stranger(const std::string& why);
   Neighbour* find(std::string_view dc);
 
@@ -132,6 +140,7 @@ class Links {
   std::minstd_rand random_{std::random_device{}()};
   Clock::time_point stranger_reported_{};
   uint64_t strangers_unreported_ = 0;
+  uint64_t conversations_begun_ = 0;
   uint16_t port_ = 0;
   bool stopped_ = false;
 };

@@ -84,6 +84,7 @@ void add_store(std::vector<MetricFamily>& out, const Store::Counters& c) {
 
 void add_links(std::vector<MetricFamily>& out, const std::vector<LinkView>& links) {
   auto up = gauge("entente_link_up", "1 while the link to this datacenter is up");
+  auto losses = counter("entente_link_losses_total", "How often the link was up and then lost");
   auto trip = gauge("entente_link_round_trip_seconds", "Round trip of the last heartbeat");
   auto clock = gauge("entente_link_clock_offset_seconds",
                      "The peer's wall clock less this one's, when last heard");
@@ -100,7 +101,8 @@ void add_links(std::vector<MetricFamily>& out, const std::vector<LinkView>& link
   for (const auto& link : links) {
     const auto& t = link.traffic;
     const Labels labels{{"peer", link.peer}};
-    up.add(link.settled, labels);
+    up.add(link.state == LinkState::kUp, labels);
+    losses.add(number(link.losses), labels);
     trip.add(link.round_trip_ms / 1'000, labels);
     clock.add(link.clock_offset_ms / 1'000, labels);
     sent.add(number(t.sent_bytes), labels);
@@ -112,8 +114,8 @@ void add_links(std::vector<MetricFamily>& out, const std::vector<LinkView>& link
     held.add(number(t.held), labels);
     held_bytes.add(number(t.held_bytes), labels);
   }
-  for (auto* family : {&up, &trip, &clock, &sent, &received, &sent_changes, &received_changes,
-                       &duplicates, &unsent, &held, &held_bytes}) {
+  for (auto* family : {&up, &losses, &trip, &clock, &sent, &received, &sent_changes,
+                       &received_changes, &duplicates, &unsent, &held, &held_bytes}) {
     out.push_back(family->take());
   }
 }

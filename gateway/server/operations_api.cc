@@ -50,7 +50,8 @@ Sight sight_of(const Site& site, const Seen& seen) {
 std::string links_that_are_down(const PeersView& view) {
   std::string down;
   for (const auto& link : view.links) {
-    if (!link.settled && !link.spare) down += (down.empty() ? "" : ", ") + link.peer;
+    if (link.state != LinkState::kUp && link.state != LinkState::kHeld && !link.spare)
+      down += (down.empty() ? "" : ", ") + link.peer;
   }
   return down;
 }
@@ -70,6 +71,9 @@ Verdict judge_health(const Site& site, const Seen& seen, const VerifyApi::Counts
     const char* const waits =
         site.config.topology.reroute ? "." : "; nothing is rerouted around it.";
     return {false, site.dc + " serves its clients; it has no link to " + down + waits};
+  }
+  if (const auto refused = refused_changes(sight_of(site, seen)); !refused.empty()) {
+    return {false, site.dc + " serves its clients; " + refused + "."};
   }
   if (clock_ahead(sight_of(site, seen))) {
     return {false, site.dc +
@@ -153,7 +157,8 @@ void write_traffic(JsonWriter& out, const Replica::LinkStatus& t) {
 }
 
 void write_link(JsonWriter& out, const LinkView& link) {
-  out.begin_object().member("peer", link.peer).member("state", link.state);
+  out.begin_object().member("peer", link.peer).member("state", to_string(link.state));
+  out.key("losses").unsigned_integer(link.losses);
   out.key("spare").boolean(link.spare);
   out.member("reason", link.reason).key("since_ms").unsigned_integer(link.since_ms);
   out.member("refusal", link.refusal).key("refused_seconds_ago");

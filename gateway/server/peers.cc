@@ -17,6 +17,7 @@
 #include "gateway/server/hot_log.h"
 #include "gateway/server/links.h"
 #include "gateway/server/moving_rate.h"
+#include "gateway/server/repeated_line.h"
 #include "gateway/server/wall_clock.h"
 
 namespace entente {
@@ -45,6 +46,7 @@ Replica::Options options_of(const Config& config, const Graph& graph, const std:
   options.failover_after = config.topology.failover_after;
   options.max_clock_drift = config.max_clock_drift;
   options.context_lifetime = config.limits.context_lifetime;
+  options.frame_bytes = config.limits.frame_bytes;
   options.link_window = config.limits.link_window;
   options.batch_bytes = config.limits.batch_bytes;
   options.hold_back_bytes = config.limits.hold_back_bytes;
@@ -81,6 +83,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
         ticker(io),
         links(io, c, graph, dc, events()) {
     who_i_am.cluster = c.cluster;
+    who_i_am.dc = dc;
     who_i_am.topology = topology_fingerprint(c);
     who_i_am.rules = rules_fingerprint(c);
     who_i_am.handlers = handler_versions(c.rules);
@@ -121,6 +124,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   void sample_rates(Instant t);
   PeersView view() const;
   void add_rates(LinkView& link) const;
+  void hold(PeersView& v) const;
   uint64_t log_needed_after(const PeersView& v) const;
 
   const Config& config;
@@ -144,6 +148,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   OnRejoin on_rejoin;
   std::function<void()> on_verified;  // null: it is known already
   std::optional<Instant> first_linked;
+  RepeatedLine apply_failures;
   std::vector<std::function<void(bool)>> copies_wait;  // for a promise that is under way
   bool stopping = false;
   std::thread thread;
@@ -160,6 +165,7 @@ Links::Events Peers::Impl::events() {
   e.up = [this](const Hello& theirs) {
     if (!first_linked) first_linked = now();
     step([&](Instant t) { replica.link_up(theirs, t); });
+    store.database().limit_records(replica.longest_record());
   };
   e.down = [this](const std::string& peer) {
     step([&](Instant t) { replica.link_down(peer, t); });
@@ -168,6 +174,7 @@ Links::Events Peers::Impl::events() {
     step([&](Instant t) { replica.receive(peer, std::move(message), t, wall_ms()); });
   };
   e.in_use = [this](const std::string& peer) { return replica.in_use(peer); };
+  e.useful = [this](const std::string& peer) { return replica.useful(peer); };
   e.asked = [this](asio::ip::tcp::socket socket, std::string received) {
     if (on_request) on_request(std::move(socket), std::move(received));
   };
@@ -216,7 +223,9 @@ void Peers::Impl::committed(LogChunk chunk) {
 
 void Peers::Impl::applied(Result<std::vector<LogChunk>> outcome) {
   if (!outcome) {
-    spdlog::warn("apply_failed reason=\"{}\"", outcome.error().text);
+    if (const auto count = apply_failures.due(outcome.error().text, now())) {
+      spdlog::warn("apply_failed count={} reason=\"{}\"", *count, outcome.error().text);
+    }
     return step([&](Instant t) { replica.apply_failed(outcome.error(), t); });
   }
   auto pieces = pieces_of(std::move(*outcome));
@@ -338,6 +347,32 @@ void Peers::Impl::add_rates(LinkView& link) const {
   link.received_changes_rate = received_changes.per_second(t, link.traffic.received_transactions);
 }
 
+// A link over which a change cannot pass, as both ends see it.
+void Peers::Impl::hold(PeersView& v) const {
+  const auto sentence = [&](const Oversized& change, const std::string& whose, size_t most) {
+    const auto known = std::find_if(v.origins.begin(), v.origins.end(), [&](const auto& origin) {
+      return origin.origin == change.origin;
+    });
+    const bool named = known != v.origins.end() && !known->dc.empty();
+    return "change " + std::to_string(change.seq) + " of " +
+           (named ? known->dc : to_hex(change.origin)) + " takes a frame of " +
+           std::to_string(change.bytes) + " bytes, more than limits.frame_bytes of " + whose +
+           ", " + std::to_string(most) + ": raise that, and restart " + whose;
+  };
+  for (auto& link : v.links) {
+    if (!is_up(link.state)) continue;
+    if (const auto& change = link.traffic.too_long) {
+      link.state = LinkState::kHeld;
+      link.reason = sentence(*change, link.peer, link.traffic.frame_bytes);
+    }
+    for (const auto& origin : v.origins) {
+      if (origin.detour != Replica::Detour::kTooLong || origin.preferred != link.peer) continue;
+      link.state = LinkState::kHeld;
+      link.reason = sentence(origin.too_long, who_i_am.dc, config.limits.frame_bytes);
+    }
+  }
+}
+
 // Before the oldest change that somebody is not known to have applied.
 uint64_t Peers::Impl::log_needed_after(const PeersView& v) const {
   uint64_t after = v.log_head;
@@ -361,6 +396,7 @@ PeersView Peers::Impl::view() const {
   }
   for (auto& link : v.links) add_rates(link);
   v.origins = replica.origins();
+  hold(v);
   for (const auto& [dc, row] : replica.members()) v.members.push_back(row);
   v.applied = replica.applied();
   v.stable = replica.stable();
@@ -368,6 +404,11 @@ PeersView Peers::Impl::view() const {
   v.held_bytes = replica.held_bytes();
   v.log_needed_after = log_needed_after(v);
   return v;
+}
+
+std::string_view to_string(LinkState state) {
+  constexpr std::string_view kNames[] = {"connecting", "refused", "unsteady", "held", "up"};
+  return kNames[static_cast<size_t>(state)];
 }
 
 // ---- The door ----------------------------------------------------------------------------------

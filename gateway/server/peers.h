@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gateway/replica/replica.h"
@@ -14,11 +15,22 @@
 
 namespace entente {
 
+enum class LinkState {
+  kConnecting,  // no connection: it is dialled, or waited for
+  kRefused,     // one side refused the other
+  kUnsteady,    // up again after it was lost early: it has yet to prove itself (LinkTrust)
+  kHeld,        // up, but a change is too long for the peer, or for this gateway
+  kUp,
+};
+std::string_view to_string(LinkState state);
+// Messages cross it.
+constexpr bool is_up(LinkState state) { return state >= LinkState::kUnsteady; }
+
 // One link, as `status` and /v1/links show it.
 struct LinkView {
   std::string peer;
-  std::string state;      // up | connecting | refused
-  std::string reason;     // why it is not up
+  LinkState state = LinkState::kConnecting;
+  std::string reason;     // why it is not up, or was not; "" for one that is well
   bool spare = false;     // opened because neighbours are gone
   uint64_t since_ms = 0;  // Unix: in this state since
   double round_trip_ms = 0;
@@ -26,7 +38,7 @@ struct LinkView {
   // Why one side last refused the other, and when; also while a new attempt is up.
   std::string refusal;
   std::optional<double> refused_seconds_ago;
-  bool settled = false;  // up, and not refused so lately that it has yet to prove itself
+  uint64_t losses = 0;  // how often it was up and then lost
   Replica::LinkStatus traffic;
   // A second, over the last five.
   double sent_bytes_rate = 0, received_bytes_rate = 0;

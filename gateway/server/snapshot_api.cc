@@ -36,7 +36,7 @@ bool nothing_written(const VersionVector& applied) {
 
 bool is_linked(const PeersView& view, const std::string& dc) {
   return std::any_of(view.links.begin(), view.links.end(),
-                     [&](const LinkView& link) { return link.peer == dc && link.state == "up"; });
+                     [&](const LinkView& link) { return link.peer == dc && is_up(link.state); });
 }
 
 }  // namespace

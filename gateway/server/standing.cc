@@ -35,6 +35,10 @@ double drift_seconds(const Sight& sight) {
   return std::chrono::duration<double>(sight.config.max_clock_drift).count();
 }
 
+double ahead_seconds(const Sight& sight, uint64_t stamped_ms) {
+  return (static_cast<double>(stamped_ms) - static_cast<double>(sight.wall_ms)) / 1'000;
+}
+
 std::string in_brackets(const std::string& why) { return why.empty() ? "" : " (" + why + ")"; }
 
 // "the link to b is down since 2026-01-01T00:00:00.000Z (the peer closed the link)"
@@ -60,6 +64,14 @@ std::string note_of_stamps(const Sight& sight, const ClockAhead& ahead) {
   return "The clock of " + sight.dc + " ran ahead: what is written here is stamped " +
          seconds_text(ahead.seconds) + " ahead of it. Peers accept its changes again at " +
          iso_time(ahead.accepted_again_ms) + "; until then they wait here.";
+}
+
+// The stamps are right by a neighbour's clock: it would not refuse them.
+bool is_right_elsewhere(const Sight& sight, uint64_t stamp) {
+  return std::any_of(sight.peers.links.begin(), sight.peers.links.end(), [&](const auto& link) {
+    const double theirs = static_cast<double>(sight.wall_ms) + link.clock_offset_ms;
+    return is_up(link.state) && static_cast<double>(stamp) <= theirs + drift_seconds(sight) * 1'000;
+  });
 }
 
 std::optional<std::string> note_of_offset(const Sight& sight, const LinkView& link) {
@@ -89,10 +101,9 @@ double lag_seconds(const Sight& sight, const Replica::OriginStatus& origin) {
 Standing standing_of(const Sight& sight, const std::string& dc) {
   Standing out;
   if (const LinkView* link = link_with(sight, dc)) {
-    const bool shaky = link->state == "up" && !link->settled;
-    out.link = shaky ? "refused" : link->state;
-    out.reason = shaky ? link->refusal : link->reason;
-    if (link->state == "up") out.round_trip_ms = link->round_trip_ms;
+    out.link = to_string(link->state);
+    out.reason = link->reason;
+    if (is_up(link->state)) out.round_trip_ms = link->round_trip_ms;
   }
   const MemberVector* member = dc == sight.dc ? nullptr : member_of(sight, dc);
   for (const auto& origin : sight.peers.origins) {
@@ -126,6 +137,14 @@ std::string detour_reason(const Sight& sight, const Replica::OriginStatus& origi
     case Detour::kPulled:
       return "changes that came from " + origin.upstream + " wait for some that are late from " +
              origin.preferred;
+    case Detour::kClock:
+      return "the next one is stamped " + seconds_text(ahead_seconds(sight, origin.stamped_ms)) +
+             " ahead of the clock here, and clock.max_drift is " +
+             seconds_text(drift_seconds(sight)) + "; it is asked for again once that has passed";
+    case Detour::kTooLong:
+      return "the next one takes a frame of " + std::to_string(origin.too_long.bytes) +
+             " bytes, and limits.frame_bytes here is " +
+             std::to_string(sight.config.limits.frame_bytes);
     case Detour::kPaused:
       break;
   }
@@ -160,7 +179,7 @@ std::string log_reason(const Sight& sight) {
   const std::string who = "The log is kept for " + first.dc + ", which ";
   if (!first.heard) return who + "was never heard of: nothing of the log is forgotten meanwhile.";
   const LinkView* link = link_with(sight, first.dc);
-  const bool down = link != nullptr && link->state != "up";
+  const bool down = link != nullptr && !is_up(link->state);
   return who + "has not applied " + std::to_string(first.behind) + " of the changes here" +
          (down ? "; its link is down since " + iso_time(link->since_ms) : "") + ".";
 }
@@ -170,8 +189,33 @@ std::string log_reason(const Sight& sight) {
 std::optional<ClockAhead> clock_ahead(const Sight& sight) {
   const uint64_t stamp = sight.last_stamp.unix_ms();
   const auto drift = static_cast<uint64_t>(sight.config.max_clock_drift.count());
-  if (stamp <= sight.wall_ms + drift) return std::nullopt;
+  if (stamp <= sight.wall_ms + drift || is_right_elsewhere(sight, stamp)) return std::nullopt;
   return ClockAhead{static_cast<double>(stamp - sight.wall_ms) / 1'000, stamp - drift};
+}
+
+std::string refused_changes(const Sight& sight) {
+  std::string out;
+  for (const auto& origin : sight.peers.origins) {
+    if (origin.detour != Detour::kClock && origin.detour != Detour::kTooLong) continue;
+    if (!out.empty()) out += "; ";
+    out += "changes of " + (origin.dc.empty() ? to_hex(origin.origin) : origin.dc) +
+           " are not taken: " + detour_reason(sight, origin);
+  }
+  for (const auto& link : sight.peers.links) {
+    if (link.state != LinkState::kHeld || !link.traffic.too_long) continue;
+    out += (out.empty() ? "" : "; ") + link.reason;
+  }
+  return out;
+}
+
+// Clients are told so, too, when they write more.
+std::optional<std::string> note_of_frames(const Sight& sight, const LinkView& link) {
+  const auto& limits = sight.config.limits;
+  if (link.traffic.frame_bytes > limits.transaction_bytes) return std::nullopt;
+  return link.peer + " takes frames of at most " + std::to_string(link.traffic.frame_bytes) +
+         " bytes (its limits.frame_bytes): larger transactions are refused here, though "
+         "limits.transaction_bytes is " +
+         std::to_string(limits.transaction_bytes) + ".";
 }
 
 std::vector<std::string> notes(const Sight& sight) {
@@ -179,6 +223,7 @@ std::vector<std::string> notes(const Sight& sight) {
   if (const auto ahead = clock_ahead(sight)) out.push_back(note_of_stamps(sight, *ahead));
   for (const auto& link : sight.peers.links) {
     if (auto note = note_of_offset(sight, link)) out.push_back(std::move(*note));
+    if (auto note = note_of_frames(sight, link)) out.push_back(std::move(*note));
   }
   if (!sight.config.topology.reroute) {
     out.push_back("Rerouting is off (topology.reroute): a dead link or datacenter is not healed.");
@@ -196,7 +241,7 @@ std::vector<std::string> notes(const Sight& sight) {
   const auto holders = log_holders(sight);
   const bool pinned = std::any_of(holders.begin(), holders.end(), [&](const LogHolder& h) {
     const LinkView* link = link_with(sight, h.dc);
-    return !h.heard || (link != nullptr && link->state != "up");
+    return !h.heard || (link != nullptr && !is_up(link->state));
   });
   if (pinned) out.push_back(log_reason(sight));
   return out;

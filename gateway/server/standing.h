@@ -25,7 +25,7 @@ struct Sight {
 
 // One datacenter.
 struct Standing {
-  std::string link = "none";  // up | connecting | refused | none
+  std::string link = "none";  // as to_string(LinkState); none: the file has no link with it
   std::string reason;
   double lag_seconds = 0;
   uint64_t behind = 0;                     // its transactions known of and not applied here
@@ -55,11 +55,15 @@ std::string log_reason(const Sight& sight);
 
 // How far the stamps of what was written here are ahead of this machine's clock, when that is more
 // than peers follow, and when (Unix ms, by this clock) they follow again.
+// Not if its neighbours' clocks agree with the stamps: then this clock is behind.
 struct ClockAhead {
   double seconds = 0;
   uint64_t accepted_again_ms = 0;
 };
 std::optional<ClockAhead> clock_ahead(const Sight& sight);
+
+// The datacenters whose changes are there, and cannot be taken here as things are: "" if none.
+std::string refused_changes(const Sight& sight);
 
 // What an operator should know beyond the figures: rerouted origins, clocks, what holds the log.
 std::vector<std::string> notes(const Sight& sight);

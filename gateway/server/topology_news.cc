@@ -67,7 +67,7 @@ std::vector<std::string> TopologyNews::unlinked() {
   peers_.view([seen](PeersView view) { seen->set_value(std::move(view)); });
   std::vector<std::string> names;
   for (const auto& link : seen->get_future().get().links) {
-    if (link.state != "up") names.push_back(link.peer);
+    if (!is_up(link.state)) names.push_back(link.peer);
   }
   return names;
 }

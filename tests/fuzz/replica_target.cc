@@ -86,6 +86,7 @@ class Talk {
     h.dc = of;
     h.incarnation = of == "dc2" ? origin_of(2) : origin();
     h.window = number();
+    h.frame_bytes = number();
     for (size_t n = choices_.below(4); n > 0; --n) {
       h.applied.push_back({origin(), dc(), number(), {}});
     }
@@ -124,7 +125,9 @@ class Talk {
   }
 
   Message message() {
-    switch (choices_.below(8)) {
+    switch (choices_.below(9)) {
+      case 5:
+        return Oversized{origin(), number(), number()};
       case 0:
         return Subscribe{origin(), number()};
       case 1:

@@ -29,7 +29,7 @@ bool upstream_becomes(Site& site, const std::string& origin, const std::string& 
   return comes_true([&] { return origin_at(site, origin).upstream == neighbour; });
 }
 
-bool is_down(const LinkView& link) { return link.state != "up"; }
+bool is_down(const LinkView& link) { return !is_up(link.state); }
 
 class OneWay : public ::testing::TestWithParam<Way> {};
 

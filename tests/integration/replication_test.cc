@@ -159,7 +159,7 @@ TEST(Replication, APeerOfAnotherClusterOrTopologyIsRefusedAndSaysWhy) {
     Site a(config, "a"), b(other, "b");
     start({&a, &b});
     const auto refused = [&](const LinkView& l) {
-      return l.state == "refused" && l.reason.find(differs) != std::string::npos;
+      return l.state == LinkState::kRefused && l.reason.find(differs) != std::string::npos;
     };
     EXPECT_TRUE(a.link_becomes("b", refused)) << a.link("b").reason;
     EXPECT_TRUE(b.link_becomes("a", refused)) << b.link("a").reason;
@@ -186,14 +186,15 @@ TEST(Replication, ACopyOfADatabaseThatWentAnotherWayIsAFork) {
   Peers peers(config, graph, "a", store);
   ASSERT_TRUE(store.start() && peers.start());
   const auto refused = [](const LinkView& l) {
-    return l.state == "refused" && l.reason.find("restored copy") != std::string::npos;
+    return l.state == LinkState::kRefused && l.reason.find("restored copy") != std::string::npos;
   };
   const auto view = [&] {
     std::promise<PeersView> answer;
     peers.view([&](PeersView v) { answer.set_value(std::move(v)); });
     return answer.get_future().get().links.at(0);
   };
-  EXPECT_TRUE(comes_true([&] { return refused(view()); })) << view().state << " " << view().reason;
+  EXPECT_TRUE(comes_true([&] { return refused(view()); }))
+      << to_string(view().state) << " " << view().reason;
   peers.stop();
   store.stop();
 }

@@ -129,7 +129,7 @@ class Site {
     return comes_true([&] { return condition(link(peer)); }, patience);
   }
   bool link_up(const std::string& peer) {
-    return link_becomes(peer, [](const LinkView& l) { return l.state == "up"; });
+    return link_becomes(peer, [](const LinkView& l) { return is_up(l.state); });
   }
 
   VersionVector applied() const { return store_->applied(); }

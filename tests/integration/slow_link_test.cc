@@ -39,7 +39,7 @@ TEST(SlowLink, HoldsUpNothingThatCameByAnother) {
   both.advance(effect.dot->origin, effect.dot->seq);
   EXPECT_TRUE(c.reaches(both));
   EXPECT_LT(std::chrono::steady_clock::now() - began, config.topology.failover_after);
-  EXPECT_EQ(c.link("a").state, "up");
+  EXPECT_EQ(c.link("a").state, LinkState::kUp);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "conflict/codec.h"
 #include "gateway/replica/handshake.h"
+#include "gateway/replica/wire.h"
 
 namespace entente::simulation {
 namespace {
@@ -206,7 +207,8 @@ bool Node::wants(const std::string& peer) const {
 
 void Node::heal_links() {
   const auto in_use = [this](const std::string& peer) { return replica_->in_use(peer); };
-  for (const auto& name : spares_->look(now(), in_use)) network_.open(index_, name);
+  const auto useful = [this](const std::string& peer) { return replica_->useful(peer); };
+  for (const auto& name : spares_->look(now(), in_use, useful)) network_.open(index_, name);
   for (const auto& name : epoch_->graph.spares(name_)) {
     const bool linked = linked_.contains(name);
     if (spares_->needed(name) && !linked && !reaches(node(name))) spares_->failed(name);
@@ -221,7 +223,7 @@ void Node::start() {
   ++life_;
   reopen();
   const DatabaseState state = database_->state();
-  const auto& limits = world_.plan.config.limits;
+  const auto& limits = world_.plan.limits[index_];
   Replica::Options options;
   options.dc = name_;
   options.graph = &epoch_->graph;
@@ -229,6 +231,7 @@ void Node::start() {
   options.failover_after = epoch_->config.topology.failover_after;
   options.max_clock_drift = world_.plan.config.max_clock_drift;
   options.context_lifetime = limits.context_lifetime;
+  options.frame_bytes = limits.frame_bytes;
   options.link_window = limits.link_window;
   options.batch_bytes = limits.batch_bytes;
   options.hold_back_bytes = limits.hold_back_bytes;
@@ -344,10 +347,11 @@ bool Node::link_up(const Hello& hello) {
     return false;
   }
   linked_.insert(hello.dc);
-  spares_->up(hello.dc);
+  spares_->up(hello.dc, now());
   if (!drawn(hello.dc)) world_.coverage.met(Met::kSpareLink);
   ++link_lives_[hello.dc];
-  credit_[hello.dc] = static_cast<int64_t>(hello.window);
+  windows_[hello.dc] = std::min<uint64_t>(hello.window, world_.plan.limits[index_].link_window);
+  credit_[hello.dc] = static_cast<int64_t>(windows_[hello.dc]);
   replica_->link_up(hello, now());
   pump();
   return true;
@@ -370,8 +374,16 @@ void Node::receive(const std::string& peer, Message message) {
   if (const auto* credit = std::get_if<Credit>(&message)) {
     credit_[peer] += static_cast<int64_t>(credit->bytes);
   }
+  const bool changes = std::holds_alternative<Changes>(message);
   replica_->receive(peer, std::move(message), now(), wall_ms());
+  if (changes && world_.plan.has(Fault::kFarClock)) note_clocks();
   pump();
+}
+
+void Node::note_clocks() {
+  for (const auto& origin : replica_->origins()) {
+    if (origin.detour == Replica::Detour::kClock) world_.coverage.met(Met::kWaitedForAClock);
+  }
 }
 
 // ---- What the replica wants done ---------------------------------------------------------------
@@ -389,9 +401,7 @@ void Node::pump() {
     if (ready.promise) enqueue({{}, {}, {}, std::move(ready.promise)});
     if (ready.rejoin) rejoin_ = std::move(ready.rejoin);
     for (const auto& cut : ready.cuts) {
-      const bool clock = cut.reason.find("ahead of this gateway's clock") != std::string::npos;
-      if (clock && world_.plan.has(Fault::kFarClock)) {
-        world_.coverage.met(Met::kCutForItsClock);
+      if (world_.plan.goes_back() && cut.reason.find("begins anew") != std::string::npos) {
         network_.drop(index_, cut.peer);
         continue;
       }
@@ -403,7 +413,7 @@ void Node::pump() {
 
 // P10. Waiting changes are bounded by the hold-back queue and by what the windows let in.
 void Node::check_bounds() {
-  const auto& limits = world_.plan.config.limits;
+  const auto& limits = world_.plan.limits[index_];
   const size_t held = replica_->held_bytes();
   if (held > 0 && idle()) world_.coverage.met(Met::kHeldBack);
   const size_t links = world_.plan.names.size();
@@ -417,7 +427,14 @@ void Node::check_bounds() {
 void Node::check_sent(const Send& send) {
   if (const auto* changes = std::get_if<Changes>(&send.message)) {
     charge(send.peer, *changes);
+    const size_t most = world_.plan.limits[world_.index_of(send.peer)].frame_bytes;
+    if (encode_frame(*changes).size() > most + kFrameHeadBytes) {
+      world_.fail(name_ + " sends " + send.peer + " a longer frame than it takes (P10)");
+    }
     return check_changes(*changes);
+  }
+  if (std::holds_alternative<Oversized>(send.message)) {
+    world_.fail(name_ + " cannot send " + send.peer + " a change that it takes");
   }
   const auto* vectors = std::get_if<Vectors>(&send.message);
   for (size_t i = 0; vectors != nullptr && i < vectors->rows.size(); ++i) {
@@ -454,9 +471,9 @@ void Node::charge(const std::string& peer, const Changes& changes) {
 }
 
 void Node::check_credit() const {
-  const auto window = static_cast<int64_t>(world_.plan.config.limits.link_window);
   for (const auto& [peer, credit] : credit_) {
     if (!linked_.contains(peer)) continue;
+    const auto window = static_cast<int64_t>(windows_.at(peer));
     if (credit < window - window / 4) {
       world_.fail(name_ + " was never given back " + std::to_string(window - credit) + " of the " +
                   std::to_string(window) + " bytes that " + peer + " lets in");
@@ -484,7 +501,11 @@ void Node::check_changes(const Changes& changes) {
 
 // Notes the rare things a replica does.
 void Node::watch(const Ready& ready) {
+  std::set<std::string> sent_changes;
   for (const auto& send : ready.sends) {
+    const bool again =
+        std::holds_alternative<Changes>(send.message) && !sent_changes.insert(send.peer).second;
+    if (again) world_.coverage.met(Met::kSeveralFrames);
     if (const auto* stop = std::get_if<Unsubscribe>(&send.message)) {
       const bool elsewhere =
           std::any_of(ready.sends.begin(), ready.sends.end(), [&](const Send& other) {

@@ -145,6 +145,7 @@ class Node final : public Endpoint {
   void charge(const std::string& peer, const Changes& changes);
   void check_changes(const Changes& changes);
   void watch(const Ready& ready);
+  void note_clocks();
 
   void enqueue(Job job);
   void start_job();
@@ -218,7 +219,8 @@ class Node final : public Endpoint {
   bool another_round_ = false;                // … and more became collectable meanwhile
   VersionVector received_;                    // in this life
   std::map<std::string, uint64_t> link_lives_;
-  std::map<std::string, int64_t> credit_;  // what each peer still lets us send
+  std::map<std::string, int64_t> credit_;    // what each peer still lets us send
+  std::map<std::string, uint64_t> windows_;  // … at most: the smaller of both sides'
   uint64_t changes_sent_ = 0;
 };
 

@@ -163,6 +163,20 @@ void draw_limits(Limits& limits, bool small, Random& random) {
   if (small) limits = drawn;
 }
 
+// Files may differ in this: what one lets in need not be what another does.
+std::vector<Limits> draw_own_limits(const Plan& plan) {
+  std::vector<Limits> out;
+  for (const auto& name : plan.names) {
+    Random random(plan.seed, "limits of " + name);
+    Limits own = plan.config.limits;
+    const auto window = static_cast<size_t>(random.between(400, 6000));
+    const auto frame = static_cast<size_t>(random.between(2'500, 8'000));
+    if (plan.has(Fault::kSmall)) own.link_window = window, own.frame_bytes = frame;
+    out.push_back(own);
+  }
+  return out;
+}
+
 // Short ones, so that promises are made and tombstones collected while the chaos lasts.
 void draw_lifetime(Limits& limits, Random& random) {
   const bool is_short = random.chance(0.6);
@@ -241,6 +255,7 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   plan.operations = std::min(plan.operations, overrides.operations.value_or(plan.operations));
   draw_limits(plan.config.limits, plan.has(Fault::kSmall), limits);
   draw_lifetime(plan.config.limits, lifetime);
+  plan.limits = draw_own_limits(plan);
   plan.latency_ms = network.between(1, 15);
   plan.latency_max_ms = network.between(50, 600);
   plan.clock_grain_ms = network.chance(0.4) ? network.between(20, 300) : 1;

@@ -61,6 +61,7 @@ struct Plan {
   uint64_t seed = 0;
   bool over_sqlite = false;
   Config config;                   // the first topology, and what holds under all of them
+  std::vector<Limits> limits;      // each node's own, in the order of `names`
   std::vector<std::string> names;  // who takes part at first, and after them who may join
   std::vector<TableDef> tables;
   std::set<Fault> faults;

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kQuiesceMs = 60'000;  // virtual; a second or two is usual
 constexpr int64_t kStepMs = 20;
-constexpr int64_t kChecks = 8;  // during the chaos
+constexpr int64_t kFastMs = 15'000;  // within which who has a right clock has what others wrote
+constexpr int64_t kChecks = 8;       // during the chaos
 
 class Simulation {
  public:
@@ -52,6 +53,7 @@ class Simulation {
     }
     quiesce("after the chaos");
     bring_back_clones();
+    live_beside_a_fast_clock(workload);
     check_all();
     collect_all("after the chaos");
     restart_cold();
@@ -160,6 +162,41 @@ class Simulation {
       node->bring_back();
       quiesce("after a clone was there");
     }
+  }
+
+  // P7, P11: one clock far ahead costs nobody but its own datacenter what is written meanwhile,
+  // whatever the topology: the others converge on all but that one's changes.
+  void live_beside_a_fast_clock(Workload& workload) {
+    Random random(world_.plan.seed, "fast clock");
+    const auto everybody = members();
+    Node& fast = *random.pick(everybody);
+    const bool may = world_.plan.has(Fault::kFarClock) && !world_.plan.goes_back();
+    if (!may || world_.failure()) return;
+    world_.coverage.met(Met::kLivedBesideAFastClock);
+    fast.set_clock_off(world_.plan.config.max_clock_drift.count() + 2 * kFastMs);
+    for (int i = 0; i < 30; ++i) {
+      world_.scheduler.after(random.between(0, 2'000),
+                             [&workload] { workload.commit_something(); });
+    }
+    run_for(2'000);
+    const Origin its_own = fast.replica().self();
+    const auto others_agree = [&] {
+      VersionVector all;
+      for (const Node* n : everybody) {
+        if (n != &fast) all.join(n->durable());
+      }
+      all.set(its_own, 0);
+      return std::all_of(everybody.begin(), everybody.end(),
+                         [&](const Node* n) { return n == &fast || n->durable().covers(all); });
+    };
+    for (int64_t waited = 0; !world_.failure() && !others_agree(); waited += kStepMs) {
+      if (waited >= kFastMs) {
+        world_.fail("stuck beside the fast clock of " + fast.name() + " (P7): " + describe_state());
+      }
+      run_for(kStepMs);
+    }
+    fast.set_clock_off(0);
+    quiesce("after a clock was fast");
   }
 
   static bool agree(const std::vector<const Node*>& nodes) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "gateway/replica/wire.h"
 #include "tests/unit/gateway/replica/replica_fixture.h"
 
 namespace entente {
@@ -104,6 +105,134 @@ TEST_F(ReplicaTest, WaitsForCreditAndThenReadsTheLog) {
   EXPECT_EQ(ready.reads[0].after, 1u);
   replica_->log_read("a", {{2, second}}, now_);
   EXPECT_EQ(sent<Changes>(replica_->take(), "a").at(0).runs[0].first, 2u);
+}
+
+// P10, P11: what clients wrote together may be longer than what a peer takes at once.
+TEST_F(ReplicaTest, CutsALongRunIntoFramesThatThePeerTakes) {
+  start({"a", "me"});
+  Author me("me");
+  Run run = me.next({}, 500);
+  for (int i = 0; i < 9; ++i) run = run + me.next({}, 500);
+  Hello hello;
+  hello.dc = "a";
+  hello.incarnation = origin_of('a');
+  hello.window = 1 << 20;
+  hello.frame_bytes = 2'000;
+  replica_->link_up(hello, now_);
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  replica_->take();
+  replica_->committed({1, run}, now_);
+  std::string all;
+  const auto changes = sent<Changes>(replica_->take(), "a");
+  EXPECT_GE(changes.size(), 3u);
+  for (const auto& frame : changes) {
+    EXPECT_LE(encode_frame(frame).size(), 2'000 + kFrameHeadBytes);
+    for (const auto& part : frame.runs) all += part.records;
+  }
+  EXPECT_EQ(all, run.records);
+}
+
+TEST_F(ReplicaTest, ALongRunStopsWhereCreditEndsAndGoesOnFromThere) {
+  start({"a", "me"});
+  Author me("me");
+  Run run = me.next({}, 500);
+  for (int i = 0; i < 9; ++i) run = run + me.next({}, 500);
+  Hello hello;
+  hello.dc = "a";
+  hello.incarnation = origin_of('a');
+  hello.window = 1'000;
+  hello.frame_bytes = 1'500;
+  replica_->link_up(hello, now_);
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  replica_->take();
+  replica_->committed({1, run}, now_);
+  std::string all;
+  for (int turn = 0; all.size() < run.records.size() && turn < 20; ++turn) {
+    auto ready = replica_->take();
+    for (size_t i = 0; i < ready.reads.size(); ++i) {
+      replica_->log_read("a", {{1, run}}, now_);
+      const auto more = replica_->take();
+      ready.sends.insert(ready.sends.end(), more.sends.begin(), more.sends.end());
+    }
+    const auto changes = sent<Changes>(ready, "a");
+    EXPECT_GE(changes.size(), 1u);
+    EXPECT_LE(changes.size(), 2u);
+    for (const auto& frame : changes) {
+      for (const auto& part : frame.runs) all += part.records;
+    }
+    replica_->receive("a", Credit{2'000}, now_, kWall);
+  }
+  EXPECT_EQ(all, run.records);
+}
+
+TEST_F(ReplicaTest, ATransactionThatNoFrameHoldsIsToldOnceAndCostsNobodyElse) {
+  start({"a", "me"});
+  Author me("me"), b("b");
+  Hello hello;
+  hello.dc = "a";
+  hello.incarnation = origin_of('a');
+  hello.window = 1 << 20;
+  hello.frame_bytes = 2'000;
+  replica_->link_up(hello, now_);
+  replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
+  replica_->receive("a", Subscribe{b.origin(), 0}, now_, kWall);
+  replica_->take();
+  replica_->committed({1, me.next()}, now_);
+  replica_->committed({2, me.next({}, 3'000)}, now_);
+  replica_->committed({3, me.next()}, now_);
+  auto ready = replica_->take();
+  EXPECT_EQ(sent<Changes>(ready, "a").size(), 1u);
+  const auto told = sent<Oversized>(ready, "a");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].seq, 2u);
+  EXPECT_GT(told[0].bytes, 3'000u);
+  EXPECT_TRUE(ready.cuts.empty());
+  EXPECT_EQ(replica_->links().at(0).too_long, told[0]);
+  EXPECT_EQ(replica_->longest_record(), 2'000 - 3 * kRunRoom);
+  receive("a", b.next());
+  apply_one();
+  EXPECT_TRUE(replica_->links().at(0).too_long);
+  VersionVector has = vector_at(me, 2);
+  hear("a", "a", has, {});  // somebody else had a larger frame for it
+  EXPECT_FALSE(replica_->links().at(0).too_long);
+}
+
+TEST_F(ReplicaTest, AsksAnotherForWhatTheFirstCannotSendAndNeverRejoinsForIt) {
+  start({"a", "b", "me"});
+  Author a("a");
+  a.next(), a.next();
+  connect("a", a.seen());
+  connect("b", vector_at(a, 1));
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").size(), 1u);
+  replica_->receive("a", Oversized{a.origin(), 1, 99}, now_, kWall);
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b").size(), 1u);
+  EXPECT_EQ(replica_->origins().at(0).too_long.bytes, 99u);
+  replica_->receive("b", Oversized{a.origin(), 1, 99}, now_, kWall);
+  const auto status = replica_->origins().at(0);
+  EXPECT_EQ(status.upstream, "");
+  EXPECT_EQ(status.detour, Replica::Detour::kTooLong);
+  for (int i = 0; i < 10; ++i) later(Instant{2'000});
+  const auto ready = replica_->take();
+  EXPECT_TRUE(sent<Subscribe>(ready, "a").empty() && sent<Subscribe>(ready, "b").empty());
+  EXPECT_FALSE(ready.rejoin);
+}
+
+// Both sides know both windows: who has the larger one neither sends more than the other lets in,
+// nor keeps what it owes for longer than the other can wait.
+TEST_F(ReplicaTest, OfTwoWindowsTheSmallerCounts) {
+  Replica::Options options;
+  options.link_window = 100'000;
+  start({"a", "me"}, options);
+  Author a("a");
+  connect("a", {}, 400);
+  EXPECT_EQ(replica_->links().at(0).credit, 400);
+  receive("a", a.next({}, 200));
+  apply_one();
+  EXPECT_EQ(sent<Credit>(replica_->take(), "a").size(), 1u);
+  options.link_window = 300;
+  restart(options);
+  connect("a", {}, 100'000);
+  EXPECT_EQ(replica_->links().at(0).credit, 300);
 }
 
 TEST_F(ReplicaTest, ResumesASubscriptionFromTheMiddleOfTheLog) {
@@ -239,20 +368,47 @@ TEST_F(ReplicaTest, WithoutRerouteItRejoinsFromItsOnlyUpstreamsToo) {
 TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstStaysAwayAndReturnsToIt) {
   start({"a", "b", "me"});
   Author a("a");
-  a.next();
+  const Run first = a.next();
   connect("a", a.seen());
   connect("b", a.seen());
+  receive("a", first);
+  apply_one();
+  later(Instant{3'000});  // a link that was of use for a while
+  a.next();
+  hear("b", "b", a.seen(), {});
   replica_->take();
   replica_->link_down("a", now_);
   later(Instant{1000});
   EXPECT_TRUE(sent<Subscribe>(replica_->take(), "b").empty());
   later(Instant{2500});
-  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "b"), (std::vector<Subscribe>{{a.origin(), 1}}));
   connect("a", a.seen());
   later(Instant{20});
   const auto ready = replica_->take();
   EXPECT_EQ(sent<Unsubscribe>(ready, "b"), (std::vector<Unsubscribe>{{a.origin()}}));
-  EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{a.origin(), 0}}));
+  EXPECT_EQ(sent<Subscribe>(ready, "a"), (std::vector<Subscribe>{{a.origin(), 1}}));
+}
+
+// P7: a link that is up again and again, and never of use, is no link.
+TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstComesAndGoes) {
+  start({"a", "b", "me"});
+  Author a("a");
+  a.next();
+  connect("b", a.seen());
+  bool asked_b = false;
+  for (int flap = 0; flap < 10; ++flap) {
+    connect("a", a.seen());
+    later(Instant{700});
+    replica_->link_down("a", now_);
+    later(Instant{300});
+    asked_b |= !sent<Subscribe>(replica_->take(), "b").empty();
+  }
+  EXPECT_TRUE(asked_b);
+  connect("a", a.seen());  // it stays with b until a has proven itself
+  later(Instant{20});
+  EXPECT_TRUE(sent<Subscribe>(replica_->take(), "a").empty());
+  for (int i = 0; i < 100; ++i) later(Instant{1'000});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").size(), 1u);
 }
 
 // What was received is always newer than what anybody had the time to claim.
@@ -417,18 +573,43 @@ TEST_F(ReplicaTest, AChangeStampedTooFarAheadIsTakenOnceTimeHasCaughtUp) {
   Author a("a");
   const Run early = a.next({}, 10, kWall + 60'000);
   connect("a", a.seen());
+  replica_->take();
   receive("a", early);
-  ASSERT_EQ(replica_->take().cuts.size(), 1u);
-  connect("a", a.seen());
+  EXPECT_EQ(sent<Unsubscribe>(replica_->take(), "a").size(), 1u);
+  later(Instant{16'000});
   EXPECT_EQ(sent<Subscribe>(replica_->take(), "a"), (std::vector<Subscribe>{{a.origin(), 0}}));
   replica_->receive("a", Changes{{early}}, now_, kWall + 49'999);
-  ASSERT_EQ(replica_->take().cuts.size(), 1u);
-  connect("a", a.seen());
+  EXPECT_FALSE(replica_->take().apply);
+  later(Instant{1});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").size(), 1u);
   replica_->receive("a", Changes{{early}}, now_, kWall + 50'000);
   const auto ready = replica_->take();
   EXPECT_TRUE(ready.cuts.empty());
   ASSERT_TRUE(ready.apply);
   EXPECT_EQ(ready.apply->runs.at(0).records, early.records);
+}
+
+// P11: one fast clock costs nobody what others write, though it all comes over one link.
+TEST_F(ReplicaTest, AChangeStampedTooFarAheadHoldsUpItsOriginAndNobodyElse) {
+  start({"a", "me"});
+  Author a("a"), b("b");
+  const Run early = a.next({}, 10, kWall + 60'000), after = a.next();
+  const Run first = b.next(), second = b.next();
+  connect("a", {});
+  replica_->take();
+  replica_->receive("a", Changes{{first, early, after, second}}, now_, kWall);
+  const auto ready = replica_->take();
+  EXPECT_TRUE(ready.cuts.empty());
+  ASSERT_TRUE(ready.apply);
+  ASSERT_EQ(ready.apply->runs.size(), 1u);
+  EXPECT_EQ(ready.apply->runs[0].origin, b.origin());
+  EXPECT_EQ(ready.apply->runs[0].count, 2u);
+  EXPECT_EQ(replica_->held_bytes(), 0u);
+  for (const auto& origin : replica_->origins()) {
+    const bool is_early = origin.origin == a.origin();
+    EXPECT_EQ(origin.detour == Replica::Detour::kClock, is_early);
+    EXPECT_EQ(origin.stamped_ms, is_early ? kWall + 60'000 : 0);
+  }
 }
 
 TEST_F(ReplicaTest, NeverAsksAnotherNeighbourWithoutReroute) {
@@ -494,6 +675,50 @@ TEST_F(ReplicaTest, SaysNothingMoreOnceOthersKnowMoreOfItThanItDoes) {
   EXPECT_TRUE(replica_->take().rejoin);
 }
 
+// P7, P11: what one neighbour says counts while it is there to be asked.
+TEST_F(ReplicaTest, SpeaksAgainOnceNobodyIsThereWhoKnowsMoreOfIt) {
+  start({"a", "b", "me"});
+  Author me("me");
+  replica_->committed({1, me.next()}, now_);
+  connect("a", me.seen());
+  connect("b", {});
+  hear("a", "a", vector_at(me, 1'000'000), {});
+  EXPECT_TRUE(replica_->take().rejoin);
+  replica_->link_down("a", now_);
+  later(Instant{100});
+  EXPECT_TRUE(replica_->take().sends.empty());
+  later(2 * Replica::Options().failover_after);
+  EXPECT_FALSE(replica_->restored());
+  const auto ready = replica_->take();  // what was not sent is asked for over a new link
+  ASSERT_EQ(ready.cuts.size(), 1u);
+  EXPECT_EQ(ready.cuts[0].peer, "b");
+  connect("b", {});
+  later(Instant{20});
+  const auto told = sent<Vectors>(replica_->take(), "b");
+  ASSERT_FALSE(told.empty());
+  for (const auto& news : told) {  // and it does not tell on what it does not believe
+    for (const auto& row : news.rows) EXPECT_LE(row.applied.at(me.origin()), 1u) << row.dc;
+  }
+  replica_->receive("b", Subscribe{me.origin(), 1}, now_, kWall);
+  replica_->committed({2, me.next()}, now_);
+  EXPECT_EQ(sent<Changes>(replica_->take(), "b").size(), 1u);
+}
+
+TEST_F(ReplicaTest, WhatIsSaidOfSomebodyWhoIsLinkedIsHisToSay) {
+  start({"a", "b", "me"});
+  Author me("me"), b("b");
+  replica_->committed({1, me.next()}, now_);
+  connect("a", {});
+  connect("b", {});
+  hear("a", "b", vector_at(me, 1'000'000), {});
+  EXPECT_FALSE(replica_->restored());
+  b.next();
+  hear("a", "b", b.seen(), {});
+  EXPECT_TRUE(replica_->members().at("b").applied.empty());
+  hear("b", "b", b.seen(), {});
+  EXPECT_EQ(replica_->members().at("b").applied, b.seen());
+}
+
 TEST_F(ReplicaTest, AnEarlierLifeOfItsDatacenterJoinsAgain) {
   start({"a", "me"});
   Author me("me"), later_life("L");
@@ -549,15 +774,20 @@ TEST_F(ReplicaTest, GivesCreditBackOnlyForWhatItIsDoneWith) {
   EXPECT_GT(sent<Credit>(ready, "a")[0].bytes, 200u);
 }
 
-TEST_F(ReplicaTest, CutsAPeerWhoseChangesAreStampedTooFarAhead) {
+TEST_F(ReplicaTest, AsksLessAndLessOftenForWhatIsStampedTooFarAhead) {
   start({"a", "me"});
   Author a("a");
-  connect("a", {});
-  receive("a", a.next({}, 10, kWall + 60'000));
-  const auto ready = replica_->take();
-  ASSERT_EQ(ready.cuts.size(), 1u);
-  EXPECT_NE(ready.cuts[0].reason.find("ahead of this gateway's clock"), std::string::npos);
-  EXPECT_FALSE(ready.apply);
+  const Run early = a.next({}, 10, kWall + 600'000);
+  connect("a", a.seen());
+  replica_->take();
+  size_t asked = 0;
+  for (int second = 0; second < 60; ++second) {
+    receive("a", early);
+    later(Instant{1'000});
+    asked += sent<Subscribe>(replica_->take(), "a").size();
+  }
+  EXPECT_GE(asked, 3u);
+  EXPECT_LE(asked, 10u);
 }
 
 TEST_F(ReplicaTest, CutsAPeerWhoSendsUsOurOwnChanges) {
@@ -584,6 +814,22 @@ TEST_F(ReplicaTest, CutsAPeerWhoNamesOriginsWithoutEnd) {
   for (int i = 0; i < 3; ++i) replica_->receive("a", news(kMostOrigins / 2), now_, kWall);
   EXPECT_TRUE(replica_->take().cuts.empty());
   for (int i = 0; i < 2; ++i) replica_->receive("a", news(kMostOrigins / 2), now_, kWall);
+  EXPECT_EQ(replica_->take().cuts.size(), 1u);
+}
+
+TEST_F(ReplicaTest, CutsAPeerWhoSubscribesWithoutEnd) {
+  start({"a", "me"});
+  connect("a", {});
+  Origin made_up = origin_of('x');
+  const auto subscribe = [&](size_t times) {
+    for (size_t i = 0; i < times; ++i) {
+      for (size_t digit = 0; ++made_up.id[digit] == 0;) ++digit;
+      replica_->receive("a", Subscribe{made_up, 0}, now_, kWall);
+    }
+  };
+  subscribe(kMostOrigins);
+  EXPECT_TRUE(replica_->take().cuts.empty());
+  subscribe(2 * kMostOrigins);
   EXPECT_EQ(replica_->take().cuts.size(), 1u);
 }
 

@@ -29,6 +29,7 @@ Hello sample_hello() {
   h.handlers = {{"cart", "lua:1"}, {"geo", "plugin:2"}};
   h.wall_ms = 1'700'000'000'000;
   h.window = 8 << 20;
+  h.frame_bytes = 80 << 20;
   h.applied.push_back({origin(1), "frankfurt", 300, {1, 2, 3}});
   h.applied.push_back({origin(7), "tokyo", 1, {9}});
   h.collected.advance(origin(1), 200);
@@ -69,7 +70,8 @@ std::vector<Frame> one_of_each() {
           Ping{5},
           Pong{5, 1'700'000'000'001},
           Bye{"the peer's cluster is other"},
-          Trimmed{origin(7)}};
+          Trimmed{origin(7)},
+          Oversized{origin(7), 300, 1 << 20}};
 }
 
 // A frame as a liar would make it: any head, over any payload, with a checksum that holds.
@@ -114,10 +116,11 @@ TEST(Wire, FieldsArriveInTheirPlaces) {
   const auto& h = std::get<Hello>(*hello);
   EXPECT_EQ(h.cluster + "/" + h.dc + "/" + h.topology + "/" + h.rules,
             "shop/tokyo/t-print/r-print");
-  EXPECT_EQ(h.protocol, 6u);
+  EXPECT_EQ(h.protocol, 7u);
   EXPECT_EQ(h.incarnation, origin(7));
   EXPECT_EQ(h.wall_ms, 1'700'000'000'000u);
   EXPECT_EQ(h.window, 8u << 20);
+  EXPECT_EQ(h.frame_bytes, 80u << 20);
   EXPECT_EQ(h.handlers, sample_hello().handlers);
   ASSERT_EQ(h.applied.size(), 2u);
   EXPECT_EQ(h.applied[0].dc, "frankfurt");

@@ -38,8 +38,7 @@ class StandingTest : public Test {
       if (own) continue;
       LinkView& link = peers_.links.emplace_back();
       link.peer = dc;
-      link.state = "up";
-      link.settled = true;
+      link.state = LinkState::kUp;
       link.round_trip_ms = 3;
     }
   }
@@ -80,8 +79,7 @@ TEST_F(StandingTest, LagIsTheAgeOfTheOldestThatIsKnownOfAndNotHere) {
 }
 
 TEST_F(StandingTest, AnotherRouteSaysWhichOneWasPreferredAndWhy) {
-  to_b().state = "connecting";
-  to_b().settled = false;
+  to_b().state = LinkState::kConnecting;
   to_b().reason = "Connection refused";
   to_b().since_ms = kWall;
   of_b().upstream = "c";
@@ -121,11 +119,47 @@ TEST_F(StandingTest, WhoWasRemovedIsNotedAsLongAsSomethingOfHisIsToCome) {
   EXPECT_EQ(notes(sight()).size(), 1u);
 }
 
-TEST_F(StandingTest, ALinkThatCameUpRightAfterARefusalIsStillRefused) {
-  to_b().settled = false;
-  to_b().refusal = "the peer refuses: a change of a is stamped too far ahead";
-  EXPECT_EQ(standing_of(sight(), "b").link, "refused");
-  EXPECT_EQ(standing_of(sight(), "b").reason, to_b().refusal);
+TEST_F(StandingTest, ALinkThatHasYetToProveItselfSaysWhyItWasLost) {
+  to_b().state = LinkState::kUnsteady;
+  to_b().reason = "the peer closed the link";
+  EXPECT_EQ(standing_of(sight(), "b").link, "unsteady");
+  EXPECT_EQ(standing_of(sight(), "b").reason, "the peer closed the link");
+}
+
+TEST_F(StandingTest, WhatCannotBeTakenIsSaidWithItsReason) {
+  EXPECT_EQ(refused_changes(sight()), "");
+  of_b().detour = Detour::kClock;
+  of_b().stamped_ms = kWall + 600'000;
+  EXPECT_EQ(
+      refused_changes(sight()),
+      "changes of b are not taken: the next one is stamped 600 s ahead of the clock here, and "
+      "clock.max_drift is 10.0 s; it is asked for again once that has passed");
+  of_b().detour = Detour::kTooLong;
+  of_b().too_long = {of_b().origin, 21, 100'000'000};
+  EXPECT_EQ(refused_changes(sight()),
+            "changes of b are not taken: the next one takes a frame of 100000000 bytes, and "
+            "limits.frame_bytes here is 83886080");
+  of_b().detour = Detour::kNone;
+  to_b().state = LinkState::kHeld;
+  to_b().reason = "change 7 of a takes a frame of 100 bytes";
+  to_b().traffic.too_long = Oversized{origin_of('a'), 7, 100};
+  EXPECT_EQ(refused_changes(sight()), to_b().reason);
+}
+
+TEST_F(StandingTest, ANeighbourWhoTakesLessThanAClientMayWriteIsNoted) {
+  to_b().traffic.frame_bytes = 2 << 20;
+  EXPECT_EQ(notes(sight()).at(0),
+            "b takes frames of at most 2097152 bytes (its limits.frame_bytes): larger transactions "
+            "are refused here, though limits.transaction_bytes is 67108864.");
+}
+
+TEST_F(StandingTest, AClockThatIsBehindIsNotSaidToHaveRunAhead) {
+  last_stamp_ = Hlc::at(kWall + 3'600'000);
+  ASSERT_TRUE(clock_ahead(sight()));
+  EXPECT_TRUE(notes(sight()).at(0).starts_with("The clock of a ran ahead"));
+  for (auto& link : peers_.links) link.clock_offset_ms = 3'600'000;
+  EXPECT_FALSE(clock_ahead(sight()));
+  EXPECT_TRUE(notes(sight()).at(0).starts_with("The clock of b is 3600 s ahead of that of a"));
 }
 
 TEST_F(StandingTest, TheLogIsKeptForWhoIsFurthestBehind) {
@@ -141,7 +175,7 @@ TEST_F(StandingTest, TheLogIsKeptForWhoIsFurthestBehind) {
   EXPECT_EQ(holders[0].behind, 40u);
   EXPECT_EQ(holders[1].behind, 3u);
   EXPECT_TRUE(notes(sight()).empty());  // they are linked and will catch up
-  peers_.links.at(1).state = "connecting";
+  peers_.links.at(1).state = LinkState::kConnecting;
   peers_.links.at(1).since_ms = kWall;
   EXPECT_EQ(notes(sight()).at(0),
             "The log is kept for c, which has not applied 40 of the changes here; its link is down "
