@@ -56,6 +56,7 @@ std::vector<Frame> frames() {
               {{"cart", "lua:1"}, {"stock", "2"}},
               1'700'000'000'000,
               8 << 20,
+              80 << 20,
               {{origin_of(1), "eu", 7, {}}, {origin_of(2), "us", 300, {}}},
               sample_vector()};
   const std::string record =
