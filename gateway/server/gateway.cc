@@ -201,8 +201,16 @@ Result<void> Gateway::Impl::watch_history() {
       spdlog::warn("unverified_mark_stays dc={} reason=\"{}\"", dc, done.error().text);
     }
   });
-  if (folder->unverified(self)) return {};
-  return folder->set_unverified(self, store->opened().streams.at(self).seq);
+  auto doubt = folder->unverified(self);
+  if (!doubt) doubt = Unverified{store->opened().streams.at(self).seq, false};
+  if (doubt->shipped) return {};
+  peers->on_shipping(doubt->after, [this, self, after = doubt->after] {
+    if (!folder->unverified(self)) return;  // verified since
+    if (const auto done = folder->set_unverified(self, {after, true}); !done) {
+      spdlog::warn("shipped_mark_not_kept dc={} reason=\"{}\"", dc, done.error().text);
+    }
+  });
+  return folder->set_unverified(self, *doubt);
 }
 
 ClientServer::Options Gateway::Impl::client_options() {

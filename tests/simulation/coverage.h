@@ -69,6 +69,7 @@ enum class Met : size_t {
   kRestored,
   kCloned,
   kUpgraded,
+  kMarkerLost,
   kOtherVersion,
   kReissued,
   kTableMade,
