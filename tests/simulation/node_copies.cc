@@ -107,6 +107,16 @@ void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count) {
     const auto known = world_.oracle.forget_after(self, durable_.at(self) - count);
     was.insert(was.begin(), known.begin(), known.end());
   }
+  // Some of what was shipped in that life keeps its name, if nobody has another there.
+  const uint64_t before = durable_.at(self) - was.size();
+  if (count < was.size() && others_have(self) <= before) {
+    Run kept{self, before + 1, was.size() - count, {}};
+    ByteWriter bytes;
+    for (size_t i = 0; i < kept.count; ++i) bytes.string(was[i]);
+    kept.records = bytes.take();
+    if (auto bad = world_.oracle.found_again(kept, takes_part())) world_.fail(*bad);
+    was.erase(was.begin(), was.begin() + static_cast<ptrdiff_t>(kept.count));
+  }
   world_.contexts_since = world_.scheduler.now() + 1;
   if (count != was.size()) {
     return world_.fail(name_ + ": of " + std::to_string(was.size()) +
