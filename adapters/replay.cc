@@ -30,14 +30,14 @@ Result<std::optional<bool>> same_history(Database& a, Database& b, const Origin&
 
 // The last change of `origin` that both have and is the same, if there is one after it that both
 // have and is not. A chain covers all before it: where it differs it goes on differing. What cannot
-// be compared any more is the same up to `restored`; absent: all of it.
+// be compared any more is the same up to `since`; absent: all of it.
 Result<std::optional<uint64_t>> last_shared(Database& a, Database& b, const Origin& origin,
-                                            uint64_t both, std::optional<uint64_t> restored) {
+                                            uint64_t both, std::optional<uint64_t> since) {
   if (both == 0) return std::nullopt;
   const auto at_end = same_history(a, b, origin, both);
   if (!at_end) return tl::unexpected(at_end.error());
   const auto same_at = [&](uint64_t seq, const std::optional<bool>& compared) {
-    return compared.value_or(!restored || seq <= *restored);
+    return compared.value_or(!since || seq <= *since);
   };
   if (same_at(both, *at_end)) return std::nullopt;
   uint64_t same = 0, differs = both;
@@ -50,16 +50,24 @@ Result<std::optional<uint64_t>> last_shared(Database& a, Database& b, const Orig
   return same;
 }
 
+// The part of `run` up to seq `last`.
+Result<Run> slice_up_to(const Run& run, uint64_t last) {
+  return slice_after(run, last).map([&](const Run& rest) {
+    const size_t kept = run.records.size() - rest.records.size();
+    return Run{run.origin, run.first, run.count - rest.count, run.records.substr(0, kept)};
+  });
+}
+
 class Replay {
  public:
-  Replay(Database& from, Database& to, const Origin& fresh, std::optional<uint64_t> restored,
+  Replay(Database& from, Database& to, const Origin& fresh, const std::optional<Doubt>& doubt,
          uint64_t wall_ms)
       : from_(from),
         to_(to),
         source_(from.state()),
         wall_ms_(wall_ms),
         fresh_(fresh),
-        restored_(restored) {
+        doubt_(doubt) {
     const auto state = to_.state();
     for (const auto& [origin, stream] : state.streams) has_.advance(origin, stream.seq);
     seen_ = state.promised;
@@ -68,16 +76,17 @@ class Replay {
   Result<Replayed> run() {
     const Origin& self = source_.self;
     const uint64_t both = std::min(applied_at(source_, self), has_.at(self));
-    auto shared = last_shared(from_, to_, self, both, restored_);
+    auto shared =
+        last_shared(from_, to_, self, both, doubt_ ? std::optional(doubt_->since) : std::nullopt);
     if (!shared) return tl::unexpected(shared.error());
-    if (!*shared && restored_) *shared = both;
-    if (*shared) {
+    if (!*shared && doubt_) *shared = keeps_its_name_up_to(both);
+    if (*shared && **shared < applied_at(source_, self)) {
       auto tables = to_.reader().and_then([](const auto& reader) { return reader->tables(); });
       if (!tables) return tl::unexpected(tables.error());
       reissue_.emplace(self, **shared, fresh_, seen_, std::move(*tables));
       if (auto known = look_up_stamps(); !known) return tl::unexpected(known.error());
     }
-    forked_after_ = shared->value_or(0);
+    forked_after_ = reissue_ ? **shared : UINT64_MAX;
     if (!log_reaches()) return join();
     for (LogPosition at = 0;;) {
       auto chunks = from_.read_log(at, kSliceBytes);
@@ -89,6 +98,13 @@ class Replay {
   }
 
  private:
+  // Of its own, which `to` has up to `both`. What was forgotten by a promise that `from` does not
+  // know of, a later life's, must count as seen by all that comes now.
+  uint64_t keeps_its_name_up_to(uint64_t both) const {
+    if (!source_.promised.covers(to_.state().collected)) return both;
+    return doubt_->shipped ? UINT64_MAX : std::max(both, doubt_->since);
+  }
+
   // The latest stamp of what every reissued change counts as having seen: theirs must be later.
   Result<void> look_up_stamps() {
     const auto state = to_.state();
@@ -123,19 +139,22 @@ class Replay {
     }
   }
 
-  bool forked(const Origin& origin) const { return reissue_ && origin == source_.self; }
+  // Changes of this origin past it come over under another name.
+  uint64_t renamed_after(const Origin& origin) const {
+    return origin == source_.self ? forked_after_ : UINT64_MAX;
+  }
 
   // The log is only of use where it begins no later than what the copy lacks.
   bool log_reaches() {
     return std::all_of(source_.streams.begin(), source_.streams.end(), [&](const auto& named) {
       const auto& [origin, stream] = named;
-      const uint64_t after = forked(origin) ? forked_after_ : has_.at(origin);
+      const uint64_t after = std::min(has_.at(origin), renamed_after(origin));
       return after >= stream.seq || from_.position_before(origin, after + 1).has_value();
     });
   }
 
   Result<Replayed> join() {
-    if (reissue_ && applied_at(source_, source_.self) > forked_after_) {
+    if (reissue_) {
       return fail(Code::kRefused,
                   "changes that this datacenter wrote under a name that others know with another "
                   "history are no longer in its log, or changes of others that the copy lacks; "
@@ -149,17 +168,30 @@ class Replay {
 
   Result<void> take(const std::vector<LogChunk>& chunks) {
     std::vector<Run> runs;
+    const auto add = [&](Run run) {
+      if (run.count == 0) return;
+      done_.changes += run.count;
+      has_.advance(run.origin, run.last());
+      runs.push_back(std::move(run));
+    };
     for (const auto& chunk : chunks) {
-      auto run = forked(chunk.run.origin) ? reissued(chunk.run)
-                                          : slice_after(chunk.run, has_.at(chunk.run.origin));
-      if (!run) return tl::unexpected(run.error());
-      if (run->count == 0) continue;
-      done_.changes += run->count;
-      has_.advance(run->origin, run->last());
-      runs.push_back(std::move(*run));
+      auto kept = unchanged(chunk.run);
+      if (!kept) return tl::unexpected(kept.error());
+      add(std::move(*kept));
+      if (!reissue_ || chunk.run.origin != source_.self) continue;
+      auto renamed = reissued(chunk.run);
+      if (!renamed) return tl::unexpected(renamed.error());
+      add(std::move(*renamed));
     }
     if (runs.empty()) return {};
     return to_.apply(runs, wall_ms_).map([](const auto&) {});
+  }
+
+  // What `to` lacks of it and is to have under its own name.
+  Result<Run> unchanged(const Run& run) const {
+    auto lacked = slice_after(run, has_.at(run.origin));
+    if (!lacked || lacked->count == 0) return lacked;
+    return slice_up_to(*lacked, renamed_after(run.origin));
   }
 
   // Whoever heard of it may have collected by it: the new life keeps it.
@@ -232,11 +264,11 @@ class Replay {
   const DatabaseState source_;
   const uint64_t wall_ms_;
   const Origin fresh_;
-  const std::optional<uint64_t> restored_;
+  const std::optional<Doubt> doubt_;
   VersionVector has_;   // `to`
   VersionVector seen_;  // what every reissued change counts as having seen
   std::optional<Reissue> reissue_;
-  uint64_t forked_after_ = 0;
+  uint64_t forked_after_ = UINT64_MAX;
   StreamState read_, written_;
   Replayed done_;
 };
@@ -244,8 +276,8 @@ class Replay {
 }  // namespace
 
 Result<Replayed> replay(Database& from, Database& to, const Origin& fresh,
-                        std::optional<uint64_t> restored, uint64_t wall_ms) {
-  return Replay(from, to, fresh, restored, wall_ms).run();
+                        const std::optional<Doubt>& doubt, uint64_t wall_ms) {
+  return Replay(from, to, fresh, doubt, wall_ms).run();
 }
 
 }  // namespace entente

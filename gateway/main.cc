@@ -198,6 +198,9 @@ int main(int argc, char** argv) {
   entente::ServeOptions serve;
   CLI::App* serve_command = app.add_subcommand("serve", "run one datacenter's gateway");
   add_datacenter_options(serve_command, serve);
+  serve_command->add_flag("--first", serve.first,
+                          "a cluster begins here: with an empty database, if there is none and no "
+                          "neighbour to copy one from");
 
   std::filesystem::path file;
   std::string format_name = "table";

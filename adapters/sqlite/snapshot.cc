@@ -9,7 +9,9 @@ namespace {
 
 using sqlite::Connection;
 
-Result<SnapshotInfo> look(const std::filesystem::path& path) {
+}  // namespace
+
+Result<SnapshotInfo> describe_snapshot(const std::filesystem::path& path) {
   auto db = Connection::open(path, Connection::Kind::kRead);
   if (!db) return tl::unexpected(db.error());
   auto q = db->prepare(
@@ -29,8 +31,6 @@ Result<SnapshotInfo> look(const std::filesystem::path& path) {
   info.applied = std::move(*applied);
   return info;
 }
-
-}  // namespace
 
 Result<SnapshotInfo> snapshot_sqlite(const std::filesystem::path& source,
                                      const std::filesystem::path& destination) {
@@ -53,7 +53,7 @@ Result<SnapshotInfo> snapshot_sqlite(const std::filesystem::path& source,
 }
 
 Result<SnapshotInfo> check_snapshot(const std::filesystem::path& path) {
-  return sqlite::check_integrity(path).and_then([&] { return look(path); });
+  return sqlite::check_integrity(path).and_then([&] { return describe_snapshot(path); });
 }
 
 Result<void> begin_new_life(const std::filesystem::path& path, const DatabaseOptions& options) {

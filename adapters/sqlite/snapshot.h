@@ -22,6 +22,8 @@ Result<SnapshotInfo> snapshot_sqlite(const std::filesystem::path& source,
 
 // Proves a copy, and says what it is.
 Result<SnapshotInfo> check_snapshot(const std::filesystem::path& path);
+// Only says what it is.
+Result<SnapshotInfo> describe_snapshot(const std::filesystem::path& path);
 
 // Makes a copy, in place, the database of options.dc in a new life: its incarnation is
 // options.fresh_origin, which has written nothing yet. All that the copy has applied stays applied,

@@ -45,9 +45,11 @@ Result<Replayed> bring_over(const DatabaseOptions& options, const DataFolder& fo
   if (!old) return tl::unexpected(old.error());
   const auto fresh = open_sqlite(to, options);
   if (!fresh) return tl::unexpected(fresh.error());
-  std::optional<uint64_t> same_up_to;
-  if (restored) same_up_to = folder.unverified((*old)->state().self).value_or(UINT64_MAX);
-  return replay(**old, **fresh, *reissued_as, same_up_to, options.wall_ms);
+  std::optional<Doubt> doubt;
+  if (restored) doubt.emplace();
+  const auto unverified = folder.unverified((*old)->state().self);
+  if (doubt && unverified) doubt = {unverified->after, unverified->shipped};
+  return replay(**old, **fresh, *reissued_as, doubt, options.wall_ms);
 }
 
 Result<void> exchange(const fs::path& a, const fs::path& b) {

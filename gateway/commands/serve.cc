@@ -13,7 +13,9 @@
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/file_copy.h"
+#include "adapters/sqlite/snapshot.h"
 #include "adapters/sqlite/sqlite_database.h"
+#include "gateway/commands/donors.h"
 #include "gateway/commands/joining.h"
 #include "gateway/commands/log_format.h"
 #include "gateway/commands/new_life.h"
@@ -26,7 +28,7 @@
 #include "gateway/server/gateway.h"
 #include "gateway/server/topology_epochs.h"
 #include "gateway/server/topology_news.h"
-#include "topology/graph.h"
+#include "gateway/server/waiting_room.h"
 #include "topology/scalars.h"
 
 namespace entente {
@@ -45,10 +47,11 @@ class Signals {
     std::signal(SIGPIPE, SIG_IGN);
   }
 
-  // Whether one came before watch().
-  bool pending() const {
+  // Whether one came before watch(), or does now.
+  bool pending() {
     constexpr timespec kNow{0, 0};
-    return sigtimedwait(&set_, nullptr, &kNow) > 0;
+    came_ = came_ || sigtimedwait(&set_, nullptr, &kNow) > 0;
+    return came_;
   }
 
   void watch(Gateway& gateway) {
@@ -75,6 +78,7 @@ class Signals {
   }
 
   sigset_t set_;
+  bool came_ = false;
   std::jthread watcher_;
 };
 
@@ -104,30 +108,45 @@ class Replacing {
   Replacing(const Config& config, const Datacenter& dc, const std::filesystem::path& data)
       : config_(config), dc_(dc), data_(data) {}
 
-  // While the gateway runs, or cannot. `linked`: it may be it that neighbours are linked with under
-  // this name. Not more often than makes sense.
-  Result<void> fetch(const Rejoin& wanted, bool linked, const std::function<bool()>& stopped) {
+  // While the gateway runs. `linked`: it may be it that neighbours are linked with under this name.
+  // Not more often than makes sense. `life`: the incarnation of its database.
+  Result<void> fetch(const Rejoin& wanted, const Origin& life, bool linked,
+                     const std::function<bool()>& stopped) {
     const auto now = Clock::now();
     if (now < not_before_) return fail(Code::kBusy, "the last attempt was just now");
     not_before_ = now + pause_;
     pause_ = std::min(2 * pause_, kLongestPause);
-    spdlog::warn("rejoining dc={} reason=\"{}\"", dc_.name, wanted.reason);
-    why_ = wanted.reason;
-    restored_ = wanted.restored;
-    auto asked = wanted.from;
-    if (asked.empty()) asked = Graph(config_).neighbours(dc_.name);
-    const auto first = static_cast<ptrdiff_t>(asked.empty() ? 0 : turn_++ % asked.size());
-    std::rotate(asked.begin(), asked.begin() + first, asked.end());
-    return needs_sqlite(dc_)
-        .and_then([&] { return fetch_copy(config_, dc_, asked, linked, part_, stopped); })
-        .map([&](std::string from) { from_ = std::move(from); })
-        .map_error([&](Error error) {
-          spdlog::warn("not_rejoined dc={} reason=\"{}\"", dc_.name, error.text);
-          return error;
-        });
+    auto names = wanted.from.empty() ? neighbours_with_files(config_, dc_) : wanted.from;
+    return fetch_from(find_donors(config_, dc_, names), wanted, life, linked, stopped);
   }
 
-  // REQUIRES: fetch() succeeded, and the gateway does not run.
+  // Instead of the gateway, which cannot start: until it can, which is true, or `stopped`: false.
+  // Whoever asks meanwhile is told why.
+  Result<bool> before_start(const std::string& reason, const std::function<bool()>& stopped) {
+    const auto names = neighbours_with_files(config_, dc_);
+    if (names.empty()) {
+      return fail(Code::kFork,
+                  reason +
+                      ", and it has none. Make a new life of its database: entente snapshot, move "
+                      "the file away, entente restore --alone");
+    }
+    WaitingRoom room(config_, dc_);
+    if (auto opened = room.open(); !opened) return tl::unexpected(opened.error());
+    Retry retry;
+    do {
+      const Donors donors = find_donors(config_, dc_, names);
+      if (donors.later) return keep_topology(data_, *donors.later).map([] { return true; });
+      const auto done =
+          fetch_from(donors, {reason, names, true}, life_before(), false, stopped).and_then([&] {
+            return replace();
+          });
+      if (done) return true;
+      room.say(reason + ". It waits for a copy from " + listed(names) + ": " + done.error().text);
+    } while (retry.pause(stopped));
+    return false;
+  }
+
+  // REQUIRES: a copy was fetched, and the gateway does not run.
   Result<void> replace() {
     const auto done = replace_by_copy(config_, dc_, data_, part_, why_, from_, restored_);
     if (!done) {
@@ -135,6 +154,7 @@ class Replacing {
       return tl::unexpected(done.error());
     }
     pause_ = kShortestPause;
+    from_.clear();
     spdlog::info("rejoined dc={} brought_over={} reissued={} story=\"{}\"", dc_.name,
                  done->replayed.changes, done->replayed.reissued, done->story);
     return {};
@@ -144,37 +164,61 @@ class Replacing {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kShortestPause{1}, kLongestPause{60};
 
+  // Whose copy did not fit last time is asked last.
+  Result<void> fetch_from(Donors donors, const Rejoin& wanted, const Origin& life, bool linked,
+                          const std::function<bool()>& stopped) {
+    if (wanted.reason != why_) {
+      spdlog::warn("rejoining dc={} reason=\"{}\"", dc_.name, wanted.reason);
+    }
+    why_ = wanted.reason;
+    restored_ = wanted.restored;
+    sort_donors(donors.found, life, from_);
+    return needs_sqlite(dc_)
+        .and_then([&] { return fetch_copy(config_, dc_, donors.found, linked, part_, stopped); })
+        .map([&](std::string from) { from_ = std::move(from); })
+        .map_error([&](Error error) {
+          if (!donors.silent.empty()) {
+            error.text += (error.text.empty() ? "" : "; ") + donors.silent;
+          }
+          spdlog::warn("not_rejoined dc={} reason=\"{}\"", dc_.name, error.text);
+          return error;
+        });
+  }
+
+  // Of the database that is there; zeros if it does not say.
+  Origin life_before() const {
+    const auto info = describe_snapshot(database_path(dc_, data_));
+    return info ? info->incarnation : Origin{};
+  }
+
   const Config& config_;
   const Datacenter& dc_;
   const std::filesystem::path& data_;
   const std::filesystem::path part_ = database_path(dc_, data_).string() + ".joining";
   std::string why_, from_;
   bool restored_ = false;
-  size_t turn_ = 0;  // who is asked first
   std::chrono::seconds pause_ = kShortestPause;
   Clock::time_point not_before_{};
 };
 
 // Until it stops, which is false, or another life has to follow: true.
 Result<bool> live(const Config& config, const Datacenter& dc, const std::filesystem::path& data,
-                  Replacing& rejoin, Signals& signals, std::ostream& out) {
-  Gateway gateway(config, dc.name, data, open_database);
+                  bool first, Replacing& rejoin, Signals& signals, std::ostream& out) {
+  Gateway gateway(config, dc.name, data, first, open_database);
   if (const auto started = gateway.start(); !started) {
     if (started.error().code != Code::kFork) return tl::unexpected(started.error());
-    const auto replaced =
-        rejoin
-            .fetch({started.error().text, Graph(config).neighbours(dc.name), true}, false,
-                   [&] { return signals.pending(); })
-            .and_then([&] { return rejoin.replace(); });
-    return replaced ? Result<bool>(true) : tl::unexpected(started.error());
+    return rejoin.before_start(started.error().text, [&] { return signals.pending(); });
   }
   out << ready_line(dc, gateway) << std::endl;
   signals.watch(gateway);
   using What = Gateway::Next::What;
   auto next = gateway.wait();
   const auto needs_a_copy = [](const Gateway::Next& n) { return n.what == What::kRejoin; };
-  while (next && needs_a_copy(*next) &&
-         !rejoin.fetch(next->rejoin, next->linked, [&] { return gateway.stopping(); })) {
+  const auto stopped = [&] { return gateway.stopping(); };
+  while (next && needs_a_copy(*next)) {
+    const auto fetched = rejoin.fetch(next->rejoin, gateway.incarnation(), next->linked, stopped);
+    if (fetched) break;
+    if (fetched.error().code != Code::kBusy) gateway.not_replaced(fetched.error().text);
     next = gateway.wait();
   }
   const bool goes_on = next && next->what != What::kStopped && !gateway.stopping();
@@ -207,30 +251,6 @@ Error removed(const Config& file, const Datacenter& dc, const std::filesystem::p
   return error;
 }
 
-// A datacenter that is new to its cluster finds out which topology that has gone over to: without
-// it nobody gives it a copy.
-Result<bool> learn_topology(const Config& config, const Datacenter& dc,
-                            const std::filesystem::path& data) {
-  std::error_code ec;
-  if (dc.database_kind != "sqlite" || std::filesystem::exists(database_path(dc, data), ec)) {
-    return false;
-  }
-  const TopologyNewsItem mine{config.epoch, topology_fingerprint(config), "", {}};
-  const Graph graph(config);
-  for (const auto& name : graph.neighbours(dc.name)) {
-    const auto said = exchange_topology_news(config, dc.name, *config.find(name), mine);
-    if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
-      continue;
-    }
-    return DataFolder::open(data)
-        .and_then([&](const DataFolder& folder) {
-          return folder.set_topology({said->epoch, said->yaml, said->sealed});
-        })
-        .map([] { return true; });
-  }
-  return false;
-}
-
 // Of two topologies that were applied at once the one that holds has it, or it was taken in again:
 // what it had is kept beside, and it begins anew.
 bool taken_back(const Config& config, const Datacenter& dc, const std::filesystem::path& data) {
@@ -256,10 +276,11 @@ bool taken_back(const Config& config, const Datacenter& dc, const std::filesyste
 }
 
 // One life after the other, each under the topology that is in force then.
-int run(const Config& file, const Datacenter& dc, const std::filesystem::path& data,
+int run(const Config& file, const Datacenter& dc, const std::filesystem::path& data, bool first,
         std::ostream& out, std::ostream& err) {
   Signals signals;
-  for (bool first = true;;) {
+  const auto stopped = [&] { return signals.pending(); };
+  for (;;) {
     const auto in_force = DataFolder::topology_in(data);
     const auto config = config_in_force(file, data);
     if (!config) return failed(config.error(), err);
@@ -267,22 +288,18 @@ int run(const Config& file, const Datacenter& dc, const std::filesystem::path& d
     if (me == nullptr) {
       const Error ended = removed(file, dc, data, config->epoch);
       if (!taken_back(*config, dc, data)) return failed(ended, err);
-      first = true;
       continue;
     }
-    if (first) {
-      const auto learned = learn_topology(*config, *me, data);
-      if (!learned) return failed(learned.error(), err);
-      if (*learned) continue;
-      const auto joined = join(*config, *me, data, [&] { return signals.pending(); });
-      if (!joined) return failed(joined.error(), err);
-    }
-    first = false;
+    const auto joined = join(*config, *me, data, first, stopped);
+    if (!joined) return failed(joined.error(), err);
+    if (*joined == Beginning::kStopped) return kFine;
+    if (*joined == Beginning::kTopology) continue;
     Replacing rejoin(*config, *me, data);
     for (bool same = true; same;) {
-      const auto again = live(*config, *me, data, rejoin, signals, out);
+      const auto again = live(*config, *me, data, first, rejoin, signals, out);
       if (!again) return failed(again.error(), err);
       if (!*again || signals.pending()) return kFine;
+      first = false;
       // Two that were applied at once are one epoch: only the text tells them apart.
       const auto now = DataFolder::topology_in(data);
       same = now && in_force && now->epoch == in_force->epoch && now->yaml == in_force->yaml;
@@ -310,7 +327,7 @@ int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
     err << render_problems(file, found.problems);
     return kUsage;
   }
-  return run(config, *dc, data_folder(options), out, err);
+  return run(config, *dc, data_folder(options), options.first, out, err);
 }
 
 }  // namespace entente

@@ -10,6 +10,7 @@ struct ServeOptions {
   std::filesystem::path config;
   std::string dc;
   std::filesystem::path data;  // empty: ./data/<dc>
+  bool first = false;          // a cluster may begin here
 };
 
 std::filesystem::path data_folder(const ServeOptions& options);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <set>
 
 #include "conflict/context.h"
@@ -25,6 +26,8 @@
 namespace entente {
 namespace {
 
+// A database that still has to be replaced is tried to be sooner (commands/serve).
+constexpr std::chrono::minutes kAttemptCounts{2};
 constexpr std::string_view kTopologyPath = "/v1/topology";
 
 }  // namespace
@@ -59,6 +62,7 @@ struct ClientServer::Impl {
                    [this] { return changes.counts(); },
                    [this] { return verify.counts(); },
                    [this] { return catching_up.load(); },
+                   [this] { return why_not_replaced(); },
                    options.rejoined} {
     add_rows_api(router, site);
     increments.add_to(router);
@@ -90,6 +94,10 @@ struct ClientServer::Impl {
   Task<Response> answer_client(Request request);
   Task<Response> handle(const Router& by, Request request);
   void look_whether_caught_up();
+  std::string why_not_replaced() {
+    const std::lock_guard lock(not_replaced_mutex);
+    return std::chrono::steady_clock::now() - not_replaced_at < kAttemptCounts ? not_replaced : "";
+  }
   Task<Response> dispatch(const RouteHandler& handler, RoutedRequest routed);
   void append_headers(const Response& response, std::string& out) const;
 
@@ -107,6 +115,9 @@ struct ClientServer::Impl {
   VerifyApi verify;
   std::atomic<bool> catching_up;
   std::atomic<bool> promising{false};  // … to refuse earlier contexts, when that is over
+  std::mutex not_replaced_mutex;
+  std::string not_replaced;
+  std::chrono::steady_clock::time_point not_replaced_at;
   std::set<Follower*> followers;
   Metrics metrics;
   const Operations operations;
@@ -274,6 +285,12 @@ Result<void> ClientServer::start() {
 void ClientServer::serve_gateway(boost::asio::ip::tcp::socket socket, std::string received) {
   impl_->server.adopt(std::move(socket), std::move(received),
                       [&s = *impl_] { return s.serve_follower(); });
+}
+
+void ClientServer::not_replaced(std::string reason) {
+  const std::lock_guard lock(impl_->not_replaced_mutex);
+  impl_->not_replaced = std::move(reason);
+  impl_->not_replaced_at = std::chrono::steady_clock::now();
 }
 
 void ClientServer::stop() { impl_->server.stop(); }

@@ -44,6 +44,9 @@ class ClientServer {
   ClientServer& operator=(const ClientServer&) = delete;
 
   Result<void> start();
+  // The database has to be replaced by a copy, and this is why nobody gives one: for `status`. From
+  // any thread.
+  void not_replaced(std::string reason);
   // A connection on which another gateway asks by HTTP, and what was read from it: what its clients
   // do to the schema runs here, if this is the leader; or it fetches the database. From any thread.
   void serve_gateway(boost::asio::ip::tcp::socket socket, std::string received);

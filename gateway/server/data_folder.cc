@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kShipped = "shipped";
+
 // Closes what it holds.
 class Descriptor {
  public:
@@ -141,16 +143,18 @@ Result<void> DataFolder::set_catching_up(bool on) const {
   return sync_folder(path_);
 }
 
-std::optional<uint64_t> DataFolder::unverified(const Origin& incarnation) const {
+std::optional<Unverified> DataFolder::unverified(const Origin& incarnation) const {
   std::istringstream in(first_line(path_ / "unverified"));
-  std::string whose;
-  uint64_t seq = 0;
-  if (!(in >> whose >> seq) || whose != to_hex(incarnation)) return std::nullopt;
-  return seq;
+  std::string whose, shipped;
+  Unverified what;
+  if (!(in >> whose >> what.after) || whose != to_hex(incarnation)) return std::nullopt;
+  what.shipped = in >> shipped && shipped == kShipped;
+  return what;
 }
 
-Result<void> DataFolder::set_unverified(const Origin& incarnation, uint64_t seq) const {
-  return write_line("unverified", to_hex(incarnation) + " " + std::to_string(seq));
+Result<void> DataFolder::set_unverified(const Origin& incarnation, const Unverified& what) const {
+  return write_line("unverified", to_hex(incarnation) + " " + std::to_string(what.after) +
+                                      (what.shipped ? std::string(" ") + kShipped : ""));
 }
 
 Result<void> DataFolder::set_verified() const {

@@ -18,9 +18,16 @@ namespace entente {
 // Files: `lock`, with the pid of who holds it; `incarnation`, 32 hex digits and a newline;
 // `catching_up`, empty, while the database is a copy that has yet to catch up with the others;
 // `unverified`, an incarnation and its last seq when a gateway was first started on this database,
-// until links were up and nobody knew better (adapters/replay.h);
+// until links were up and nobody knew better (adapters/replay.h), and the word `shipped` once
+// anything later of its own was sent to somebody;
 // `rejoined`, a line: when a database was last replaced by a copy, and what became of it;
 // `topology`, the last topology that the cluster agreed on, once it was changed while it ran.
+// What is not yet known to be what others have.
+struct Unverified {
+  uint64_t after = 0;    // what this incarnation wrote after this seq
+  bool shipped = false;  // some of it was sent to somebody
+};
+
 // A topology that a running cluster has gone over to.
 struct TopologyEpoch {
   uint64_t epoch = 0;  // each follows one; 0: none did, the file's holds
@@ -47,9 +54,9 @@ class DataFolder {
   Result<void> set_catching_up(bool on) const;
 
   // Of this incarnation; absent: its history is known to be the one that others have.
-  std::optional<uint64_t> unverified(const Origin& incarnation) const;
+  std::optional<Unverified> unverified(const Origin& incarnation) const;
   // Durable, and whole or not at all, when it returns.
-  Result<void> set_unverified(const Origin& incarnation, uint64_t seq) const;
+  Result<void> set_unverified(const Origin& incarnation, const Unverified& what) const;
   Result<void> set_verified() const;
 
   // kCorrupt if the file is there but is not one.

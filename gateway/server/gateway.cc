@@ -51,10 +51,11 @@ Result<Committed> commit(Store& store, ClientTransaction work) {
 }  // namespace
 
 struct Gateway::Impl {
-  Impl(Config c, std::string name, fs::path folder_path, OpenDatabase opener)
+  Impl(Config c, std::string name, fs::path folder_path, bool may_begin, OpenDatabase opener)
       : config(std::move(c)),
         dc(std::move(name)),
         data(std::move(folder_path)),
+        first(may_begin || me().database_kind == "memory"),
         open(std::move(opener)) {}
 
   Result<void> start();
@@ -76,6 +77,7 @@ struct Gateway::Impl {
   const Config config;
   const std::string dc;
   const fs::path data;
+  const bool first;
   const OpenDatabase open;
 
   std::string yaml;  // of the topology in force; "" if its epoch is 0
@@ -121,6 +123,9 @@ Result<Origin> Gateway::Impl::incarnation(bool new_database) {
 Result<std::unique_ptr<Database>> Gateway::Impl::open_database() {
   std::error_code ec;
   const bool new_database = !durable() || !fs::exists(database_path(), ec);
+  if (new_database && !first) {
+    return fail(Code::kNotFound, "there is no database " + database_path().string());
+  }
   auto origin = incarnation(new_database);
   if (!origin) return tl::unexpected(origin.error());
   return open(me(), database_path(), database_options(config, dc, *origin, wall_ms()));
@@ -137,8 +142,12 @@ Result<void> Gateway::Impl::check_marker(const Database& database) const {
                                (*marker ? to_hex(**marker) : std::string("nothing")) + kJoinAgain);
 }
 
+// Of a cluster that has a schema, however old this database is, the file would make another one. A
+// database that has met nobody may have been begun by a start that came no further.
 Result<void> Gateway::Impl::apply_schema() {
   if (config.schema_path.empty() || config.schema_leader != dc) return {};
+  const DatabaseState& state = store->opened();
+  if (state.epoch > 0 || !(first || state.streams.size() == 1)) return {};
   const auto present = has_tables(*store);
   if (!present) return tl::unexpected(present.error());
   if (*present) return {};
@@ -201,8 +210,16 @@ Result<void> Gateway::Impl::watch_history() {
       spdlog::warn("unverified_mark_stays dc={} reason=\"{}\"", dc, done.error().text);
     }
   });
-  if (folder->unverified(self)) return {};
-  return folder->set_unverified(self, store->opened().streams.at(self).seq);
+  auto doubt = folder->unverified(self);
+  if (!doubt) doubt = Unverified{store->opened().streams.at(self).seq, false};
+  if (doubt->shipped) return {};
+  peers->on_shipping(doubt->after, [this, self, after = doubt->after] {
+    if (!folder->unverified(self)) return;  // verified since
+    if (const auto done = folder->set_unverified(self, {after, true}); !done) {
+      spdlog::warn("shipped_mark_not_kept dc={} reason=\"{}\"", dc, done.error().text);
+    }
+  });
+  return folder->set_unverified(self, *doubt);
 }
 
 ClientServer::Options Gateway::Impl::client_options() {
@@ -268,8 +285,8 @@ Result<void> Gateway::Impl::adopt(const TopologyEpoch& topology) {
   return {};
 }
 
-Gateway::Gateway(Config config, std::string dc, fs::path data, OpenDatabase open)
-    : impl_(std::make_unique<Impl>(std::move(config), std::move(dc), std::move(data),
+Gateway::Gateway(Config config, std::string dc, fs::path data, bool first, OpenDatabase open)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(dc), std::move(data), first,
                                    std::move(open))) {}
 
 Gateway::~Gateway() { stop(); }
@@ -292,6 +309,12 @@ bool Gateway::stopping() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->stopping;
 }
+
+void Gateway::not_replaced(std::string reason) {
+  if (impl_->clients) impl_->clients->not_replaced(std::move(reason));
+}
+
+Origin Gateway::incarnation() const { return impl_->store->opened().self; }
 
 void Gateway::stop() {
   auto& g = *impl_;

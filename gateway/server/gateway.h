@@ -24,11 +24,12 @@ using OpenDatabase = std::function<Result<std::unique_ptr<Database>>(
 // and stopped in the reverse.
 //
 // `data` is its folder: the database, the incarnation marker, and a lock that keeps a second
-// gateway out. start() also applies the schema file when this is the schema leader and the cluster
-// is empty.
+// gateway out. `first`: a cluster may begin here. Only then an empty database is made (in memory it
+// always is), and, if this is the schema leader and the cluster has no schema yet, the schema file
+// applied.
 class Gateway {
  public:
-  Gateway(Config config, std::string dc, std::filesystem::path data, OpenDatabase open);
+  Gateway(Config config, std::string dc, std::filesystem::path data, bool first, OpenDatabase open);
   ~Gateway();
 
   Result<void> start();
@@ -48,6 +49,10 @@ class Gateway {
   Result<Next> wait();
   void stop();
   bool stopping() const;
+  // Why nobody gives the copy that wait() asked for: status says so.
+  void not_replaced(std::string reason);
+  // REQUIRES: it was started, and not stopped.
+  Origin incarnation() const;
 
   uint16_t client_port() const;
   uint16_t peer_port() const;

@@ -62,8 +62,9 @@ struct HttpCaller::Impl : std::enable_shared_from_this<HttpCaller::Impl> {
   }
 
   void lose(error_code error) {
+    const bool hung_up = sent && error != asio::error::timed_out;
     const auto code = sent ? Code::kTimeout : Code::kNotReached;
-    finish(fail(code, error.message()));
+    finish(fail(code, error.message(), hung_up ? kHungUp : ""));
   }
 
   const Endpoint server;

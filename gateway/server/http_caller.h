@@ -13,6 +13,8 @@
 
 namespace entente {
 
+inline constexpr const char* kHungUp = "hung_up";
+
 struct HttpQuestion {
   std::string path;
   std::string json;  // the body of a POST; "": this is a GET
@@ -33,7 +35,8 @@ struct HttpAnswer {
 // Deadlines: `connect` for finding and reaching the server, `answer` for everything.
 // Bounds:    answers of `answer_bytes`.
 // Errors:    kNotReached: the server has not got the whole question; kTimeout: it has, or may have,
-//            and its answer is not coming. Nothing can be asked after either.
+//            and its answer is not coming (kHungUp: because it closed the connection, as a proxy in
+//            front of nobody does). Nothing can be asked after either.
 class HttpCaller {
  public:
   struct Patience {

@@ -57,8 +57,12 @@ std::string links_that_are_down(const PeersView& view) {
 }
 
 Verdict judge_health(const Site& site, const Seen& seen, const VerifyApi::Counts& verified,
-                     bool catching_up) {
+                     bool catching_up, const std::string& not_replaced) {
   const auto& [view, counters] = seen;
+  if (!not_replaced.empty()) {
+    return {false, site.dc + " serves its clients; its database has to be replaced by a copy: " +
+                       not_replaced + "."};
+  }
   if (catching_up) {
     uint64_t behind = 0;
     for (const auto& origin : view.origins) behind += origin.known - origin.applied;
@@ -209,7 +213,8 @@ Task<Response> get_status(const Operations& operations) {
   seen.store = site.store.counters();
   const Sight sight = sight_of(site, seen);
   const auto verified = operations.verified();
-  const auto verdict = judge_health(site, seen, verified, operations.catching_up());
+  const auto verdict =
+      judge_health(site, seen, verified, operations.catching_up(), operations.not_replaced());
   const auto up = std::chrono::steady_clock::now() - operations.started;
   JsonWriter out;
   out.begin_object().member("verdict", verdict.sentence).key("healthy").boolean(verdict.healthy);

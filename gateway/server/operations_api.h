@@ -23,6 +23,8 @@ struct Operations {
   std::function<ChangesApi::Counts()> feeds;
   std::function<VerifyApi::Counts()> verified;
   std::function<bool()> catching_up;
+  // Why a database that has to be replaced by a copy is not; "" it has not to be.
+  std::function<std::string()> not_replaced;
   std::string rejoined;  // when the database was last replaced by a copy, and why; "" never
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };

@@ -113,6 +113,7 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   // What should be done.
   void drive();
   void perform(Ready& ready);
+  bool ships(const Message& message) const;
   void apply(Apply work);
   void read(const ReadLog& request);
   void locate(const Locate& request);
@@ -147,6 +148,8 @@ struct Peers::Impl : std::enable_shared_from_this<Peers::Impl> {
   OnRequest on_request;
   OnRejoin on_rejoin;
   std::function<void()> on_verified;  // null: it is known already
+  std::function<void()> on_shipping;  // null: some were sent already …
+  uint64_t shipping_after = 0;        // … of its own, after this seq
   std::optional<Instant> first_linked;
   RepeatedLine apply_failures;
   std::vector<std::function<void(bool)>> copies_wait;  // for a promise that is under way
@@ -252,13 +255,24 @@ void Peers::Impl::drive() {
 }
 
 void Peers::Impl::perform(Ready& ready) {
-  for (auto& send : ready.sends) links.send(send.peer, std::move(send.message));
+  for (auto& send : ready.sends) {
+    if (on_shipping && ships(send.message)) std::exchange(on_shipping, nullptr)();
+    links.send(send.peer, std::move(send.message));
+  }
   if (ready.apply) apply(std::move(*ready.apply));
   for (const auto& request : ready.reads) read(request);
   for (const auto& request : ready.locates) locate(request);
   for (const auto& cut : ready.cuts) links.cut(cut.peer, cut.reason);
   if (ready.promise) store.promise(std::move(*ready.promise), at_home(&Impl::promised));
   if (ready.rejoin && on_rejoin) on_rejoin(true, *ready.rejoin);
+}
+
+bool Peers::Impl::ships(const Message& message) const {
+  const auto* changes = std::get_if<Changes>(&message);
+  return changes != nullptr &&
+         std::any_of(changes->runs.begin(), changes->runs.end(), [this](const Run& run) {
+           return run.origin == replica.self() && run.last() > shipping_after;
+         });
 }
 
 void Peers::Impl::apply(Apply work) { store.apply(std::move(work.runs), at_home(&Impl::applied)); }
@@ -424,6 +438,11 @@ void Peers::on_rejoin(OnRejoin listener) { impl_->on_rejoin = std::move(listener
 
 void Peers::on_verified(std::function<void()> listener) {
   impl_->on_verified = std::move(listener);
+}
+
+void Peers::on_shipping(uint64_t after, std::function<void()> listener) {
+  impl_->shipping_after = after;
+  impl_->on_shipping = std::move(listener);
 }
 
 void Peers::on_request(OnRequest listener) { impl_->on_request = std::move(listener); }

@@ -87,6 +87,10 @@ class Peers {
   // its database: it is no restored one. On the thread of this. Before start().
   void on_verified(std::function<void()> listener);
 
+  // Called once, right before changes of this database's own after seq `after` are sent to anybody
+  // for the first time. On the thread of this. Before start().
+  void on_shipping(uint64_t after, std::function<void()> listener);
+
   // Listens on the datacenter's `peers` endpoint and connects to its neighbours.
   Result<void> start();
   void stop();

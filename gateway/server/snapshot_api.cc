@@ -29,11 +29,6 @@ void remove_leftovers(const fs::path& folder) {
   }
 }
 
-// Of a cluster that was just started everybody has only said who he is.
-bool nothing_written(const VersionVector& applied) {
-  return std::all_of(applied.begin(), applied.end(), [](const Dot& d) { return d.seq <= 1; });
-}
-
 bool is_linked(const PeersView& view, const std::string& dc) {
   return std::any_of(view.links.begin(), view.links.end(),
                      [&](const LinkView& link) { return link.peer == dc && is_up(link.state); });
@@ -62,7 +57,7 @@ Task<Response> SnapshotApi::answer(RoutedRequest routed) {
     CallbackCall<PeersView> call(site_.loop, site_.view);
     const auto view = co_await call;
     if (is_linked(view, asker)) {
-      co_return problem(409, "runs_already",
+      co_return problem(409, kRunsAlready,
                         "another gateway runs as " + asker + " and is linked with " + site_.dc);
     }
   }
@@ -70,9 +65,6 @@ Task<Response> SnapshotApi::answer(RoutedRequest routed) {
   const bool from_given = from_json != nullptr && from_json->integer() != nullptr;
   uint64_t from =
       from_given ? static_cast<uint64_t>(std::max<int64_t>(0, *from_json->integer())) : 0;
-  if (nothing_written(site_.store.applied())) {
-    co_return problem(404, "empty", "nothing was ever written to this database");
-  }
   if (!copy_ || copy_->id != text_of(*body, "id")) {
     if (making_) co_return problem(503, "busy", "a copy of the database is being made");
     std::function<void(CallbackCall<bool>::Done)> tell = [&](auto done) {
@@ -104,7 +96,7 @@ Task<Result<void>> SnapshotApi::make() {
   if (!id) co_return tl::unexpected(id.error());
   making_ = true;
   if (maker_.joinable()) maker_.join();
-  Copy copy{to_hex(*id), folder_ / (kPrefix + to_hex(*id)), 0, {}};
+  Copy copy{to_hex(*id), folder_ / (kPrefix + to_hex(*id)), 0, 0, {}};
   std::function<void(CallbackCall<Result<void>>::Done)> start = [&](auto done) {
     maker_ = std::thread([&database = site_.store.database(), path = copy.path, done] {
       done(database.snapshot(path));
@@ -114,11 +106,21 @@ Task<Result<void>> SnapshotApi::make() {
   const auto made = co_await call;
   making_ = false;
   if (!made) co_return made;
+  Task<uint64_t> asking = latest_stamp_ms();
+  copy.latest_ms = co_await asking;
   std::error_code ec;
   copy.bytes = fs::file_size(copy.path, ec);
   spdlog::info("snapshot_made dc={} bytes={}", site_.dc, copy.bytes);
   copy_ = std::move(copy);
   co_return Result<void>{};
+}
+
+Task<uint64_t> SnapshotApi::latest_stamp_ms() {
+  CallbackCall<PeersView> call(site_.loop, site_.view);
+  const auto view = co_await call;
+  Hlc latest = site_.store.counters().last_stamp;
+  for (const auto& origin : view.origins) latest = std::max(latest, origin.hlc);
+  co_return latest.unix_ms();
 }
 
 Result<std::string> SnapshotApi::piece(const Copy& copy, uint64_t from) const {
@@ -129,7 +131,7 @@ Result<std::string> SnapshotApi::piece(const Copy& copy, uint64_t from) const {
   if (!in) return fail(Code::kBusy, "the copy of the database cannot be read");
   JsonWriter head;
   head.begin_object().member("id", copy.id).key("bytes").unsigned_integer(copy.bytes);
-  head.key("from").unsigned_integer(from);
+  head.key("from").unsigned_integer(from).key("latest_ms").unsigned_integer(copy.latest_ms);
   head.member("checksum", std::to_string(XXH3_64bits(bytes.data(), bytes.size()))).end_object();
   return head.take() + "\n" + bytes;
 }

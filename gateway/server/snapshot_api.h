@@ -12,15 +12,18 @@
 
 namespace entente {
 
+inline constexpr const char* kRunsAlready = "runs_already";
+
 // POST /v1/snapshot, for other gateways: the whole database of this one, a piece an answer, for who
 // has none yet.
 //
 // A request is `{"id": …, "from": …, "linked": …}`: which copy, from which byte on, and whether the
 // asker's gateway runs; without an id, or one that is not there any more, a copy is made, and the
 // answer begins with its first byte. An answer is a line of JSON, `{"id", "bytes", "from",
-// "checksum"}` (of the piece, XXH3-64; "bytes" of the whole), and the piece. 404 `empty`: nothing
-// was ever written here; 503 `busy`: the copy is being made, ask again soon; 409 `runs_already`:
-// the asker's gateway does not run, and one of that name is linked with this.
+// "checksum", "latest_ms"}` (of the piece, XXH3-64; "bytes" of the whole; no change in the copy is
+// stamped later), and the piece. 404 `empty`: no copies are made here; 503 `busy`: the copy is
+// being made, ask again soon; 409 `runs_already`: the asker's gateway does not run, and one of that
+// name is linked with this.
 //
 // Threads: the network thread; a copy is made on one of its own.
 // Bounds:  one copy at a time, shared by all who ask; it goes when nobody asked for a while.
@@ -44,9 +47,11 @@ class SnapshotApi {
     std::string id;
     std::filesystem::path path;
     uint64_t bytes = 0;
+    uint64_t latest_ms = 0;
     Clock::time_point used;
   };
   Task<Result<void>> make();
+  Task<uint64_t> latest_stamp_ms();
   Result<std::string> piece(const Copy& copy, uint64_t from) const;
   void forget();
 

@@ -13,6 +13,7 @@
 #include "gateway/server/http_caller.h"
 #include "gateway/server/introduction.h"
 #include "gateway/server/json.h"
+#include "gateway/server/wall_clock.h"
 
 namespace entente {
 namespace {
@@ -24,7 +25,7 @@ constexpr std::chrono::milliseconds kPause{100};
 
 struct Piece {
   std::string id;
-  uint64_t bytes = 0, from = 0;
+  uint64_t bytes = 0, from = 0, latest_ms = 0;
   std::string_view content;
 };
 
@@ -38,12 +39,13 @@ Result<Piece> read_piece(const std::string& body) {
   const auto head = parse_json(text);
   const Json* bytes = head ? head->find("bytes") : nullptr;
   const Json* from = head ? head->find("from") : nullptr;
-  if (bytes == nullptr || bytes->integer() == nullptr || from == nullptr ||
-      from->integer() == nullptr) {
-    return damaged();
+  const Json* latest = head ? head->find("latest_ms") : nullptr;
+  for (const Json* number : {bytes, from, latest}) {
+    if (number == nullptr || number->integer() == nullptr) return damaged();
   }
   Piece piece{text_of(*head, "id"), static_cast<uint64_t>(*bytes->integer()),
-              static_cast<uint64_t>(*from->integer()), std::string_view(body).substr(line + 1)};
+              static_cast<uint64_t>(*from->integer()), static_cast<uint64_t>(*latest->integer()),
+              std::string_view(body).substr(line + 1)};
   const auto sum = XXH3_64bits(piece.content.data(), piece.content.size());
   if (text_of(*head, "checksum") != std::to_string(sum)) return damaged();
   return piece;
@@ -114,16 +116,33 @@ class Asker {
   std::optional<HttpCaller> caller_;
 };
 
+// kBusy: it is making the copy.
 Error refusal(const Datacenter& from, const HttpAnswer& answer) {
   std::string body = answer.body;
   const auto json = parse_json(body);
   const std::string why = json ? text_of(*json, "detail") : "";
-  return {answer.status == 404   ? Code::kNotFound
-          : answer.status == 503 ? Code::kBusy
-                                 : Code::kRefused,
+  const std::string code = json ? text_of(*json, "code") : "";
+  const bool busy = answer.status == 503 && code == "busy";
+  return {answer.status == 404 ? Code::kNotFound
+          : busy               ? Code::kBusy
+                               : Code::kRefused,
           "datacenter " + from.name + " gives no snapshot: " +
               (why.empty() ? "HTTP status " + std::to_string(answer.status) : why),
-          json ? text_of(*json, "code") : ""};
+          code};
+}
+
+// A clock that was wrong must not spread: what is written after a stamp is stamped after it, and
+// refused by everybody else.
+Result<void> check_stamps(const Config& config, const Datacenter& from, uint64_t latest_ms) {
+  const uint64_t now = wall_ms();
+  const auto drift = static_cast<uint64_t>(config.max_clock_drift.count());
+  if (latest_ms <= now + drift) return {};
+  return fail(Code::kRefused,
+              "the database of " + from.name + " has changes stamped " +
+                  std::to_string((latest_ms - now) / 1000) +
+                  " s ahead of the clock here, past clock.max_drift: no copy of it is taken before "
+                  "that time has come",
+              "clock_ahead");
 }
 
 }  // namespace
@@ -140,12 +159,12 @@ Result<void> download_snapshot(const Config& config, const std::string& dc, cons
     if (!progress(have, total)) return fail(Code::kTimeout, "stopped");
     const auto answer = asker.ask(id, have);
     const bool reached = answer && answer->status == 200;
-    if (answer && !reached && answer->status != 503) {
-      return tl::unexpected(refusal(from, *answer));
-    }
     const auto piece = reached  ? read_piece(answer->body)
                        : answer ? tl::unexpected(refusal(from, *answer))
                                 : tl::unexpected(answer.error());
+    if (answer && !reached && piece.error().code != Code::kBusy) {
+      return tl::unexpected(piece.error());
+    }
     if (!piece) {
       // Who was never reached is not waited for: another may be there.
       there = there || answer || answer.error().code != Code::kNotReached;
@@ -157,6 +176,7 @@ Result<void> download_snapshot(const Config& config, const std::string& dc, cons
     }
     there = true;
     attempts = 0;
+    if (auto taken = check_stamps(config, from, piece->latest_ms); !taken) return taken;
     if (piece->id != id) have = 0;
     if (piece->from != have || (piece->content.empty() && have < piece->bytes)) {
       return fail(Code::kRefused, "datacenter " + from.name + " sent another piece than asked for");

@@ -8,6 +8,7 @@
 
 #include "gateway/server/http_caller.h"
 #include "gateway/server/introduction.h"
+#include "gateway/server/json.h"
 #include "gateway/server/topology_epochs.h"
 
 namespace entente {
@@ -18,6 +19,11 @@ constexpr HttpCaller::Patience kPatience{std::chrono::milliseconds(500),
                                          std::chrono::milliseconds(2'000)};
 constexpr size_t kAnswerBytes = 2 << 20;
 
+std::string refusal_in(std::string body) {
+  const auto json = parse_json(body);
+  return json ? text_of(*json, "detail") : "it does not answer as a gateway";
+}
+
 }  // namespace
 
 Result<TopologyNewsItem> exchange_topology_news(const Config& config, const std::string& dc,
@@ -27,7 +33,7 @@ Result<TopologyNewsItem> exchange_topology_news(const Config& config, const std:
   question.headers.emplace_back("Entente-Gateway", introduction_of(config, dc));
   auto answer = ask_server(other.peers, std::move(question), kPatience, kAnswerBytes);
   if (!answer) return tl::unexpected(answer.error());
-  if (answer->status != 200) return fail(Code::kRefused, answer->body);
+  if (answer->status != 200) return fail(Code::kRefused, refusal_in(std::move(answer->body)));
   return parse_topology_news(answer->body);
 }
 

@@ -49,7 +49,7 @@ export async function startGateways({
   const processes = dcs.map((dc) =>
     spawn(
       process.env.ENTENTE_BINARY,
-      ['serve', '--config', config, '--dc', dc, '--data', join(folder, dc)],
+      ['serve', '--config', config, '--dc', dc, '--data', join(folder, dc), '--first'],
       { stdio: ['ignore', 'ignore', 'inherit'] },
     ),
   )

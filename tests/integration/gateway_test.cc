@@ -54,7 +54,7 @@ class GatewayTest : public ::testing::Test {
   }
 
   Gateway gateway(const std::string& dc, std::shared_ptr<MemoryDisk> disk) {
-    return Gateway(config_, dc, folder(dc), open_with(std::move(disk)));
+    return Gateway(config_, dc, folder(dc), true, open_with(std::move(disk)));
   }
   fs::path folder(const std::string& dc) const { return root_.path() / dc; }
 

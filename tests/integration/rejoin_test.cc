@@ -177,6 +177,10 @@ TEST_F(RejoinTest, AClonedFolderIsRefusedWhileTheOriginalRuns) {
   EXPECT_TRUE(comes_true([&] { return has(said(), "not_rejoined"); }));
   EXPECT_TRUE(has(said(), "another gateway runs as a")) << said();
   EXPECT_FALSE(has(said(), " rejoined dc=a")) << said();
+  // Whoever asks it how it is is told why, not that it heals by itself.
+  const auto status = [&] { return HttpClient(other).request("GET", "/v1/status").body; };
+  EXPECT_TRUE(comes_true([&] { return has(status(), "another gateway runs as a"); })) << status();
+  EXPECT_TRUE(has(status(), "\"healthy\":false")) << status();
   write("a", "on-it-goes", 5);
   meet();
   process.signal(SIGTERM);

@@ -270,7 +270,7 @@ TEST_F(TopologyTest, ANewDatacenterIsTakenInAndJoins) {
     first.push_back(std::make_unique<Process>(
         std::vector<std::string>{Cluster::binary(), "serve", "--config",
                                  (cluster_->folder() / (dc + "-small.yaml")).string(), "--dc", dc,
-                                 "--data", (cluster_->folder() / dc).string()},
+                                 "--data", (cluster_->folder() / dc).string(), "--first"},
         cluster_->folder() / (dc + "-small.log")));
   }
   ASSERT_TRUE(cluster_->wait_epoch(0, {"a", "b"}));

@@ -67,6 +67,7 @@ constexpr std::array<std::string_view, static_cast<size_t>(Met::kCount)> kNames{
     "restored",
     "cloned",
     "upgraded",
+    "marker lost",
     "another version refused",
     "reissued as another's",
     "table made",
@@ -86,7 +87,7 @@ std::string faults_of(const Coverage& coverage) {
       Met::kDelayedMessage, Met::kLinkCut,  Met::kFrameReplayed, Met::kPartition, Met::kOneWayStall,
       Met::kCrash,          Met::kSlowNode, Met::kBusyApply,     Met::kClockStep, Met::kClockFarOff,
       Met::kLogTrimmed,     Met::kWentOver, Met::kJoined,        Met::kLeft,      Met::kRestored,
-      Met::kCloned,         Met::kUpgraded};
+      Met::kCloned,         Met::kUpgraded, Met::kMarkerLost};
   std::string text;
   for (const Met fault : kFaults) {
     text += (text.empty() ? "" : ", ") + std::string(to_string(fault)) + " " +

@@ -71,6 +71,7 @@ enum class Met : size_t {
   kRestored,
   kCloned,
   kUpgraded,
+  kMarkerLost,
   kOtherVersion,
   kReissued,
   kTableMade,

@@ -51,6 +51,8 @@ void Faults::begin() {
     repeat(Fault::kClone, "clone " + node->name(), 50, 800, [node](Random&) { node->back_up(); });
     repeat(Fault::kClone, "start clone " + node->name(), 500, 4000,
            [node](Random&) { node->go_back(true); });
+    repeat(Fault::kMarker, "lose marker " + node->name(), 300, 3000,
+           [node](Random&) { node->lose_marker(); });
     repeat(Fault::kForget, "forget " + node->name(), 30, 600,
            [node](Random&) { node->forget_log(); });
     repeat(Fault::kUpgrade, "upgrade " + node->name(), 300, 3000,

@@ -219,7 +219,7 @@ void Node::heal_links() {
 // ---- Life --------------------------------------------------------------------------------------
 
 void Node::start() {
-  if (alive() || dead_ || !disk_) return;
+  if (alive() || dead_ || marker_lost_ || !disk_) return;
   ++life_;
   reopen();
   const DatabaseState state = database_->state();
@@ -236,7 +236,7 @@ void Node::start() {
   options.batch_bytes = limits.batch_bytes;
   options.hold_back_bytes = limits.hold_back_bytes;
   options.apply_bytes = limits.apply_bytes;
-  if (!unverified_) unverified_ = state.streams.at(state.self).seq;
+  if (!unverified_) unverified_ = Doubt{state.streams.at(state.self).seq};
   replica_ = std::make_unique<Replica>(
       options,
       Replica::State{state.self, state.streams, state.labels, state.log_head, state.promised});
@@ -485,6 +485,8 @@ void Node::check_credit() const {
 void Node::check_changes(const Changes& changes) {
   ++changes_sent_;
   for (const auto& run : changes.runs) {
+    const bool own = run.origin == database_->state().self;
+    if (own && unverified_ && run.last() > unverified_->since) unverified_->shipped = true;
     if (durable_.at(run.origin) < run.last()) {
       return world_.fail(name_ + " sent changes that are not durable here (P3)");
     }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "adapters/replay.h"
 #include "gateway/replica/replica.h"
 #include "gateway/replica/spare_links.h"
 #include "tests/simulation/disk.h"
@@ -61,6 +62,8 @@ class Node final : public Endpoint {
   // when it is brought back. Nothing happens while anybody's history is in doubt.
   void go_back(bool keep);
   void bring_back();
+  // Its database is all there, and nobody can tell that it is: it joins again.
+  void lose_marker();
   bool has_aside() const { return aside_.has_value(); }
 
   // ---- As the network sees it.
@@ -113,7 +116,7 @@ class Node final : public Endpoint {
     std::unique_ptr<Disk> disk;
     VersionVector durable, collected, copied_promise;
     bool from_copy = false, catching_up = false;
-    std::optional<uint64_t> unverified;
+    std::optional<Doubt> unverified;
     std::vector<std::string> astray;  // records of its own that are not what others have
   };
 
@@ -158,8 +161,9 @@ class Node final : public Endpoint {
   DatabaseOptions options() const;
   // Replaces its database by a copy of a neighbour's, with what it alone has.
   void rejoin(const Rejoin& why);
+  void rejoin_without_marker();
   std::unique_ptr<Disk> give_copy(const std::string& to, const DatabaseOptions& as);
-  void take_reissued(Database& fresh, const Origin& as, uint64_t count, uint64_t copy_has);
+  void take_reissued(Database& fresh, const Origin& as, uint64_t count);
   void declare(Database& database);
   void look_whether_caught_up();
   // Something became durable: tell it after a while, in order; or crash before.
@@ -192,10 +196,10 @@ class Node final : public Endpoint {
   uint32_t version_ = 0;
   bool astray_ = false;
   std::vector<std::string> astray_records_;
-  std::optional<uint64_t>
-      unverified_;  // the last seq of its own when it was started, unlinked since
+  std::optional<Doubt> unverified_;  // since it was started, unlinked since
   // Of a copy: no client is served before it has caught up with a neighbour.
   bool catching_up_ = false;
+  bool marker_lost_ = false;
   bool dead_ = false;  // no restart that was planned wakes it
 
   Random work_;   // how long things take

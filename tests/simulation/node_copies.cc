@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "adapters/replay.h"
 #include "conflict/codec.h"
 #include "tests/simulation/node.h"
 
@@ -25,13 +24,11 @@ void Node::rejoin(const Rejoin& why) {
     const auto as = options();
     auto disk = from.give_copy(name_, as);
     auto fresh = disk->open(as);
-    const uint64_t copy_has = from.durable_.at(database_->state().self);
     Origin reissued_as;
     Random identity(world_.plan.seed, "fork " + name_ + std::to_string(incarnations_));
     for (auto& byte : reissued_as.id) byte = static_cast<uint8_t>(identity.next());
-    const auto restored =
-        why.restored ? std::optional(unverified_.value_or(UINT64_MAX)) : std::nullopt;
-    const auto done = replay(*database_, *fresh, reissued_as, restored, wall_ms());
+    const auto doubt = why.restored ? std::optional(unverified_.value_or(Doubt())) : std::nullopt;
+    const auto done = replay(*database_, *fresh, reissued_as, doubt, wall_ms());
     if (!done && done.error().tag == "copy_schema_older") {
       world_.coverage.met(Met::kCopySchemaOlder);
       continue;
@@ -41,7 +38,7 @@ void Node::rejoin(const Rejoin& why) {
     if (done->reissued > 0 && !why.restored) {
       return world_.fail(name_ + " takes its own history for another's");
     }
-    take_reissued(*fresh, reissued_as, done->reissued, copy_has);
+    take_reissued(*fresh, reissued_as, done->reissued);
     world_.trace("rejoin", index_, from.index_, done->changes);
     world_.coverage.met(Met::kRejoined);
     if (done->changes > 0) world_.coverage.met(Met::kBroughtOver);
@@ -60,24 +57,65 @@ void Node::rejoin(const Rejoin& why) {
       world_.fail(name_ + " lost what it had when its database was replaced (P2)");
     }
     catching_up_ = from_copy_ = true;
+    marker_lost_ = false;
     world_.scheduler.after(work_.between(1, 200), [this] { start(); });
     return;
   }
 }
 
-// What it had written itself and the copy lacked is another's history now.
-void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count, uint64_t copy_has) {
+void Node::lose_marker() {
+  const auto in_doubt = [](const Node* n) {  // two who wait for each other need a person
+    return n->astray_ || n->aside_ || n->rejoin_ || n->marker_lost_;
+  };
+  if (!alive() || std::any_of(all_.begin(), all_.end(), in_doubt)) return;
+  world_.trace("lose marker", index_);
+  world_.coverage.met(Met::kMarkerLost);
+  crash();
+  marker_lost_ = true;
+  rejoin_without_marker();
+}
+
+void Node::rejoin_without_marker() {
+  if (!marker_lost_ || left_) return;
+  if (!world_.faulty(Fault::kMarker)) {  // whom it could ask may be dead from here on
+    marker_lost_ = false;
+    return start();
+  }
+  std::vector<std::string> from;
+  for (const auto& peer : epoch_->graph.neighbours(name_)) {
+    if (reaches(node(peer)) && node(peer).epoch_->comes_after(*epoch_)) {
+      adopt(*node(peer).epoch_, node(peer).durable_);
+      break;
+    }
+    from.push_back(peer);
+  }
+  if (left_) return;
+  std::rotate(from.begin(), from.begin() + static_cast<ptrdiff_t>(news_.below(from.size() + 1)),
+              from.end());
+  if (!dead_) rejoin({"its marker is lost", from, true});
+  world_.scheduler.after(news_.between(20, 300), [this] { rejoin_without_marker(); });
+}
+
+// What it had written itself while nobody had confirmed its history is another's now: what it wrote
+// astray, and before that perhaps what others would know under its old name, too.
+void Node::take_reissued(Database& fresh, const Origin& as, uint64_t count) {
   const Origin self = database_->state().self;
   const auto others = static_cast<ptrdiff_t>(durable_.at(self) - shared());
   std::vector<std::string> was(astray_records_.end() - others, astray_records_.end());
   astray_records_.clear();
-  if (count > 0) {  // others may have heard of some of it under the old name as well
-    std::vector<std::string> shared;
-    for (uint64_t seq = copy_has + 1; seq <= durable_.at(self) - was.size(); ++seq) {
-      shared.push_back(*world_.oracle.record({self, seq}));
-    }
-    if (!shared.empty()) world_.oracle.forget_after(self, others_have(self));
-    was.insert(was.begin(), shared.begin(), shared.end());
+  if (count > was.size()) {
+    const auto known = world_.oracle.forget_after(self, durable_.at(self) - count);
+    was.insert(was.begin(), known.begin(), known.end());
+  }
+  // Some of what was shipped in that life keeps its name, if nobody has another there.
+  const uint64_t before = durable_.at(self) - was.size();
+  if (count < was.size() && others_have(self) <= before) {
+    Run kept{self, before + 1, was.size() - count, {}};
+    ByteWriter bytes;
+    for (size_t i = 0; i < kept.count; ++i) bytes.string(was[i]);
+    kept.records = bytes.take();
+    if (auto bad = world_.oracle.found_again(kept, takes_part())) world_.fail(*bad);
+    was.erase(was.begin(), was.begin() + static_cast<ptrdiff_t>(kept.count));
   }
   world_.contexts_since = world_.scheduler.now() + 1;
   if (count != was.size()) {

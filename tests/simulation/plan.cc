@@ -32,6 +32,7 @@ constexpr std::array<std::pair<Fault, std::string_view>, std::size(kAllFaults)> 
     {Fault::kRestore, "restore"},
     {Fault::kClone, "clone"},
     {Fault::kUpgrade, "upgrade"},
+    {Fault::kMarker, "marker"},
 }};
 
 constexpr size_t kNodesMax = 7;

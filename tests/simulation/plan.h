@@ -35,12 +35,14 @@ enum class Fault {
   kRestore,       // a node goes on with its database as it was some time ago
   kClone,         // … and later with the one that it had, which went on meanwhile
   kUpgrade,       // nodes go over to the next version, one by one; two versions do not talk
+  kMarker,        // the marker beside a database is lost: it joins again from whomever it reaches
 };
 inline constexpr Fault kAllFaults[] = {
     Fault::kDelay, Fault::kCut,          Fault::kReplay,  Fault::kPartition, Fault::kOneWay,
     Fault::kCrash, Fault::kCrashAtPoint, Fault::kSlow,    Fault::kBusy,      Fault::kSmall,
     Fault::kClock, Fault::kTrim,         Fault::kForget,  Fault::kFarClock,  Fault::kTopology,
-    Fault::kJoin,  Fault::kLeave,        Fault::kRestore, Fault::kClone,     Fault::kUpgrade};
+    Fault::kJoin,  Fault::kLeave,        Fault::kRestore, Fault::kClone,     Fault::kUpgrade,
+    Fault::kMarker};
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view name);
 

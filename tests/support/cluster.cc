@@ -76,7 +76,7 @@ void Cluster::shift_clock(const std::string& dc, std::chrono::milliseconds by) {
       .write(reinterpret_cast<const char*>(&ms), sizeof ms);
 }
 
-void Cluster::start(const std::string& dc) {
+void Cluster::start(const std::string& dc, bool first) {
   const auto config = write_config(dc);
   std::vector<std::string> command;
   if (std::filesystem::exists(clock_file(dc))) {
@@ -88,6 +88,7 @@ void Cluster::start(const std::string& dc) {
         std::string("--dc"), dc, std::string("--data"), (folder_.path() / dc).string()}) {
     command.push_back(word);
   }
+  if (first) command.emplace_back("--first");
   processes_[dc] = std::make_unique<Process>(std::move(command), folder_.path() / (dc + ".log"));
 }
 

@@ -32,7 +32,9 @@ class Cluster {
   // This gateway's wall clock is so far from the machine's; the first time before start().
   void shift_clock(const std::string& dc, std::chrono::milliseconds by);
 
-  void start(const std::string& dc);
+  void start(const std::string& dc, bool first);  // --first: with an empty database if need be
+  // … if it was never started before.
+  void start(const std::string& dc) { start(dc, !processes_.contains(dc)); }
   void start_all();
   void kill(const std::string& dc);  // kill -9
   int stop(const std::string& dc);   // SIGTERM; the exit code

@@ -27,7 +27,7 @@ class ReplayTest : public ::testing::Test {
   }
 
   // Replaces the database of b by a copy of `source`, which b then is; b's own stays as old_.
-  Result<Replayed> rejoin(Site& source) {
+  Result<Replayed> rejoin(Site& source, const std::optional<Doubt>& doubt = std::nullopt) {
     const auto path = folder_ / "fresh.db";
     copy(source.path, path);
     auto options = b_.options;
@@ -36,7 +36,7 @@ class ReplayTest : public ::testing::Test {
     const auto begun = begin_new_life(path, options);
     if (!begun) return tl::unexpected(begun.error());
     const auto fresh = open_sqlite(path, options);
-    const auto done = replay(*b_.db, **fresh, origin_of(21), std::nullopt, source.now + 2);
+    const auto done = replay(*b_.db, **fresh, origin_of(21), doubt, source.now + 2);
     b_.path = path;
     return done;
   }
@@ -128,6 +128,69 @@ TEST_F(ReplayTest, OfARestoredBackupThatWroteNothingThereIsNothingToBringOver) {
   const auto done = rejoin(a_);
   ASSERT_TRUE(done) << done.error().text;
   EXPECT_EQ(done->changes, 0u);
+  b_.open();
+  EXPECT_EQ(b_.count("t"), 2);
+}
+
+// P6: c has what a lacks. Nobody can tell whether b's database is the newest, but it is whole.
+TEST_F(ReplayTest, WhatAThirdMayHaveUnderTheOldNameKeepsIt) {
+  b_.must("INSERT INTO t VALUES (2, 'b', 0)");
+  b_.must("UPDATE t SET n = n + 5 WHERE id = 1");
+  ship(b_, c_);
+  c_.must("DELETE FROM t WHERE id = 2");
+  settle(b_, c_);  // a's copy has to take a change that depends on what it lacks
+  b_.must("INSERT INTO t VALUES (3, 'only b has it', 0)");
+  const auto done = rejoin(a_, Doubt());
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->reissued, 0u);
+  b_.open();
+  b_.must("INSERT INTO t VALUES (4, 'new life', 0)");
+  settle_all();
+  EXPECT_EQ(a_.count("t"), 3);
+  EXPECT_FALSE(a_.db->state().streams.contains(origin_of(21)));
+}
+
+// … and what it wrote since it was opened, before anybody confirmed its history, does not.
+TEST_F(ReplayTest, OnlyWhatWasWrittenUnconfirmedBecomesAnothersHistory) {
+  b_.must("INSERT INTO t VALUES (2, 'b', 0)");
+  ship(b_, c_);
+  const uint64_t opened_at = b_.seq();
+  b_.must("UPDATE t SET v = 'unconfirmed' WHERE id = 2");
+  b_.must("INSERT INTO t VALUES (3, 'unconfirmed', 0)");
+  const auto done = rejoin(a_, Doubt{opened_at});
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->changes, 3u);
+  EXPECT_EQ(done->reissued, 2u);
+  b_.open();
+  EXPECT_EQ(b_.db->state().streams.at(origin_of(2)).seq, opened_at);
+  EXPECT_EQ(b_.db->state().streams.at(origin_of(21)).seq, 2u);
+  settle_all();
+  EXPECT_EQ(c_.query("SELECT v FROM t WHERE id = 2").at(0).at(0), Value("unconfirmed"));
+  EXPECT_TRUE(c_.reader->conflicts({})->empty());
+}
+
+// … unless it was sent to somebody meanwhile: c has it.
+TEST_F(ReplayTest, WhatWasShippedUnconfirmedKeepsItsName) {
+  const uint64_t opened_at = b_.seq();
+  b_.must("UPDATE t SET n = n + 5 WHERE id = 1");
+  b_.must("INSERT INTO t VALUES (2, 'b', 0)");
+  ship(b_, c_);
+  c_.must("DELETE FROM t WHERE id = 2");
+  const auto done = rejoin(a_, Doubt{opened_at, true});
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->reissued, 0u);
+  b_.open();
+  settle_all();
+  EXPECT_EQ(a_.count("t"), 1);
+}
+
+// There is a way out: nothing would get another name.
+TEST_F(ReplayTest, OfAWholeDatabaseWhoseLogHasForgottenTheRowsComeOver) {
+  b_.must("INSERT INTO t VALUES (2, 'unshipped', 0)");
+  forget_log(b_);
+  const auto done = rejoin(a_, Doubt());
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->joined, done->changes);
   b_.open();
   EXPECT_EQ(b_.count("t"), 2);
 }

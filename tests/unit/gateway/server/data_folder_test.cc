@@ -73,6 +73,22 @@ TEST_F(DataFolderTest, AMarkerThatIsNoneIsAnErrorNotAbsent) {
   }
 }
 
+TEST_F(DataFolderTest, WhatIsUnverifiedIsOfOneIncarnation) {
+  const auto folder = DataFolder::open(root_);
+  ASSERT_TRUE(folder);
+  const Origin one = *random_origin(), other = *random_origin();
+  EXPECT_FALSE(folder->unverified(one));
+  for (const bool shipped : {false, true}) {
+    ASSERT_TRUE(folder->set_unverified(one, {7, shipped}));
+    ASSERT_TRUE(folder->unverified(one));
+    EXPECT_EQ(folder->unverified(one)->after, 7u);
+    EXPECT_EQ(folder->unverified(one)->shipped, shipped);
+    EXPECT_FALSE(folder->unverified(other));
+  }
+  ASSERT_TRUE(folder->set_verified());
+  EXPECT_FALSE(folder->unverified(one));
+}
+
 TEST_F(DataFolderTest, AFolderThatCannotBeMadeSaysWhy) {
   std::ofstream(root_ / "file") << "x";
   const auto folder = DataFolder::open(root_ / "file");
