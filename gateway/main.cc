@@ -126,6 +126,33 @@ class Topology {
   entente::TopologyStep step_;
 };
 
+// `entente leader show|move`.
+class Leader {
+ public:
+  Leader(CLI::App& app, std::string& url, std::string& format)
+      : command_(app.add_subcommand("leader", "the datacenter where the schema is changed")) {
+    command_->require_subcommand(1);
+    show_ = command_->add_subcommand("show", "who it is");
+    move_ = command_->add_subcommand("move", "another leads from now on, while the cluster runs");
+    move_->add_option("dc", step_.leader, "which one")->required()->type_name("NAME");
+    for (CLI::App* one : {show_, move_}) {
+      add_url_option(one, url);
+      add_output_option(one, format);
+    }
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(const std::string& url, entente::OutputFormat format) {
+    if (*show_) return entente::show_leader(url, format, std::cout, std::cerr);
+    return entente::change_topology(url, step_, format, std::cout, std::cerr);
+  }
+
+ private:
+  CLI::App *command_, *show_, *move_;
+  entente::TopologyStep step_{};
+};
+
 // `entente handler check`.
 class HandlerCheck {
  public:
@@ -266,6 +293,7 @@ int main(int argc, char** argv) {
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
   Topology topology_command(app, url, format_name);
+  Leader leader_command(app, url, format_name);
 
   try {
     app.parse(argc, argv);
@@ -298,5 +326,6 @@ int main(int argc, char** argv) {
   if (conflicts) return conflicts.run(url, format);
   if (handler_check) return handler_check.run(format);
   if (topology_command) return topology_command.run(url, format);
+  if (leader_command) return leader_command.run(url, format);
   return entente::status(url, format, status_parts, std::cout, std::cerr);
 }

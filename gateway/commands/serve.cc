@@ -222,9 +222,8 @@ Result<bool> learn_topology(const Config& config, const Datacenter& dc,
       continue;
     }
     return DataFolder::open(data)
-        .and_then([&](const DataFolder& folder) {
-          return folder.set_topology({said->epoch, said->yaml, said->sealed});
-        })
+        .and_then(
+            [&](const DataFolder& folder) { return folder.set_topology(epoch_of(*said, config)); })
         .map([] { return true; });
   }
   return false;
@@ -239,10 +238,10 @@ bool taken_back(const Config& config, const Datacenter& dc, const std::filesyste
     if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
       continue;
     }
-    const auto next = read_successor(config, said->yaml, said->epoch);
+    const auto next = read_successor(config, epoch_of(*said, config));
     if (!next || next->find(dc.name) == nullptr) continue;
     const auto folder = DataFolder::open(data);
-    if (!folder || !folder->set_topology({said->epoch, said->yaml, said->sealed})) return false;
+    if (!folder || !folder->set_topology(epoch_of(*said, config))) return false;
     const auto path = database_path(dc, data),
                kept = std::filesystem::path(path.string() + ".removed");
     std::error_code ec;

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <functional>
 #include <ostream>
 
 #include "gateway/commands/http_call.h"
@@ -55,6 +56,8 @@ std::string lines_of(const dom::element& change) {
   };
   if (const auto shape = text_of(change, "shape"); !shape.empty())
     lines += "  from " + printable(shape) + "\n";
+  if (const auto leader = text_of(change, "leader"); !leader.empty())
+    lines += "  schema leader from " + printable(leader) + "\n";
   line("adds datacenter", texts_of(change, "added"));
   line("removes datacenter", texts_of(change, "removed"));
   line("adds link", texts_of(change, "links_added"));
@@ -78,10 +81,8 @@ Result<std::string> body_of(const Result<HttpAnswer>& answer, const std::string&
   return fail(Code::kRefused, text_of(root, "detail"));
 }
 
-}  // namespace
-
-int show_topology(const std::string& url, OutputFormat format, std::ostream& out,
-                  std::ostream& err) {
+int show(const std::string& url, OutputFormat format, std::ostream& out, std::ostream& err,
+         const std::function<void(const dom::element&)>& print) {
   const auto endpoint = parse_url(url);
   if (!endpoint) return failed(url + ": " + endpoint.error().text, err, kUsage);
   const auto body = body_of(http_get(*endpoint, "/v1/topology", kTimeout), url);
@@ -91,26 +92,47 @@ int show_topology(const std::string& url, OutputFormat format, std::ostream& out
   if (parser.parse(*body).get(root)) return failed("the answer is no topology", err);
   if (format == OutputFormat::kJson) {
     out << *body << "\n";
-    return kFine;
+  } else {
+    print(root);
   }
-  out << "cluster " << printable(text_of(root, "cluster")) << ", " << text_of(root, "kind")
-      << ", epoch " << number_of(root, "epoch") << "\n\n";
-  out << "  datacenters " << printable(listed(texts_of(root, "datacenters"))) << "\n";
-  out << "  links " << printable(listed(texts_of(root, "links"))) << "\n";
   return kFine;
+}
+
+}  // namespace
+
+int show_topology(const std::string& url, OutputFormat format, std::ostream& out,
+                  std::ostream& err) {
+  return show(url, format, out, err, [&](const dom::element& root) {
+    out << "cluster " << printable(text_of(root, "cluster")) << ", " << text_of(root, "kind")
+        << ", epoch " << number_of(root, "epoch") << "\n\n";
+    out << "  datacenters " << printable(listed(texts_of(root, "datacenters"))) << "\n";
+    out << "  links " << printable(listed(texts_of(root, "links"))) << "\n";
+    out << "  schema leader " << printable(text_of(root, "schema_leader")) << "\n";
+  });
+}
+
+int show_leader(const std::string& url, OutputFormat format, std::ostream& out, std::ostream& err) {
+  return show(url, format, out, err, [&](const dom::element& root) {
+    out << printable(text_of(root, "schema_leader")) << " leads the schema of cluster "
+        << printable(text_of(root, "cluster")) << ", epoch " << number_of(root, "epoch") << "\n";
+  });
 }
 
 int change_topology(const std::string& url, const TopologyStep& step, OutputFormat format,
                     std::ostream& out, std::ostream& err) {
   const auto endpoint = parse_url(url);
   if (!endpoint) return failed(url + ": " + endpoint.error().text, err, kUsage);
-  const auto file = read_topology_file(step.file);
-  if (!file.loaded.problems.empty()) {
-    err << render_problems(file, file.loaded.problems);
-    return kUsage;
-  }
   JsonWriter question;
-  question.begin_object().member("yaml", file.text).key("plan").boolean(step.plan);
+  question.begin_object().key("plan").boolean(step.plan);
+  if (!step.file.empty()) {
+    const auto file = read_topology_file(step.file);
+    if (!file.loaded.problems.empty()) {
+      err << render_problems(file, file.loaded.problems);
+      return kUsage;
+    }
+    question.member("yaml", file.text);
+  }
+  if (!step.leader.empty()) question.member("leader", step.leader);
   question.key("remove").begin_array();
   if (!step.remove.empty()) question.string(step.remove);
   question.end_array().end_object();

@@ -13,6 +13,7 @@ std::string write_topology_news(const TopologyNewsItem& item) {
   JsonWriter out;
   out.begin_object().key("epoch").unsigned_integer(item.epoch);
   out.member("fingerprint", item.fingerprint).member("yaml", item.yaml);
+  out.member("leader", item.leader);
   out.member("incarnation", to_hex(item.incarnation));
   if (item.sealed) out.member("sealed", session_token(*item.sealed));
   out.end_object();
@@ -29,6 +30,7 @@ Result<TopologyNewsItem> parse_topology_news(std::string& json) {
   item.epoch = static_cast<uint64_t>(*epoch->integer());
   item.fingerprint = text_of(*body, "fingerprint");
   item.yaml = text_of(*body, "yaml");
+  item.leader = text_of(*body, "leader");
   item.incarnation = parse_origin(text_of(*body, "incarnation")).value_or(Origin{});
   if (body->find("sealed") == nullptr) return item;
   auto sealed = parse_session_token(text_of(*body, "sealed"));

@@ -14,9 +14,10 @@ namespace entente {
 struct TopologyNewsItem {
   uint64_t epoch = 0;
   std::string fingerprint;
-  std::string yaml;                       // "" for epoch 0: everybody has that in a file
+  std::string yaml;                       // "": everybody has that in a file
   Origin incarnation;                     // of who says it
   std::optional<VersionVector> sealed{};  // in answers: what he has applied
+  std::string leader{};                   // of the schema
 };
 std::string write_topology_news(const TopologyNewsItem& item);
 Result<TopologyNewsItem> parse_topology_news(std::string& json);
