@@ -89,7 +89,7 @@ class Conflicts {
   uint64_t id_ = 0;
 };
 
-// `entente topology show|plan|apply|remove`.
+// `entente topology show|plan|apply|remove|submit`.
 class Topology {
  public:
   Topology(CLI::App& app, std::string& url, std::string& format)
@@ -106,8 +106,10 @@ class Topology {
           ->required()
           ->type_name("FILE");
     }
+    submit_ = command_->add_subcommand("submit", "take in what a removed datacenter has left");
+    submit_->add_option("file", unshipped_, "its unshipped.ndjson")->required()->type_name("FILE");
     plan_->add_option("--remove", step_.remove, "it goes on without this one")->type_name("NAME");
-    for (CLI::App* one : {show_, plan_, apply_, remove_}) {
+    for (CLI::App* one : {show_, plan_, apply_, remove_, submit_}) {
       add_url_option(one, url);
       add_output_option(one, format);
     }
@@ -117,13 +119,17 @@ class Topology {
 
   int run(const std::string& url, entente::OutputFormat format) {
     if (*show_) return entente::show_topology(url, format, std::cout, std::cerr);
+    if (*submit_) {
+      return entente::submit_unshipped(url, unshipped_, format, std::cout, std::cerr);
+    }
     step_.plan = plan_->parsed();
     return entente::change_topology(url, step_, format, std::cout, std::cerr);
   }
 
  private:
-  CLI::App *command_, *show_, *plan_, *apply_, *remove_;
+  CLI::App *command_, *show_, *plan_, *apply_, *remove_, *submit_;
   entente::TopologyStep step_;
+  std::filesystem::path unshipped_;
 };
 
 // `entente leader show|move`.

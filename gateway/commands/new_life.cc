@@ -39,15 +39,13 @@ Result<bool> install(const Config& config, const Datacenter& dc, const DataFolde
 // Both are closed again, and have no other files, when it returns.
 Result<Replayed> bring_over(const DatabaseOptions& options, const DataFolder& folder,
                             const fs::path& from, const fs::path& to, bool restored) {
-  const auto reissued_as = random_origin();
-  if (!reissued_as) return tl::unexpected(reissued_as.error());
   const auto old = open_sqlite(from, options);
   if (!old) return tl::unexpected(old.error());
   const auto fresh = open_sqlite(to, options);
   if (!fresh) return tl::unexpected(fresh.error());
   std::optional<uint64_t> same_up_to;
   if (restored) same_up_to = folder.unverified((*old)->state().self).value_or(UINT64_MAX);
-  return replay(**old, **fresh, *reissued_as, same_up_to, options.wall_ms);
+  return replay(**old, **fresh, Origin{}, same_up_to, options.wall_ms);
 }
 
 Result<void> exchange(const fs::path& a, const fs::path& b) {
@@ -72,6 +70,11 @@ std::string story_of(const Replacement& done, const std::string& why, const std:
   if (replayed.dropped_schema_changes > 0) {
     story += "; " + std::to_string(replayed.dropped_schema_changes) +
              " schema changes of that history, and rows that only these can have, were left out";
+  }
+  if (replayed.left_out > 0) {
+    story += "; " + std::to_string(replayed.left_out) +
+             " transactions of other datacenters under names that " + from +
+             " knows with another history were left out: each brings its own";
   }
   return story + ". What was there is " + done.kept.string();
 }

@@ -27,4 +27,9 @@ struct TopologyStep {
 int change_topology(const std::string& url, const TopologyStep& step, OutputFormat format,
                     std::ostream& out, std::ostream& err);
 
+// `entente topology submit`: has the cluster take in the `unshipped.ndjson` of a removed
+// datacenter. It may be done again, after an error and after it was done.
+int submit_unshipped(const std::string& url, const std::filesystem::path& file, OutputFormat format,
+                     std::ostream& out, std::ostream& err);
+
 }  // namespace entente

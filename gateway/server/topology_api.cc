@@ -134,6 +134,12 @@ Task<Response> TopologyApi::answer_gateway(RoutedRequest routed) {
   if (!adopt_) co_return problem(404, "no_topology", "this gateway keeps no topology");
   TopologyNewsItem mine = mine_();
   mine.sealed = site_.store.applied();
+  for (auto point : said->histories) {
+    point.seq = std::min(point.seq, mine.sealed->at(point.origin));
+    const auto chain = site_.store.database().chain_at(point.origin, point.seq);
+    point.chain = chain ? chain->value_or(std::array<uint8_t, 16>{}) : std::array<uint8_t, 16>{};
+    mine.histories.push_back(point);
+  }
   if (comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
     TopologyEpoch news = epoch_of(*said, site_.config);
     news.sealed.reset();
