@@ -230,12 +230,13 @@ struct DigestSlice {
   bool complete = true;  // that was all
 };
 
-// Which rows' states to read, in the order of their keys.
+// Which rows' states to read: the named ones, or in the order of their keys.
 struct StateQuery {
   std::string table;
   Knows knows;                 // without rows in which nothing is news to who knows this
   Key after = {};              // "" from the first row on
   size_t rows_max = SIZE_MAX;  // to look at
+  std::vector<Key> keys = {};  // if there are any: these rows, known of or not, and nothing else
 };
 
 struct StateSlice {

@@ -75,6 +75,7 @@ class Replay {
 
   Result<Replayed> run() {
     const Origin& self = source_.self;
+    if (auto done = look_for_others_forks(); !done) return tl::unexpected(done.error());
     const uint64_t both = std::min(applied_at(source_, self), has_.at(self));
     auto shared =
         last_shared(from_, to_, self, both, doubt_ ? std::optional(doubt_->since) : std::nullopt);
@@ -83,7 +84,10 @@ class Replay {
     if (*shared && **shared < applied_at(source_, self)) {
       auto tables = to_.reader().and_then([](const auto& reader) { return reader->tables(); });
       if (!tables) return tl::unexpected(tables.error());
-      reissue_.emplace(self, **shared, fresh_, seen_, std::move(*tables));
+      if (auto done = find_name(**shared); !done) return tl::unexpected(done.error());
+      std::vector<Renaming> names = others_;
+      names.push_back({self, **shared, fresh_});
+      reissue_.emplace(std::move(names), seen_, std::move(*tables));
       if (auto known = look_up_stamps(); !known) return tl::unexpected(known.error());
     }
     forked_after_ = reissue_ ? **shared : UINT64_MAX;
@@ -103,6 +107,37 @@ class Replay {
   uint64_t keeps_its_name_up_to(uint64_t both) const {
     if (!source_.promised.covers(to_.state().collected)) return both;
     return doubt_->shipped ? UINT64_MAX : std::max(both, doubt_->since);
+  }
+
+  // Of other datacenters, too, these two may know two histories. Each brings its own over itself;
+  // what comes of it here as well would come twice. So it is left out, and nothing counts as having
+  // seen it.
+  Result<void> look_for_others_forks() {
+    for (const auto& [origin, stream] : source_.streams) {
+      if (origin == source_.self) continue;
+      const auto shared =
+          last_shared(from_, to_, origin, std::min(stream.seq, has_.at(origin)), std::nullopt);
+      if (!shared) return tl::unexpected(shared.error());
+      if (*shared) others_.push_back({origin, **shared, Origin{}});
+    }
+    return {};
+  }
+
+  bool left_out(const Origin& origin) const {
+    return std::any_of(others_.begin(), others_.end(),
+                       [&](const Renaming& name) { return name.of == origin; });
+  }
+
+  // Somebody else may have made a part of it another's already.
+  Result<void> find_name(uint64_t shared) {
+    const auto chain = from_.chain_at(source_.self, shared + 1);
+    if (!chain) return tl::unexpected(chain.error());
+    if (fresh_ == Origin{} && *chain) fresh_ = reissued_origin(source_.self, shared, **chain);
+    const auto state = to_.state();
+    if (const auto there = state.streams.find(fresh_); there != state.streams.end()) {
+      written_ = there->second;
+    }
+    return {};
   }
 
   // The latest stamp of what every reissued change counts as having seen: theirs must be later.
@@ -148,6 +183,7 @@ class Replay {
   bool log_reaches() {
     return std::all_of(source_.streams.begin(), source_.streams.end(), [&](const auto& named) {
       const auto& [origin, stream] = named;
+      if (left_out(origin)) return true;
       const uint64_t after = std::min(has_.at(origin), renamed_after(origin));
       return after >= stream.seq || from_.position_before(origin, after + 1).has_value();
     });
@@ -175,6 +211,10 @@ class Replay {
       runs.push_back(std::move(run));
     };
     for (const auto& chunk : chunks) {
+      if (left_out(chunk.run.origin)) {
+        done_.left_out += chunk.run.count;
+        continue;
+      }
       auto kept = unchanged(chunk.run);
       if (!kept) return tl::unexpected(kept.error());
       add(std::move(*kept));
@@ -217,7 +257,9 @@ class Replay {
       read_.hlc = transaction->hlc;
       read_.context = transaction->context;
       if (seq <= forked_after_) continue;
-      records.string(reissue(std::move(*transaction)));
+      Transaction renamed = rename(std::move(*transaction));
+      if (renamed.dot.seq <= written_.seq) continue;
+      records.string(write(std::move(renamed)));
       ++out.count;
     }
     out.records = records.take();
@@ -246,12 +288,16 @@ class Replay {
     return t;
   }
 
-  std::string reissue(Transaction transaction) {
+  Transaction rename(Transaction transaction) {
     const size_t changes = transaction.changes.size();
     Transaction renamed = (*reissue_)(std::move(transaction), source_.labels.at(source_.self));
+    done_.dropped_schema_changes += changes - renamed.changes.size();
+    return renamed;
+  }
+
+  std::string write(Transaction renamed) {
     renamed.context.join(written_.context);
     renamed.hlc = std::max(renamed.hlc, Hlc{written_.hlc.bits + 1});
-    done_.dropped_schema_changes += changes - renamed.changes.size();
     std::string record = encode_record(renamed, written_);
     written_.seq = renamed.dot.seq;
     written_.hlc = renamed.hlc;
@@ -263,10 +309,11 @@ class Replay {
   Database& to_;
   const DatabaseState source_;
   const uint64_t wall_ms_;
-  const Origin fresh_;
+  Origin fresh_;
   const std::optional<Doubt> doubt_;
-  VersionVector has_;   // `to`
-  VersionVector seen_;  // what every reissued change counts as having seen
+  VersionVector has_;             // `to`
+  VersionVector seen_;            // what every reissued change counts as having seen
+  std::vector<Renaming> others_;  // whose history here ends where the two part
   std::optional<Reissue> reissue_;
   uint64_t forked_after_ = UINT64_MAX;
   StreamState read_, written_;

@@ -14,6 +14,7 @@ struct Replayed {
   uint64_t reissued = 0;                // of them, those that became another origin's …
   uint64_t dropped_schema_changes = 0;  // … less their schema changes, and rows only these have
   uint64_t joined = 0;                  // of them, those of which only the rows came
+  uint64_t left_out = 0;  // of other datacenters' histories that are not those of the copy
 };
 
 // Others know more of a database than it does itself, or nobody can tell whether it is the newest
@@ -40,6 +41,11 @@ struct Doubt {
 //   changes from. Where the logs do not reach far enough back to compare the histories, they are
 //   the same up to there. But when `to` has forgotten something by a promise that `from` does not
 //   know, all that `to` lacks: under its own name it would be refused (forgotten.h).
+//
+// What it has of another datacenter's, under a name that `to` knows with another history, is left
+// out: that datacenter brings it over itself.
+// `fresh`: zeros: what reissued_origin() says. Then what somebody has taken in under that name
+// already (gateway/server/late_batches.h) does not come again.
 //
 // REQUIRES: nobody else uses either database. It may be done again after an error or a crash, with
 // a new copy.

@@ -89,7 +89,7 @@ class Conflicts {
   uint64_t id_ = 0;
 };
 
-// `entente topology show|plan|apply|remove`.
+// `entente topology show|plan|apply|remove|submit`.
 class Topology {
  public:
   Topology(CLI::App& app, std::string& url, std::string& format)
@@ -106,8 +106,10 @@ class Topology {
           ->required()
           ->type_name("FILE");
     }
+    submit_ = command_->add_subcommand("submit", "take in what a removed datacenter has left");
+    submit_->add_option("file", unshipped_, "its unshipped.ndjson")->required()->type_name("FILE");
     plan_->add_option("--remove", step_.remove, "it goes on without this one")->type_name("NAME");
-    for (CLI::App* one : {show_, plan_, apply_, remove_}) {
+    for (CLI::App* one : {show_, plan_, apply_, remove_, submit_}) {
       add_url_option(one, url);
       add_output_option(one, format);
     }
@@ -117,13 +119,44 @@ class Topology {
 
   int run(const std::string& url, entente::OutputFormat format) {
     if (*show_) return entente::show_topology(url, format, std::cout, std::cerr);
+    if (*submit_) {
+      return entente::submit_unshipped(url, unshipped_, format, std::cout, std::cerr);
+    }
     step_.plan = plan_->parsed();
     return entente::change_topology(url, step_, format, std::cout, std::cerr);
   }
 
  private:
-  CLI::App *command_, *show_, *plan_, *apply_, *remove_;
+  CLI::App *command_, *show_, *plan_, *apply_, *remove_, *submit_;
   entente::TopologyStep step_;
+  std::filesystem::path unshipped_;
+};
+
+// `entente leader show|move`.
+class Leader {
+ public:
+  Leader(CLI::App& app, std::string& url, std::string& format)
+      : command_(app.add_subcommand("leader", "the datacenter where the schema is changed")) {
+    command_->require_subcommand(1);
+    show_ = command_->add_subcommand("show", "who it is");
+    move_ = command_->add_subcommand("move", "another leads from now on, while the cluster runs");
+    move_->add_option("dc", step_.leader, "which one")->required()->type_name("NAME");
+    for (CLI::App* one : {show_, move_}) {
+      add_url_option(one, url);
+      add_output_option(one, format);
+    }
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(const std::string& url, entente::OutputFormat format) {
+    if (*show_) return entente::show_leader(url, format, std::cout, std::cerr);
+    return entente::change_topology(url, step_, format, std::cout, std::cerr);
+  }
+
+ private:
+  CLI::App *command_, *show_, *move_;
+  entente::TopologyStep step_{};
 };
 
 // `entente handler check`.
@@ -269,6 +302,7 @@ int main(int argc, char** argv) {
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
   Topology topology_command(app, url, format_name);
+  Leader leader_command(app, url, format_name);
 
   try {
     app.parse(argc, argv);
@@ -301,5 +335,6 @@ int main(int argc, char** argv) {
   if (conflicts) return conflicts.run(url, format);
   if (handler_check) return handler_check.run(format);
   if (topology_command) return topology_command.run(url, format);
+  if (leader_command) return leader_command.run(url, format);
   return entente::status(url, format, status_parts, std::cout, std::cerr);
 }

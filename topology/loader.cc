@@ -101,6 +101,7 @@ Read read_config(const Node& root, const std::filesystem::path& folder, Problems
     conflicts.places.schema = schema->place;
     config.schema_path = (folder / schema->text).lexically_normal().string();
   }
+  config.names_leader = file.word("schema_leader").has_value();
   config.schema_leader = read_schema_leader(file, datacenters.names, problems);
   config.max_clock_drift = read_clock(file, config.max_clock_drift, problems);
   config.limits = read_limits(file, problems);

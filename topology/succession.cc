@@ -48,9 +48,18 @@ bool same_priorities(const Config& now, const Config& next) {
   });
 }
 
-ConflictRules with_priorities_of(ConflictRules rules, const ConflictRules& other) {
-  rules.priorities = other.priorities;
-  return rules;
+// Handlers are the same if the files say the same of them: those of `next` are not loaded.
+bool same_rules(const Config& now, const Config& next) {
+  Config mine = now, same = next;
+  same.rules.priorities = now.rules.priorities;
+  for (auto* rules : {&same.rules, &mine.rules}) {
+    rules->for_each_policy([](Policy& policy) { policy.run_this.reset(); });
+  }
+  return rules_fingerprint(same) == rules_fingerprint(mine);
+}
+
+const std::string& leader_after(const Config& now, const Config& next) {
+  return next.names_leader ? next.schema_leader : now.schema_leader;
 }
 
 }  // namespace
@@ -67,21 +76,17 @@ TopologyChange difference(const Config& now, const Config& next) {
     change.shape = std::string(to_string(now.topology.kind)) + " to " +
                    std::string(to_string(next.topology.kind));
   }
+  if (const auto& leader = leader_after(now, next); leader != now.schema_leader) {
+    change.leader = now.schema_leader + " to " + leader;
+  }
   change.other = !same_way(now.topology, next.topology) || !same_priorities(now, next);
   return change;
 }
 
-std::vector<std::string> objections(const Config& now, const Config& next) {
+std::vector<std::string> contradictions(const Config& now, const Config& next) {
   std::vector<std::string> out;
   if (now.cluster != next.cluster) {
     out.push_back("it is of another cluster, " + next.cluster + ", not " + now.cluster);
-  }
-  if (now.schema_leader != next.schema_leader) {
-    out.push_back("the schema leader must stay " + now.schema_leader +
-                  ": changing it takes a restart of all gateways with a new file");
-  }
-  if (next.find(now.schema_leader) == nullptr) {
-    out.push_back(now.schema_leader + " leads the schema and cannot be removed");
   }
   for (const auto& dc : next.datacenters) {
     const Datacenter* known = now.find(dc.name);
@@ -89,13 +94,17 @@ std::vector<std::string> objections(const Config& now, const Config& next) {
       out.push_back("the key slot of " + dc.name + " cannot change: its keys may meet another's");
     }
   }
-  Config same = next;
-  same.rules = with_priorities_of(next.rules, now.rules);
-  Config mine = now;
-  for (auto* rules : {&same.rules, &mine.rules}) {
-    rules->for_each_policy([](Policy& policy) { policy.run_this.reset(); });
+  return out;
+}
+
+std::vector<std::string> objections(const Config& now, const Config& next) {
+  auto out = contradictions(now, next);
+  if (next.find(leader_after(now, next)) == nullptr) {
+    out.push_back(now.schema_leader +
+                  " leads the schema: name the datacenter that leads it from now on "
+                  "(`schema_leader: NAME`) in the file that leaves it out");
   }
-  if (rules_fingerprint(same) != rules_fingerprint(mine)) {
+  if (!same_rules(now, next)) {
     out.push_back(
         "its conflict rules are others than the cluster's: they change with a restart of all "
         "gateways");
@@ -107,6 +116,8 @@ Config succeed(const Config& now, const Config& next, uint64_t epoch) {
   Config config = now;
   config.epoch = epoch;
   config.topology = next.topology;
+  config.schema_leader = leader_after(now, next);
+  config.names_leader = true;
   config.rules.priorities = next.rules.priorities;
   config.datacenters = next.datacenters;
   // Where a datacenter is reached, and keeps its things, is what this gateway's own file says.
@@ -116,6 +127,21 @@ Config succeed(const Config& now, const Config& next, uint64_t epoch) {
     const int priority = dc.priority;
     dc = *known;
     dc.priority = priority;
+  }
+  return config;
+}
+
+Config under(const Config& file, const Config& next, uint64_t epoch,
+             const std::string& file_rules) {
+  Config config = succeed(file, next, epoch);
+  config.file_rules = rules_fingerprint(file);
+  const bool restarted = !file_rules.empty() && file_rules != config.file_rules;
+  if (!restarted && same_rules(file, next)) return config;
+  for (auto& dc : config.datacenters) {
+    const Datacenter* known = file.find(dc.name);
+    if (known == nullptr) continue;
+    dc.priority = known->priority;
+    config.rules.priorities[dc.name] = known->priority;
   }
   return config;
 }

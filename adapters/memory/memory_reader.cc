@@ -221,7 +221,14 @@ Result<StateSlice> MemoryReader::states(const StateQuery& query) {
     if (def == c.tables.end()) return no_table(query.table);
     const auto found = c.rows.find(query.table);
     StateSlice out;
-    if (found == c.rows.end()) return out;
+    for (const auto& key : query.keys) {
+      out.rows.push_back(RowState{key, {}});
+      if (found == c.rows.end()) continue;
+      if (const auto row = found->second.find(key); row != found->second.end()) {
+        out.rows.back().registers = row->second.registers;
+      }
+    }
+    if (found == c.rows.end() || !query.keys.empty()) return out;
     const Layout layout(def->second, rules_.of(query.table));
     size_t looked_at = 0;
     auto it = query.after.empty() ? found->second.begin() : found->second.upper_bound(query.after);

@@ -53,6 +53,13 @@ Result<std::vector<Key>> candidates(RowStore& rows, const World& world, const Ta
 Result<StateSlice> read_states(RowStore& rows, const World& world, const Table& t,
                                const StateQuery& query) {
   StateSlice slice;
+  for (const auto& key : query.keys) {
+    auto loaded = rows.load(world, t, key);
+    if (!loaded) return tl::unexpected(loaded.error());
+    loaded->state.key = key;
+    slice.rows.push_back(std::move(loaded->state));
+  }
+  if (!query.keys.empty()) return slice;
   auto keys = candidates(rows, world, t, query, slice);
   if (!keys) return tl::unexpected(keys.error());
   for (const auto& key : *keys) {

@@ -42,7 +42,7 @@ Donors find_donors(const Config& config, const Datacenter& dc, std::span<const s
     if (!said) {
       donors.silent += (donors.silent.empty() ? "" : "; ") + name + ": " + said.error().text;
     } else if (comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
-      donors.later = {said->epoch, said->yaml, said->sealed};
+      donors.later = epoch_of(*said, config);
     } else {
       donors.found.push_back({name, said->sealed.value_or(VersionVector())});
     }

@@ -39,8 +39,6 @@ Result<bool> install(const Config& config, const Datacenter& dc, const DataFolde
 // Both are closed again, and have no other files, when it returns.
 Result<Replayed> bring_over(const DatabaseOptions& options, const DataFolder& folder,
                             const fs::path& from, const fs::path& to, bool restored) {
-  const auto reissued_as = random_origin();
-  if (!reissued_as) return tl::unexpected(reissued_as.error());
   const auto old = open_sqlite(from, options);
   if (!old) return tl::unexpected(old.error());
   const auto fresh = open_sqlite(to, options);
@@ -49,7 +47,7 @@ Result<Replayed> bring_over(const DatabaseOptions& options, const DataFolder& fo
   if (restored) doubt.emplace();
   const auto unverified = folder.unverified((*old)->state().self);
   if (doubt && unverified) doubt = {unverified->after, unverified->shipped};
-  return replay(**old, **fresh, *reissued_as, doubt, options.wall_ms);
+  return replay(**old, **fresh, Origin{}, doubt, options.wall_ms);
 }
 
 Result<void> exchange(const fs::path& a, const fs::path& b) {
@@ -74,6 +72,11 @@ std::string story_of(const Replacement& done, const std::string& why, const std:
   if (replayed.dropped_schema_changes > 0) {
     story += "; " + std::to_string(replayed.dropped_schema_changes) +
              " schema changes of that history, and rows that only these can have, were left out";
+  }
+  if (replayed.left_out > 0) {
+    story += "; " + std::to_string(replayed.left_out) +
+             " transactions of other datacenters under names that " + from +
+             " knows with another history were left out: each brings its own";
   }
   return story + ". What was there is " + done.kept.string();
 }

@@ -230,23 +230,29 @@ Result<bool> live(const Config& config, const Datacenter& dc, const std::filesys
 }
 
 // The cluster goes on without this datacenter.
-Error removed(const Config& file, const Datacenter& dc, const std::filesystem::path& data,
-              uint64_t epoch) {
+Error removed(const Config& file, const Config& cluster, const Datacenter& dc,
+              const std::filesystem::path& data) {
   Error error{Code::kRefused,
               dc.name + " was removed from the cluster " + file.cluster + " by epoch " +
-                  std::to_string(epoch) + " of its topology; its data is kept",
+                  std::to_string(cluster.epoch) + " of its topology; its data is kept",
               "removed"};
   const auto topology = DataFolder::topology_in(data);
-  const auto unshipped = export_unshipped(
-      file, dc, data, topology ? topology->sealed.value_or(VersionVector()) : VersionVector());
+  const auto unshipped =
+      export_unshipped(file, cluster, dc, data,
+                       topology ? topology->sealed.value_or(VersionVector()) : VersionVector());
   if (!unshipped) {
     error.text += ", and what only it has could not be exported: " + unshipped.error().text;
   } else if (unshipped->lines > 0) {
-    error.text += ". What it has and who told it so had not is in " + unshipped->file.string() +
-                  ", " + std::to_string(unshipped->lines) +
-                  " lines, as POST /v1/transactions takes them";
+    error.text += ". What only it has is in " + unshipped->file.string() + ", " +
+                  std::to_string(unshipped->lines) + " lines. Run `entente topology submit " +
+                  unshipped->file.string() + " URL` with the URL of a gateway that stays";
+    if (!unshipped->silent.empty()) {
+      error.text += ". Some of it may be at " + listed(unshipped->silent) +
+                    ", which did not answer: start this gateway again once it does, and the file "
+                    "is written anew";
+    }
   }
-  spdlog::warn("removed dc={} epoch={} unshipped={}", dc.name, epoch,
+  spdlog::warn("removed dc={} epoch={} unshipped={}", dc.name, cluster.epoch,
                unshipped ? unshipped->lines : 0);
   return error;
 }
@@ -260,10 +266,10 @@ bool taken_back(const Config& config, const Datacenter& dc, const std::filesyste
     if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
       continue;
     }
-    const auto next = read_successor(config, said->yaml, said->epoch);
+    const auto next = read_successor(config, epoch_of(*said, config));
     if (!next || next->find(dc.name) == nullptr) continue;
     const auto folder = DataFolder::open(data);
-    if (!folder || !folder->set_topology({said->epoch, said->yaml, said->sealed})) return false;
+    if (!folder || !folder->set_topology(epoch_of(*said, config))) return false;
     const auto path = database_path(dc, data),
                kept = std::filesystem::path(path.string() + ".removed");
     std::error_code ec;
@@ -286,7 +292,7 @@ int run(const Config& file, const Datacenter& dc, const std::filesystem::path& d
     if (!config) return failed(config.error(), err);
     const Datacenter* me = config->find(dc.name);
     if (me == nullptr) {
-      const Error ended = removed(file, dc, data, config->epoch);
+      const Error ended = removed(file, *config, dc, data);
       if (!taken_back(*config, dc, data)) return failed(ended, err);
       continue;
     }

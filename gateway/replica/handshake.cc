@@ -1,6 +1,7 @@
 #include "gateway/replica/handshake.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 
 namespace entente {
@@ -73,6 +74,37 @@ uint64_t seq_of(const Hello& hello, const Origin& origin) {
   return it == hello.applied.end() ? 0 : it->seq;
 }
 
+std::set<Origin> lives_of(const Hello& hello, const std::string& dc) {
+  std::set<Origin> lives;
+  for (const auto& position : hello.applied) {
+    if (position.dc == dc && position.seq > 0) lives.insert(position.origin);
+  }
+  return lives;
+}
+
+// Two know different histories of a datacenter. It gives up the one that others do not know and
+// begins a new life: who knows that life, and the other does not, has the right one.
+std::string what_to_do(const Hello& mine, const Hello& theirs, const std::string& dc) {
+  const auto here = lives_of(mine, dc), there = lives_of(theirs, dc);
+  const bool theirs_is_later = there.size() > here.size() &&
+                               std::includes(there.begin(), there.end(), here.begin(), here.end());
+  const bool mine_is_later = here.size() > there.size() &&
+                             std::includes(here.begin(), here.end(), there.begin(), there.end());
+  const std::string wrong = theirs_is_later ? mine.dc : mine_is_later ? theirs.dc : "";
+  const std::string heal = [](const std::string& who) {
+    return "`entente topology remove " + who +
+           " FILE`, `entente topology submit` with the "
+           "unshipped.ndjson that it leaves, and `entente topology apply` of a file with it again";
+  }(wrong.empty() ? "NAME" : wrong);
+  if (!wrong.empty()) {
+    return wrong + " took the one that " + dc + " has given up. Nothing is lost by " + heal;
+  }
+  return "if " + dc +
+         " has met both and this stays so, take one of the two out and in again; "
+         "nothing is lost by " +
+         heal;
+}
+
 Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello::Position& at,
                             const ChainAt& chain_at) {
   const uint64_t ours = seq_of(mine, at.origin);
@@ -91,9 +123,7 @@ Result<void> check_position(const Hello& mine, const Hello& theirs, const Hello:
   return fail(Code::kFork,
               "two histories of " + at.dc + " (incarnation " + to_hex(at.origin) + "): change " +
                   std::to_string(at.seq) + " is not the same at " + mine.dc + " and at " +
-                  theirs.dc + "; if " + at.dc +
-                  " has met both and this stays so, remove whoever took the wrong one from the "
-                  "topology and take it in again",
+                  theirs.dc + "; " + what_to_do(mine, theirs, at.dc),
               at.origin == mine.incarnation ? kOwnFork : "");
 }
 

@@ -105,10 +105,27 @@ void Replica::receive(std::string_view peer, Message message, Instant now, uint6
 void Replica::committed(const LogPiece& piece, Instant now) {
   now_ = now;
   const Run& run = piece.run;
-  Stream& own = streams_[run.origin];
-  own.applied.seq = own.scheduled.seq = own.received.seq = run.last();
+  Stream& stream = streams_[run.origin];
+  if (run.origin != self_) advance_by(run, stream);
+  stream.applied.seq = stream.scheduled.seq = stream.received.seq = run.last();
   applied_.advance(run.origin, run.last());
   log_grew(piece);
+}
+
+// What comes of it from a peer now is relative to the last of these.
+void Replica::advance_by(const Run& run, Stream& stream) {
+  if (!stream.held.empty()) forget_unapplied(stream);
+  ByteReader in(run.records);
+  for (uint64_t seq = run.first; seq <= run.last(); ++seq) {
+    const auto head = decode_head(run.origin, in.string(), stream.applied);
+    if (!head) break;  // the database has just read it
+    if (!head->declares_dc.empty()) learn_label(run.origin, head->declares_dc);
+    stream.applied.seq = seq;
+    stream.applied.hlc = head->hlc;
+    stream.applied.context = head->context;
+  }
+  stream.scheduled = stream.received = stream.applied;
+  stream.progress = now_;
 }
 
 void Replica::applied(const std::vector<LogPiece>& pieces, Instant now) {

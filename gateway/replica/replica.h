@@ -132,7 +132,8 @@ class Replica {
   void link_up(const Hello& hello, Instant now);
   void link_down(std::string_view peer, Instant now);
   void receive(std::string_view peer, Message message, Instant now, uint64_t wall_ms);
-  // The local database made a group of its own durable.
+  // The local database made something durable that nobody here had asked for: a group of its own,
+  // or changes of an origin that is nobody's life, brought by somebody.
   void committed(const LogPiece& piece, Instant now);
   // The apply that was taken is durable and logged as these pieces …
   void applied(const std::vector<LogPiece>& pieces, Instant now);
@@ -338,6 +339,7 @@ class Replica {
   void flush_credit(const std::string& peer, Link& link);
 
   // Towards the peers.
+  void advance_by(const Run& run, Stream& stream);
   void log_grew(const LogPiece& piece);
   bool send_piece(const std::string& peer, Link& link, const LogPiece& piece, Batch& out);
   void send_batch(const std::string& peer, Link& link, Batch batch);

@@ -21,6 +21,7 @@
 #include "gateway/server/session.h"
 #include "gateway/server/snapshot_api.h"
 #include "gateway/server/transactions_api.h"
+#include "gateway/server/unshipped_api.h"
 #include "gateway/server/verify_api.h"
 
 namespace entente {
@@ -53,6 +54,7 @@ struct ClientServer::Impl {
         snapshots(site, options.copies,
                   [&peers](const std::string& by, auto done) { peers.copied_by(by, done); }),
         topology(site, options.topology, options.adopt_topology),
+        unshipped(site, options.topology),
         verify(site),
         catching_up(options.catching_up),
         operations{site,
@@ -66,12 +68,13 @@ struct ClientServer::Impl {
                    options.rejoined} {
     add_rows_api(router, site);
     increments.add_to(router);
-    add_transactions_api(router, site);
+    add_transactions_api(router, site, unshipped);
     add_conflicts_api(router, site);
     changes.add_to(router);
     sql.add_to(router);
     add_operations_api(router, operations);
     topology.add_to(router);
+    unshipped.add_to(router);
     verify.add_to(router);
   }
 
@@ -112,6 +115,7 @@ struct ClientServer::Impl {
   ChangesApi changes;
   SnapshotApi snapshots;
   TopologyApi topology;
+  UnshippedApi unshipped;
   VerifyApi verify;
   std::atomic<bool> catching_up;
   std::atomic<bool> promising{false};  // … to refuse earlier contexts, when that is over
@@ -204,6 +208,8 @@ ClientServer::Impl::Follower::Follower(Impl& s) : server(s), sql(s.site, s.strea
              [this](RoutedRequest r) { return server.snapshots.answer(std::move(r)); });
   router.add(Method::kPost, kTopologyPath, "operations",
              [this](RoutedRequest r) { return server.topology.answer_gateway(std::move(r)); });
+  router.add(Method::kPost, "/v1/unshipped", "operations",
+             [this](RoutedRequest r) { return server.unshipped.answer_gateway(std::move(r)); });
   router.add(Method::kPost, "/v1/digest", "digest",
              [this](RoutedRequest r) { return server.verify.digest(std::move(r)); });
   server.followers.insert(this);

@@ -67,6 +67,10 @@ Result<void> sync_folder(const fs::path& path) {
   return {};
 }
 
+// Instead of a word that is not there.
+constexpr const char* kNone = "-";
+std::string word_of(const std::string& text) { return text.empty() ? kNone : text; }
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -170,19 +174,26 @@ Result<TopologyEpoch> DataFolder::topology_in(const fs::path& folder) {
   if (!fs::exists(path, ec)) return topology;
   std::ifstream in(path);
   std::string token;
-  const bool good = in >> topology.epoch >> token && in.get() == '\n';
+  std::string rest;
+  const bool good = in >> topology.epoch >> token && std::getline(in, rest);
+  std::istringstream(rest) >> topology.leader >> topology.file_rules;
+  for (auto* word : {&topology.leader, &topology.file_rules}) {
+    if (*word == kNone) word->clear();
+  }
   auto sealed = parse_session_token(token);
   if (!good || !sealed) {
     return fail(Code::kCorrupt, path.string() + " does not hold a topology");
   }
   topology.sealed = std::move(*sealed);
   topology.yaml.assign(std::istreambuf_iterator<char>(in), {});
+  if (topology.yaml.ends_with('\n')) topology.yaml.pop_back();  // the line's
   return topology;
 }
 
 Result<void> DataFolder::set_topology(const TopologyEpoch& topology) const {
   return write_line("topology", std::to_string(topology.epoch) + " " +
-                                    session_token(topology.sealed.value_or(VersionVector())) +
+                                    session_token(topology.sealed.value_or(VersionVector())) + " " +
+                                    word_of(topology.leader) + " " + word_of(topology.file_rules) +
                                     "\n" + topology.yaml);
 }
 

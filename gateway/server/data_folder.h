@@ -31,9 +31,11 @@ struct Unverified {
 // A topology that a running cluster has gone over to.
 struct TopologyEpoch {
   uint64_t epoch = 0;  // each follows one; 0: none did, the file's holds
-  std::string yaml;    // the file that brought it
+  std::string yaml;    // the file that brought it; "": none did, each gateway's own holds
   // What who brought it had applied; absent: he did not say.
   std::optional<VersionVector> sealed{};
+  std::string leader{};      // of the schema; "": as the file says
+  std::string file_rules{};  // rules_fingerprint() of this gateway's own file then; "": not known
 };
 
 class DataFolder {

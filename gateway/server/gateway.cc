@@ -254,7 +254,8 @@ void Gateway::Impl::wants(Next wanted) {
 }
 
 TopologyNewsItem Gateway::Impl::topology_news() const {
-  return {config.epoch, topology_fingerprint(config), yaml, store->opened().self};
+  return {config.epoch, topology_fingerprint(config), yaml, store->opened().self,
+          std::nullopt, config.schema_leader};
 }
 
 // From any thread. What is durable holds from the next life on.
@@ -262,7 +263,7 @@ Result<void> Gateway::Impl::adopt(const TopologyEpoch& topology) {
   const std::lock_guard lock(adopting);
   const auto latest = folder->topology();
   if (!latest) return tl::unexpected(latest.error());
-  const auto next_config = read_successor(config, topology.yaml, topology.epoch);
+  const auto next_config = read_successor(config, topology);
   if (!next_config) return tl::unexpected(next_config.error());
   if (latest->epoch > config.epoch) {
     return fail(Code::kRefused, "it is going over to another topology already", "topology_moved");

@@ -268,6 +268,7 @@ Task<Response> get_topology(const Site& site) {
   JsonWriter out;
   out.begin_object().member("cluster", site.config.cluster).member("dc", site.dc);
   out.key("epoch").unsigned_integer(site.config.epoch);
+  out.member("schema_leader", site.config.schema_leader);
   out.member("kind", to_string(site.config.topology.kind)).key("datacenters").begin_array();
   for (const auto& datacenter : site.config.datacenters) out.string(datacenter.name);
   out.end_array();

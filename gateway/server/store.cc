@@ -40,6 +40,7 @@ struct PendingWrite {
 struct PendingApply {
   std::vector<Run> runs;
   std::function<void(Result<std::vector<LogChunk>>)> done;
+  bool taken_in = false;  // nobody here knows of it yet
 };
 
 struct PendingTrim {
@@ -85,7 +86,9 @@ struct Store::Impl {
   void put_back(std::vector<PendingWrite>& group, std::vector<ClientTransaction>& work,
                 size_t done);
   void refuse(std::vector<PendingWrite>& group, const Error& error);
+  void tell(const LogChunk& chunk);
   void logged(const LogChunk& chunk);
+  void queue(PendingApply job);
   void apply(PendingApply job);
   void trim(const PendingTrim& job);
   void promise(const PendingPromise& job);
@@ -255,7 +258,7 @@ void Store::Impl::commit(std::vector<PendingWrite> group) {
     ++changes;
     applied.advance(durable);
     disk_full = false;
-    for (const auto& listener : listeners) listener(*outcome->chunk);
+    tell(*outcome->chunk);
     logged(*outcome->chunk);
   }
   answer(group, *outcome);
@@ -287,6 +290,10 @@ void Store::Impl::refuse(std::vector<PendingWrite>& group, const Error& error) {
   for (auto& pending : group) pending.done(tl::unexpected(error));
 }
 
+void Store::Impl::tell(const LogChunk& chunk) {
+  for (const auto& listener : listeners) listener(chunk);
+}
+
 void Store::Impl::logged(const LogChunk& chunk) {
   for (const auto& listener : log_listeners) listener(chunk);
 }
@@ -306,7 +313,10 @@ void Store::Impl::apply(PendingApply job) {
   if (!chunks->empty()) disk_full = false;
   ++changes;
   applied.advance(durable);
-  for (const auto& chunk : *chunks) logged(chunk);
+  for (const auto& chunk : *chunks) {
+    if (job.taken_in) tell(chunk);
+    logged(chunk);
+  }
   job.done(std::move(chunks));
 }
 
@@ -468,16 +478,24 @@ void Store::when_applied(VersionVector target, Clock::time_point deadline,
 }
 
 void Store::apply(std::vector<Run> runs, std::function<void(Result<std::vector<LogChunk>>)> done) {
-  auto& s = *impl_;
+  impl_->queue({std::move(runs), std::move(done), false});
+}
+
+void Store::take_in(std::vector<Run> runs,
+                    std::function<void(Result<std::vector<LogChunk>>)> done) {
+  impl_->queue({std::move(runs), std::move(done), true});
+}
+
+void Store::Impl::queue(PendingApply job) {
   {
-    const std::lock_guard lock(s.write_mutex);
-    if (!s.stopping_writes) {
-      s.applies.push_back({std::move(runs), std::move(done)});
-      s.write_wake.notify_one();
+    const std::lock_guard lock(write_mutex);
+    if (!stopping_writes) {
+      applies.push_back(std::move(job));
+      write_wake.notify_one();
       return;
     }
   }
-  done(fail(Code::kBusy, "this gateway is stopping"));
+  job.done(fail(Code::kBusy, "this gateway is stopping"));
 }
 
 void Store::on_commit(std::function<void(const LogChunk&)> listener) {

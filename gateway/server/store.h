@@ -58,6 +58,10 @@ class Store {
 
   // For the replica: one apply at a time.
   void apply(std::vector<Run> runs, std::function<void(Result<std::vector<LogChunk>>)> done);
+  // For somebody else who has transactions of origins that are nobody's life: applies them, and
+  // tells the listeners of on_commit() of them.
+  void take_in(std::vector<Run> runs, std::function<void(Result<std::vector<LogChunk>>)> done);
+  // Of what enters the log without the replica's having asked for it.
   void on_commit(std::function<void(const LogChunk&)> listener);  // before start()
   // Told of everything that enters the log, in its order, commits and applies.
   void on_logged(std::function<void(const LogChunk&)> listener);  // before start()

@@ -28,7 +28,11 @@ void write_change(JsonWriter& out, const TopologyChange& change) {
   write_names(out, "removed", change.removed);
   write_links(out, "links_added", change.links_added);
   write_links(out, "links_removed", change.links_removed);
-  out.member("shape", change.shape).key("other").boolean(change.other).end_object();
+  out.member("shape", change.shape)
+      .member("leader", change.leader)
+      .key("other")
+      .boolean(change.other)
+      .end_object();
 }
 
 std::vector<std::string> names_in(const Json& body, std::string_view key) {
@@ -59,6 +63,17 @@ std::string listed(const std::vector<std::string>& names) {
   return out;
 }
 
+// Without a file, all that can change is who leads.
+Result<void> check_leader(const Config& now, const TopologyEpoch& proposal, bool has_file) {
+  if (!has_file && proposal.leader.empty()) {
+    return fail(Code::kInvalid, "the body needs \"yaml\", a topology file, or \"leader\"",
+                "bad_topology");
+  }
+  if (has_file || now.find(proposal.leader) != nullptr) return {};
+  return fail(Code::kInvalid, "there is no datacenter " + proposal.leader + " in this cluster",
+              "bad_topology");
+}
+
 Response refused(const Error& error) {
   return problem(error.code == Code::kInvalid ? 400 : 409, error.tag, error.text);
 }
@@ -71,7 +86,7 @@ void TopologyApi::add_to(Router& people) {
 }
 
 Task<Response> TopologyApi::change(RoutedRequest routed) {
-  static constexpr std::string_view kMembers[] = {"yaml", "plan", "remove", "epoch"};
+  static constexpr std::string_view kMembers[] = {"yaml", "leader", "plan", "remove", "epoch"};
   const auto body = parse_json(routed.request.body);
   if (!body) co_return problem(body.error());
   if (auto ok = only_members(*body, kMembers); !ok) co_return problem(ok.error());
@@ -81,8 +96,13 @@ Task<Response> TopologyApi::change(RoutedRequest routed) {
     co_return problem(409, "topology_moved",
                       "the topology in force is epoch " + std::to_string(now.epoch));
   }
-  std::string yaml = text_of(*body, "yaml");
-  const auto next = read_successor(now, yaml, epoch);
+  TopologyEpoch proposal{epoch, text_of(*body, "yaml")};
+  proposal.leader = text_of(*body, "leader");
+  if (auto ok = check_leader(now, proposal, body->find("yaml") != nullptr); !ok) {
+    co_return refused(ok.error());
+  }
+  if (body->find("yaml") == nullptr) proposal.yaml = mine_().yaml;
+  const auto next = read_proposal(now, proposal);
   if (!next) co_return refused(next.error());
   const auto difference = entente::difference(now, *next);
   if (const auto named = names_in(*body, "remove"); named != difference.removed) {
@@ -94,7 +114,7 @@ Task<Response> TopologyApi::change(RoutedRequest routed) {
   const bool applies = !flag_in(*body, "plan") && !difference.empty();
   if (applies) {
     if (!adopt_) co_return problem(409, "topology_refused", "this gateway keeps no topology");
-    const auto done = adopt_({epoch, std::move(yaml), std::nullopt});
+    const auto done = adopt_(std::move(proposal));
     if (!done) co_return refused(done.error());
   }
   JsonWriter out;
@@ -114,8 +134,16 @@ Task<Response> TopologyApi::answer_gateway(RoutedRequest routed) {
   if (!adopt_) co_return problem(404, "no_topology", "this gateway keeps no topology");
   TopologyNewsItem mine = mine_();
   mine.sealed = site_.store.applied();
+  for (auto point : said->histories) {
+    point.seq = std::min(point.seq, mine.sealed->at(point.origin));
+    const auto chain = site_.store.database().chain_at(point.origin, point.seq);
+    point.chain = chain ? chain->value_or(std::array<uint8_t, 16>{}) : std::array<uint8_t, 16>{};
+    mine.histories.push_back(point);
+  }
   if (comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) {
-    (void)adopt_({said->epoch, said->yaml, std::nullopt});
+    TopologyEpoch news = epoch_of(*said, site_.config);
+    news.sealed.reset();
+    (void)adopt_(std::move(news));
   }
   Response response;
   response.body = write_topology_news(mine);

@@ -11,10 +11,12 @@ namespace entente {
 // POST /v1/topology: for people, who change the topology of the running cluster; and, where peers
 // connect, for other gateways, who tell which one they have gone over to.
 //
-// For people: `{"yaml": …, "plan": true, "remove": [dc, …], "epoch": n}`: a whole topology file;
-// `plan`: only what it would change; `remove`: the datacenters that it leaves out, which it may
-// only do when asked; `epoch`: only if this is the one in force. 200 `{"epoch", "change",
-// "applied"}`; 400 `bad_topology`, 409 `topology_refused` or `topology_moved`, with the reasons.
+// For people: `{"yaml": …, "leader": dc, "plan": true, "remove": [dc, …], "epoch": n}`: a whole
+// topology file, or none: the one in force; `leader`: who leads the schema from then on, whatever
+// the file says; `plan`: only what it would change; `remove`: the datacenters that it leaves out,
+// which it may only do when asked; `epoch`: only if this is the one in force. 200 `{"epoch",
+// "change", "applied"}`; 400 `bad_topology`, 409 `topology_refused` or `topology_moved`, with the
+// reasons.
 //
 // For gateways: what TopologyNews asks.
 //

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "gateway/server/data_folder.h"
+#include "topology/graph.h"
 #include "topology/loader.h"
 
 namespace entente {
@@ -32,6 +32,23 @@ Result<Config> read(const std::string& yaml, const std::string& folder) {
   return fail(Code::kInvalid, joined(problems), "bad_topology");
 }
 
+std::string rules_of_file(const Config& config) {
+  return config.file_rules.empty() ? rules_fingerprint(config) : config.file_rules;
+}
+
+// A topology without a file is the one of `now`, with another leader.
+Result<Config> proposed(const Config& now, const TopologyEpoch& topology) {
+  if (topology.yaml.empty() && topology.leader.empty()) {
+    return fail(Code::kInvalid, "nobody says what it is", "bad_topology");
+  }
+  auto next = topology.yaml.empty() ? Result<Config>(now) : read(topology.yaml, now.folder);
+  if (next && !topology.leader.empty()) {
+    next->schema_leader = topology.leader;
+    next->names_leader = true;
+  }
+  return next;
+}
+
 }  // namespace
 
 std::optional<std::string> process_environment(const std::string& name) {
@@ -39,25 +56,46 @@ std::optional<std::string> process_environment(const std::string& name) {
   return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
-Result<Config> read_successor(const Config& now, const std::string& yaml, uint64_t epoch) {
-  const auto next = read(yaml, now.folder);
+Result<Config> read_proposal(const Config& now, TopologyEpoch& proposal) {
+  auto next = proposed(now, proposal);
   if (!next) return next;
   if (const auto against = objections(now, *next); !against.empty()) {
     return fail(Code::kRefused, joined(against), "topology_refused");
   }
-  return succeed(now, *next, epoch);
+  Config config = succeed(now, *next, proposal.epoch);
+  proposal.leader = config.schema_leader;
+  proposal.file_rules = rules_of_file(now);
+  return config;
+}
+
+Result<Config> read_successor(const Config& file, const TopologyEpoch& topology) {
+  auto next = proposed(file, topology);
+  if (!next) return next;
+  if (const auto against = contradictions(file, *next); !against.empty()) {
+    return fail(Code::kRefused, joined(against), "topology_refused");
+  }
+  Config config = under(file, *next, topology.epoch, topology.file_rules);
+  if (config.find(config.schema_leader) != nullptr) return config;
+  return fail(Code::kRefused,
+              "its schema leader, " + config.schema_leader + ", is none of its datacenters",
+              "topology_refused");
+}
+
+TopologyEpoch epoch_of(const TopologyNewsItem& said, const Config& now) {
+  return {said.epoch, said.yaml, said.sealed, said.leader, rules_of_file(now)};
 }
 
 Result<Config> config_in_force(const Config& file, const std::filesystem::path& data) {
   const auto topology = DataFolder::topology_in(data);
   if (!topology) return tl::unexpected(topology.error());
   if (topology->epoch == 0) return file;
-  auto config = read_successor(file, topology->yaml, topology->epoch);
+  auto config = read_successor(file, *topology);
   if (config) return config;
   return fail(config.error().code,
-              "the topology that the cluster has gone over to, epoch " +
-                  std::to_string(topology->epoch) +
-                  ", does not go with this gateway's file: " + config.error().text);
+              "the cluster has gone over to epoch " + std::to_string(topology->epoch) +
+                  " of its topology, " + (data / "topology").string() +
+                  ", which contradicts this gateway's file: " + config.error().text +
+                  ". Give it the file of that cluster, or another data folder");
 }
 
 }  // namespace entente

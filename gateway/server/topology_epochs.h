@@ -5,6 +5,8 @@
 #include <string>
 
 #include "conflict/result.h"
+#include "gateway/server/data_folder.h"
+#include "gateway/server/topology_news_item.h"
 #include "topology/config.h"
 #include "topology/succession.h"
 
@@ -19,9 +21,17 @@ namespace entente {
 // `${NAME}` in topology files.
 std::optional<std::string> process_environment(const std::string& name);
 
-// Reads a topology that is to follow `now`, under the number `epoch`.
+// Reads a topology that somebody would have the cluster go over to from `now`. What it leaves open
+// of the leader is filled in: then it says the same to everybody.
 // Errors: kInvalid, its problems; kRefused, what stands against it.
-Result<Config> read_successor(const Config& now, const std::string& yaml, uint64_t epoch);
+Result<Config> read_proposal(const Config& now, TopologyEpoch& proposal);
+
+// Reads a topology that the cluster has gone over to: under it, a gateway with this file is …
+// Errors: kInvalid, its problems; kRefused, that it is of another cluster than the file.
+Result<Config> read_successor(const Config& file, const TopologyEpoch& topology);
+
+// What a gateway has heard from another.
+TopologyEpoch epoch_of(const TopologyNewsItem& said, const Config& now);
 
 // What holds for a datacenter's gateway: `file`, or what the cluster has gone over to since.
 Result<Config> config_in_force(const Config& file, const std::filesystem::path& data);

@@ -82,7 +82,7 @@ void TopologyNews::ask(const Datacenter& neighbour) {
   const TopologyNewsItem mine = mine_();
   const auto said = exchange_topology_news(config_, dc_, neighbour, mine);
   if (!said || !comes_after(said->epoch, said->fingerprint, mine.epoch, mine.fingerprint)) return;
-  const auto done = adopt_({said->epoch, said->yaml, said->sealed});
+  const auto done = adopt_(epoch_of(*said, config_));
   if (done) return;
   spdlog::warn("topology_not_taken dc={} from={} epoch={} reason=\"{}\"", dc_, neighbour.name,
                said->epoch, done.error().text);

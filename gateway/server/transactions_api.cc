@@ -65,10 +65,8 @@ Result<RowRequest> parse_write(const Json& json) {
   return write;
 }
 
-Result<std::vector<RowRequest>> parse_writes(std::string& text) {
-  const auto body = parse_json(text);
-  if (!body) return tl::unexpected(body.error());
-  const Json* writes = body->find("writes");
+Result<std::vector<RowRequest>> parse_writes(const Json& body) {
+  const Json* writes = body.find("writes");
   if (writes == nullptr || writes->array() == nullptr || writes->array()->empty()) {
     return invalid("the body needs \"writes\", an array of at least one write");
   }
@@ -122,8 +120,14 @@ Response render(const Committed& committed, std::vector<RowOutcome> outcomes) {
   return response;
 }
 
-Task<Response> post_transaction(const Site& site, RoutedRequest routed) {
-  const auto writes = parse_writes(routed.request.body);
+Task<Response> post_transaction(const Site& site, UnshippedApi& unshipped, RoutedRequest routed) {
+  const auto body = parse_json(routed.request.body);
+  if (!body) co_return problem(body.error());
+  if (body->find("record") != nullptr) {  // a line of an unshipped.ndjson
+    Task<Response> taking = unshipped.take(std::move(routed.request.body));
+    co_return co_await taking;
+  }
+  const auto writes = parse_writes(*body);
   if (!writes) co_return problem(writes.error());
   Task<std::optional<Response>> waiting = wait_for(site, contexts(*writes));
   auto refusal = co_await waiting;
@@ -143,9 +147,11 @@ Task<Response> post_transaction(const Site& site, RoutedRequest routed) {
 
 }  // namespace
 
-void add_transactions_api(Router& router, const Site& site) {
+void add_transactions_api(Router& router, const Site& site, UnshippedApi& unshipped) {
   router.add(Method::kPost, "/v1/transactions", "transactions",
-             [&site](RoutedRequest r) { return post_transaction(site, std::move(r)); });
+             [&site, &unshipped](RoutedRequest r) {
+               return post_transaction(site, unshipped, std::move(r));
+             });
 }
 
 }  // namespace entente

@@ -42,7 +42,8 @@ class TopologyTest : public ::testing::Test {
   }
 
   // The file of the first datacenter, with another topology and without some datacenters.
-  fs::path file(const std::string& topology, const std::set<std::string>& without = {}) {
+  fs::path file(const std::string& topology, const std::set<std::string>& without = {},
+                const std::string& more = "") {
     std::ifstream in(cluster_->folder() / (cluster_->dcs().front() + ".yaml"));
     std::ostringstream out;
     for (std::string line; std::getline(in, line);) {
@@ -52,6 +53,7 @@ class TopologyTest : public ::testing::Test {
       if (line.starts_with("  ") && without.contains(name)) continue;
       out << line << "\n";
     }
+    out << more;
     const auto path = cluster_->folder() / "next.yaml";
     std::ofstream(path) << out.str();
     return path;
@@ -97,15 +99,13 @@ class TopologyTest : public ::testing::Test {
     EXPECT_TRUE(comes_true(same, 30s));
   }
 
-  // The transactions of a file, a line each. How many there were.
-  int submit(const fs::path& unshipped, const std::string& to) {
-    std::ifstream in(unshipped);
-    HttpClient client(cluster_->port(to));
-    int lines = 0;
-    for (std::string line; std::getline(in, line); ++lines) {
-      EXPECT_EQ(client.request("POST", "/v1/transactions", line).status, 200) << line;
-    }
-    return lines;
+  // What a removed datacenter has left is taken in: so many transactions that are new, and others.
+  void submit(const std::string& from, const std::string& to, int taken, int had) {
+    const auto file = cluster_->folder() / from / "unshipped.ndjson";
+    const auto [said, code] = entente({"topology", "submit", file.string(), url(to)});
+    EXPECT_EQ(code, 0) << said;
+    EXPECT_EQ(said, std::to_string(taken) + " transactions are taken in; " + std::to_string(had) +
+                        " were there already\n");
   }
 
   // c writes alone, is removed, and hears of it when it returns.
@@ -136,8 +136,9 @@ class TopologyTest : public ::testing::Test {
     EXPECT_EQ(cluster_->process("c").wait(), 1);
     EXPECT_TRUE(has(cluster_->output("c"), "c was removed from the cluster"))
         << cluster_->output("c");
-    EXPECT_EQ(submit(cluster_->folder() / "c" / "unshipped.ndjson", "b"), 2);
+    submit("c", "b", 2, 0);
     meet({"a", "b"}, {"shipped.", "alone1.", "alone2."});
+    if (!its_log_forgets) submit("c", "a", 0, 2);
   }
 
   std::unique_ptr<Cluster> cluster_;
@@ -338,6 +339,10 @@ TEST_F(TopologyTest, WhoTookAnothersSecondHistoryIsToldSoAndLosesNothingByJoinin
     return has(entente({"status", url("c")}).first, "two histories of a");
   };
   EXPECT_TRUE(comes_true(refused, 20s)) << entente({"status", url("c")}).first;
+  EXPECT_TRUE(has(entente({"status", url("c")}).first,
+                  "c took the one that a has given up. Nothing is lost by `entente topology "
+                  "remove c FILE`"))
+      << entente({"status", url("c")}).first;
   EXPECT_FALSE(has(rows_at("b"), "after."));
 
   const auto all = cluster_->folder() / "all.yaml";
@@ -347,7 +352,7 @@ TEST_F(TopologyTest, WhoTookAnothersSecondHistoryIsToldSoAndLosesNothingByJoinin
   EXPECT_EQ(cluster_->process("c").wait(), 1);
   EXPECT_TRUE(has(cluster_->output("c"), "c was removed from the cluster"));
   ASSERT_TRUE(cluster_->wait_epoch(1, {"a", "b"}));
-  EXPECT_EQ(submit(cluster_->folder() / "c" / "unshipped.ndjson", "b"), 1);
+  submit("c", "b", 1, 1);  // what a wrote then, a has brought over itself
   meet({"a", "b"}, {"shared.", "lost.", "second.", "after."});
   fs::remove_all(cluster_->folder() / "c");
   const auto [said, code] = entente({"topology", "apply", all.string(), url("b")});
@@ -359,6 +364,77 @@ TEST_F(TopologyTest, WhoTookAnothersSecondHistoryIsToldSoAndLosesNothingByJoinin
   ASSERT_TRUE(cluster_->wait_epoch(2, cluster_->dcs())) << cluster_->output("c");
   meet(cluster_->dcs(), {"shared.", "lost.", "second.", "after."});
   EXPECT_EQ(entente({"verify", url("a")}).second, 0);
+}
+
+// P7: a leader whose disk is gone is removed by the file that names another one.
+TEST_F(TopologyTest, ALostSchemaLeaderIsReplacedByOneCommandWhileTheRestServes) {
+  start({"a", "b", "c"}, "{kind: all-to-all}");
+  start_all();
+  const std::string circle = "{kind: circle, order: [a, b, c]}", rest = "{kind: all-to-all}";
+  ASSERT_EQ(entente({"topology", "apply", file(circle).string(), url("a")}).second, 0);
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs()));
+  ASSERT_TRUE(put("a", "before."));
+  meet(cluster_->dcs(), {"before."});
+  cluster_->kill("a");
+  fs::remove_all(cluster_->folder() / "a");
+  const auto remove = [&](const std::string& more) {
+    return entente({"topology", "remove", "a", file(rest, {"a"}, more).string(), url("c")});
+  };
+  const auto [refusal, refused] = remove("");
+  EXPECT_EQ(refused, 1);
+  EXPECT_TRUE(has(refusal, "a leads the schema: name the datacenter")) << refusal;
+  const auto [said, code] = remove("schema_leader: b\n");
+  ASSERT_EQ(code, 0) << said;
+  EXPECT_TRUE(has(said, "schema leader from a to b")) << said;
+  ASSERT_TRUE(cluster_->wait_epoch(2, {"b", "c"})) << cluster_->output("b");
+  EXPECT_TRUE(has(entente({"leader", "show", url("c")}).first, "b leads the schema"));
+  const auto made = sql(cluster_->port("c"), "CREATE TABLE later (id TEXT PRIMARY KEY)");
+  EXPECT_TRUE(has(made, "\"type\":\"ok\"")) << made;
+  ASSERT_TRUE(put("b", "after."));
+  meet({"b", "c"}, {"before.", "after."});
+  // It comes back with its old file and no data, and finds that it is not one of them any more.
+  cluster_->start("a");
+  EXPECT_EQ(cluster_->process("a").wait(), 1);
+  EXPECT_TRUE(has(cluster_->output("a"), "a was removed from the cluster"))
+      << cluster_->output("a");
+}
+
+TEST_F(TopologyTest, AnotherLeadsTheSchemaWithoutANewFile) {
+  start({"a", "b", "c"}, "{kind: all-to-all}");
+  start_all();
+  EXPECT_TRUE(has(entente({"leader", "show", url("c")}).first, "a leads the schema"));
+  EXPECT_EQ(entente({"leader", "move", "x", url("c")}).second, 1);
+  const auto [said, code] = entente({"leader", "move", "b", url("c")});
+  ASSERT_EQ(code, 0) << said;
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs())) << cluster_->output("a");
+  const auto made = sql(cluster_->port("a"), "CREATE TABLE later (id TEXT PRIMARY KEY)");
+  EXPECT_TRUE(has(made, "\"type\":\"ok\"")) << made;
+  // The next topology leaves it so, and a restart, too.
+  const auto star = file("{kind: star, hub: a}");
+  ASSERT_EQ(entente({"topology", "apply", star.string(), url("a")}).second, 0);
+  ASSERT_TRUE(cluster_->wait_epoch(2, cluster_->dcs()));
+  EXPECT_EQ(cluster_->stop("c"), 0);
+  cluster_->start("c");
+  ASSERT_TRUE(cluster_->wait_epoch(2, cluster_->dcs())) << cluster_->output("c");
+  EXPECT_TRUE(has(entente({"leader", "show", url("c")}).first, "b leads the schema"));
+}
+
+// The applied topology says who is there; the file says what the rules are.
+TEST_F(TopologyTest, ARestartOfAllBringsNewRulesAlsoOnceATopologyWasApplied) {
+  start({"a", "b", "c"}, "{kind: circle, order: [a, b, c]}");
+  start_all();
+  const auto mesh = file("{kind: all-to-all}");
+  ASSERT_EQ(entente({"topology", "apply", mesh.string(), url("a")}).second, 0);
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs()));
+  for (const auto& dc : cluster_->dcs()) EXPECT_EQ(cluster_->stop(dc), 0);
+  cluster_->set_extra("limits: {reconnect_max: 100ms}\ntables: {items: {policy: siblings}}\n");
+  cluster_->start_all();
+  ASSERT_TRUE(cluster_->wait_epoch(1, cluster_->dcs())) << cluster_->output("a");
+  ASSERT_TRUE(put("a", "after."));
+  meet(cluster_->dcs(), {"after."});
+  HttpClient client(cluster_->port("b"));
+  const auto row = client.request("GET", "/v1/tables/items/rows/after.").body;
+  EXPECT_TRUE(has(row, "\"policy\":\"siblings\"")) << row;
 }
 
 }  // namespace

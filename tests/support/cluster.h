@@ -32,6 +32,9 @@ class Cluster {
   // This gateway's wall clock is so far from the machine's; the first time before start().
   void shift_clock(const std::string& dc, std::chrono::milliseconds by);
 
+  // The files of those that are started from now on end with this.
+  void set_extra(std::string yaml) { options_.extra = std::move(yaml); }
+
   void start(const std::string& dc, bool first);  // --first: with an empty database if need be
   // … if it was never started before.
   void start(const std::string& dc) { start(dc, !processes_.contains(dc)); }

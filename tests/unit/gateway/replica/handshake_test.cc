@@ -160,6 +160,24 @@ TEST_F(History, AForkOfOthersIsNotOursToHeal) {
   EXPECT_EQ(check_history(mine_, promised_, theirs_, chain_at_).error().tag, "");
 }
 
+TEST_F(History, AForkSaysWhoTookTheWrongHistoryAndWhatToDo) {
+  mine_.applied[1].seq = theirs_.applied[1].seq = 5;
+  theirs_.applied[1].chain = Chain{99};
+  const std::string dc = theirs_.applied[1].dc;
+  const auto said = [&] {
+    return check_history(mine_, promised_, theirs_, chain_at_).error().text;
+  };
+  EXPECT_NE(said().find("take one of the two out and in again"), std::string::npos) << said();
+  theirs_.applied.push_back({origin(9), dc, 1, {}});  // dc's later life
+  EXPECT_NE(said().find(mine_.dc + " took the one that " + dc + " has given up"), std::string::npos)
+      << said();
+  EXPECT_NE(said().find("`entente topology remove " + mine_.dc + " FILE`"), std::string::npos);
+  mine_.applied.push_back(theirs_.applied.back());
+  theirs_.applied.pop_back();
+  EXPECT_NE(said().find("`entente topology remove " + theirs_.dc + " FILE`"), std::string::npos)
+      << said();
+}
+
 TEST_F(History, WhatOurLogForgotIsNotHeldAgainstAnybody) {
   theirs_.applied[0].seq = 2;
   theirs_.applied[0].chain = Chain{99};

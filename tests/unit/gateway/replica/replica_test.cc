@@ -87,6 +87,21 @@ TEST_F(ReplicaTest, SendsALocalCommitAtOnceToWhoSubscribed) {
   EXPECT_EQ(changes[0].runs[0].last(), 1u);
 }
 
+TEST_F(ReplicaTest, WhatSomebodyBroughtOfNobodysLifeGoesOnFromThere) {
+  start({"a", "me"});
+  connect("a", {});
+  Author gone("gone"), other("other");
+  receive("a", other.next());
+  ASSERT_EQ(apply_one(), 1u);
+  replica_->committed({2, gone.next(other.seen())}, now_);
+  EXPECT_TRUE(replica_->applied().covers(gone.seen()));
+  // The next one's context is relative to the first's.
+  receive("a", gone.next());
+  const auto apply = replica_->take().apply;
+  ASSERT_TRUE(apply);
+  EXPECT_EQ(apply->runs.at(0).first, 2u);
+}
+
 TEST_F(ReplicaTest, WaitsForCreditAndThenReadsTheLog) {
   start({"a", "me"});
   connect("a", {}, 10);

@@ -96,5 +96,25 @@ TEST_F(DataFolderTest, AFolderThatCannotBeMadeSaysWhy) {
   EXPECT_NE(folder.error().text.find("file"), std::string::npos);
 }
 
+TEST_F(DataFolderTest, WhatTheClusterHasGoneOverToIsReadAsItWasWritten) {
+  const auto folder = DataFolder::open(root_);
+  ASSERT_TRUE(folder);
+  EXPECT_EQ(folder->topology()->epoch, 0u);
+  VersionVector sealed;
+  sealed.set(Origin{{7}}, 3);
+  for (const TopologyEpoch& topology :
+       {TopologyEpoch{4, "cluster: x\n", sealed, "b", "0f"}, TopologyEpoch{5, "", sealed, "b", ""},
+        TopologyEpoch{6, "a\nb", VersionVector(), "", "0f"}}) {
+    ASSERT_TRUE(folder->set_topology(topology));
+    const auto read = folder->topology();
+    ASSERT_TRUE(read) << read.error().text;
+    EXPECT_EQ(read->epoch, topology.epoch);
+    EXPECT_EQ(read->yaml, topology.yaml);
+    EXPECT_EQ(read->sealed, topology.sealed);
+    EXPECT_EQ(read->leader, topology.leader);
+    EXPECT_EQ(read->file_rules, topology.file_rules);
+  }
+}
+
 }  // namespace
 }  // namespace entente
