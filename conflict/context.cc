@@ -43,7 +43,8 @@ bool from_base64url(std::string_view text, std::string& bytes) {
   return held < 6 && (bits & ((1u << held) - 1)) == 0;
 }
 
-constexpr uint8_t kSession = 's', kContext = 'c', kFeed = 'f';
+// A row context was 'c' before it had counters.
+constexpr uint8_t kSession = 's', kContext = 'r', kContextBefore = 'c', kFeed = 'f';
 constexpr size_t kTokenMax = 64 * 1024;
 
 // The bytes of a token after its kind.
@@ -129,11 +130,20 @@ std::string context_token(const RowContext& context) {
   ByteWriter out;
   out.u8(kContext);
   encode(out, context.seen);
+  const Row none;
+  const Row& counters = context.counters ? *context.counters : none;
+  out.varint(counters.size());
+  for (const auto& [column, value] : counters) out.string(column), out.value(value);
   for (const auto& d : context.also) out.origin(d.origin), out.varint(d.seq);
   return to_base64url(out.view());
 }
 
 Result<RowContext> parse_context_token(std::string_view token) {
+  if (token_bytes(token, kContextBefore, "row context")) {
+    return fail(Code::kPrecondition,
+                "the context is of an earlier version of the gateway: read the row again",
+                "context_expired");
+  }
   auto bytes = token_bytes(token, kContext, "row context");
   if (!bytes) return tl::unexpected(bytes.error());
   ByteReader in(*bytes);
@@ -141,6 +151,14 @@ Result<RowContext> parse_context_token(std::string_view token) {
   auto seen = decode_version_vector(in);
   if (!seen) return fail(Code::kInvalid, "this is not a row context");
   context.seen = std::move(*seen);
+  auto& counters = context.counters.emplace();
+  for (uint64_t n = in.varint(); in.ok() && n > 0; --n) {
+    std::string column(in.string());
+    const bool ascends = counters.empty() || counters.rbegin()->first < column;
+    Value value = in.value();
+    if (!ascends) return fail(Code::kInvalid, "this is not a row context");
+    counters.emplace_hint(counters.end(), std::move(column), std::move(value));
+  }
   while (in.ok() && in.left() > 0) {
     const Origin o = in.origin();
     context.add({o, in.varint()});

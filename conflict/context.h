@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "conflict/value.h"
 #include "conflict/version_vector.h"
 
 namespace entente {
@@ -14,6 +16,9 @@ namespace entente {
 struct RowContext {
   VersionVector seen;
   std::vector<Dot> also;  // none covered by seen, nor the next one after it
+  // The values that its counters had in it: a write of x over y adds x - y, and others may have
+  // added since. Empty if there was no row; absent if nobody says: what the database shows now.
+  std::optional<Row> counters = {};
 
   bool covers(const Dot& d) const;
   bool covers(const VersionVector& vv) const;

@@ -507,7 +507,7 @@ std::vector<Loss> join(RowState& state, const VersionVector& seen, const Known& 
 }
 
 void add_bases(RowChange& change, const RowState& state, const Layout& layout,
-               const std::optional<Row>& before) {
+               const std::optional<Row>& before, const std::optional<Row>& counters) {
   if (change.erase) return;
   for (const auto& [column, value] : change.columns) {
     const Group& group = layout.group_of(column);
@@ -516,6 +516,11 @@ void add_bases(RowChange& change, const RowState& state, const Layout& layout,
       for (const auto& floor : floors(r, column)) keep_latest(change.floors, floor);
     }
     if (!before || (!group.policy.commutes() && !group.policy.wants_base())) continue;
+    if (group.policy.is_counter() && counters) {
+      const Value* seen = find(*counters, column);
+      change.base.insert_or_assign(column, seen != nullptr ? *seen : Value{});
+      continue;
+    }
     const Value* base = find(*before, column);
     // While the value is not stable, others may write beside it who have not seen it: they and this
     // writer have in common what it started from.
@@ -525,6 +530,50 @@ void add_bases(RowChange& change, const RowState& state, const Layout& layout,
     }
     if (base != nullptr) change.base.insert_or_assign(column, *base);
   }
+}
+
+Row counters_of(const std::optional<Row>& shown, const Layout& layout) {
+  Row counters;
+  for (const auto& group : layout.groups) {
+    if (!shown || !group.policy.is_counter()) continue;
+    const Value* value = find(*shown, group.name);
+    if (value != nullptr) counters.emplace(group.name, *value);
+  }
+  return counters;
+}
+
+Row counters_after(Row now, const Row& seen, const Row& set, const Row& added) {
+  for (auto& [column, value] : now) {
+    const Value* before = find(seen, column);
+    if (before == nullptr || set.contains(column)) continue;
+    const Value* amount = find(added, column);
+    const auto number = [](const Value* v) {
+      const auto* n = v != nullptr ? std::get_if<int64_t>(v) : nullptr;
+      return n != nullptr ? *n : 0;
+    };
+    int64_t sum = 0;
+    if (amount == nullptr || __builtin_add_overflow(number(before), number(amount), &sum)) {
+      value = *before;
+    } else {
+      value = sum;
+    }
+  }
+  return now;
+}
+
+Result<void> check_counters_seen(const RowState& state, const Layout& layout,
+                                 const RowContext& context) {
+  for (const auto& group : layout.groups) {
+    if (!group.policy.is_counter()) continue;
+    for (const auto& floor : floors(register_of(state, group.name), group.name)) {
+      if (context.covers(Dot{floor.origin, floor.seq})) continue;
+      return fail(Code::kPrecondition,
+                  "the row was deleted, and its counter " + group.name +
+                      " has changed since the context was given: read the row again",
+                  "counter_unseen");
+    }
+  }
+  return {};
 }
 
 Result<void> renew(RowChange& change, const RowState& state, const Layout& layout,

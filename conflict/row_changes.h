@@ -76,9 +76,19 @@ std::vector<Loss> join(RowState& state, const VersionVector& seen, const Known& 
 
 // Fills in what a change must carry besides its columns, from the row as its writer found it: bases
 // and floors, where the policies of the registers that it touches ask for them. `before`: what SQL
-// showed.
+// showed. `counters`: what its writer's context showed of them, if it says so.
 void add_bases(RowChange& change, const RowState& state, const Layout& layout,
-               const std::optional<Row>& before);
+               const std::optional<Row>& before, const std::optional<Row>& counters = {});
+
+// The values that the counters of a row which SQL shows have in the context of who read it.
+Row counters_of(const std::optional<Row>& shown, const Layout& layout);
+// What they are to whoever wrote the row with a context that showed `seen`: `now` without what that
+// had not seen. `set`: the columns that the write gave values; `added`: what it added to them.
+Row counters_after(Row now, const Row& seen, const Row& set, const Row& added);
+// kPrecondition, "counter_unseen": the row is gone, and a write that makes it anew would put aside
+// what its counters have counted that the context has not seen.
+Result<void> check_counters_seen(const RowState& state, const Layout& layout,
+                                 const RowContext& context);
 
 // Makes the change one that begins the row anew: its sets have what it writes and nothing that it
 // has seen, its counters the sums that it writes, over `floors` and what is known here. kInvalid:

@@ -5,6 +5,7 @@
 #include "adapters/memory/row_view.h"
 #include "conflict/key_shape.h"
 #include "conflict/open_conflict.h"
+#include "conflict/row_changes.h"
 
 namespace entente {
 namespace {
@@ -127,6 +128,7 @@ Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value>
     RowRead out;
     out.row = view.whole(*canonical);
     out.context.seen = entente::applied(c);
+    out.context.counters = counters_of(out.row, layout);
     out.etag = view.etag();
     out.conflict = view.conflict();
     const bool logged = std::any_of(c.resolved.begin(), c.resolved.end(), [&](const auto& entry) {

@@ -37,6 +37,13 @@ tl::unexpected<Error> precondition(const char* what) {
 
 }  // namespace
 
+// Its values are over what its context shows of the counters, not over what is here now.
+bool MemorySession::counts_over_context(const RowRequest& request) {
+  const bool gives_values =
+      request.kind == RowRequest::Kind::kPut || request.kind == RowRequest::Kind::kPatch;
+  return gives_values && request.context && request.context->counters && !request.pick;
+}
+
 MemorySession::MemorySession(const MemoryDisk& disk, const DatabaseOptions& options,
                              const Ranks& ranks, const Version& version)
     : disk_(disk), options_(options), ranks_(ranks), version_(version), applied_(disk.applied()) {}
@@ -191,6 +198,10 @@ Result<MemorySession::Seen> MemorySession::seen_by(const RowRequest& request, co
   if (!applied_.covers(*seen.context)) {
     return fail(Code::kNotReached, "this gateway has not applied all that the context has seen",
                 "context_not_reached");
+  }
+  if (counts_over_context(request) && !visible(row, target.layout, ranks_)) {
+    auto unseen = check_counters_seen(row, target.layout, *request.context);
+    if (!unseen) return tl::unexpected(unseen.error());
   }
   return seen;
 }
@@ -377,6 +388,8 @@ Result<void> MemorySession::merge(Touched& row, const Target& target, const RowR
     }
   }
   row.change.erase = !columns;
+  if (counts_over_context(request)) row.counters = request.context->counters;
+  if (!columns) row.counters.reset();
   row.change.inserted = columns && !was_there;
   if (columns) {
     Row earlier = row.change.columns;
@@ -392,7 +405,8 @@ Result<void> MemorySession::merge(Touched& row, const Target& target, const RowR
     auto done = renew(row.change, row.before, target.layout, request.floors);
     if (!done) return done;
   } else {
-    add_bases(row.change, row.before, target.layout, visible(row.before, target.layout, ranks_));
+    add_bases(row.change, row.before, target.layout, visible(row.before, target.layout, ranks_),
+              row.counters);
   }
   if (options_.rules.of(target.table.name).old_values) {
     add_old_values(row.change, target.layout, visible(row.before, target.layout, ranks_));
@@ -403,6 +417,21 @@ Result<void> MemorySession::merge(Touched& row, const Target& target, const RowR
   row.erased_nothing = made_and_erased;
   if (made_and_erased) row.now = row.before, row.losses.clear();
   return {};
+}
+
+// As the transaction has written them, less what the request's context had not seen.
+Row MemorySession::counters_after(const RowRequest& request, const Touched& row,
+                                  const Layout& layout) const {
+  if (row.change.erase) return {};
+  Row now = row.change.columns;
+  now.merge(visible(row.before, layout, ranks_).value_or(Row{}));
+  Row counters = counters_of(now, layout);
+  const bool adds = request.kind == RowRequest::Kind::kIncrement;
+  const bool patches = adds || request.kind == RowRequest::Kind::kPatch;
+  if (!request.context || !request.context->counters || !patches) return counters;
+  const Row none;
+  return entente::counters_after(std::move(counters), *request.context->counters,
+                                 adds ? none : request.columns, adds ? request.columns : none);
 }
 
 // What the writer has seen of the row now, without the transaction's own dot.
@@ -417,6 +446,7 @@ RowOutcome MemorySession::outcome(const RowRequest& request, const Seen& seen,
   const RowContext as_seen =
       request.context ? *request.context : RowContext{effective(seen.context), {}};
   out.context = seen_after(before, as_seen, seen.kept, applied_);
+  out.context.counters = counters_after(request, row, layout);
   return out;
 }
 

@@ -24,8 +24,9 @@ class MemorySession final : public WriteSession {
     RowState before;
     RowState now;
     RowChange change;
-    std::vector<Loss> losses;     // of applying `change` to `before`
-    bool erased_nothing = false;  // the change came to nothing
+    std::vector<Loss> losses;          // of applying `change` to `before`
+    bool erased_nothing = false;       // the change came to nothing
+    std::optional<Row> counters = {};  // what the context of a request showed of them
   };
   using RowName = std::pair<std::string, Key>;
 
@@ -72,6 +73,8 @@ class MemorySession final : public WriteSession {
                           const RowView& row) const;
   Result<void> check_values(const Row& columns, const Target& target) const;
   Result<Row> stored(const Row& columns, const Target& target) const;
+  static bool counts_over_context(const RowRequest& request);
+  Row counters_after(const RowRequest& request, const Touched& row, const Layout& layout) const;
   RowOutcome outcome(const RowRequest& request, const Seen& seen, const RowState& before,
                      const Touched& row, const Layout& layout) const;
   Touched& touch(const RowName& name);

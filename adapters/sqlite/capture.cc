@@ -343,6 +343,12 @@ bool Capture::spelled_otherwise(const Change& c) const {
 
 void Capture::note(RowIntent intent) {
   if (leaves_out(*intent.table)) return;
+  if (!intent.erase && !intent.counters && intent.table->any_keeps_more) {
+    const auto before = std::find_if(changes_.rbegin(), changes_.rend(), [&](const Change& c) {
+      return c.intent != nullptr && c.table->id == intent.table->id && key(c) == intent.key;
+    });
+    if (before != changes_.rend()) intent.counters = before->intent->counters;
+  }
   intents_.push_back(std::move(intent));
   const RowIntent& kept = intents_.back();
   Change c{kept.table};

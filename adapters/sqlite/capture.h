@@ -27,6 +27,7 @@ struct RowIntent {
   std::vector<KeptSibling> kept;
   Decider decider = Decider::kWriter;
   std::optional<std::vector<Floor>> anew = {};  // the row is made anew, over these floors
+  std::optional<Row> counters = {};  // what the context of this or an earlier request showed
 };
 
 // Captures what one transaction does to rows, by SQLite's preupdate hook: each row image as the

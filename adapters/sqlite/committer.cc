@@ -527,7 +527,8 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
     auto done = renew(change, loaded->state, t.layout, *c.intent->anew);
     if (!done) return done;
   } else {
-    add_bases(change, loaded->state, t.layout, image(c, c.before));
+    add_bases(change, loaded->state, t.layout, image(c, c.before),
+              c.intent != nullptr ? c.intent->counters : std::nullopt);
     if (!t.unique.empty()) {
       add_keys_set(change, t.unique_names(), loaded->state, t.layout, world.ranks);
     }

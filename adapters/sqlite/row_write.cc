@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "adapters/sqlite/write_session.h"
+#include "conflict/row_changes.h"
 
 namespace entente::sqlite {
 namespace {
@@ -112,12 +113,23 @@ Result<SqliteWriteSession::Writing> SqliteWriteSession::admit(const RowRequest& 
     } else if (w.context) {
       w.kept = unseen_siblings(w.before->state, t->layout, *w.context);
     }
+    if (counts_over_context(w) && !w.before->shown && !w.erase) {
+      auto seen = check_counters_seen(w.before->state, t->layout, *w.context);
+      if (!seen) return tl::unexpected(seen.error());
+    }
   }
   return w;
 }
 
 bool SqliteWriteSession::saw_nothing(const Writing& w) {
   return !w.request.context && !w.request.pick && w.request.kind != RowRequest::Kind::kResolve;
+}
+
+// Its values are over what its context shows of the counters, not over what is here now.
+bool SqliteWriteSession::counts_over_context(const Writing& w) {
+  const bool gives_values =
+      w.request.kind == RowRequest::Kind::kPut || w.request.kind == RowRequest::Kind::kPatch;
+  return gives_values && w.context && w.context->counters && !w.request.pick;
 }
 
 Result<void> SqliteWriteSession::check_counters(const Table& t, const RowRequest& request) const {
@@ -286,13 +298,30 @@ RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
     }
   }
   if (w.context) intent.context = w.context->ceiling();
+  if (counts_over_context(w)) intent.counters = w.context->counters;
   return intent;
+}
+
+// What its counters are to who made this write: as written, or as its context shows them.
+Result<Row> SqliteWriteSession::counters_after(const Writing& w) {
+  if (!w.table.any_keeps_more || w.erase) return Row{};
+  const auto now = side_.rows.shown(w.table, w.key);
+  if (!now) return tl::unexpected(now.error());
+  Row counters = counters_of(*now, w.table.layout);
+  if (!w.context || !w.context->counters || !patches(w)) return counters;
+  const bool adds = w.request.kind == RowRequest::Kind::kIncrement;
+  const Row none;
+  return entente::counters_after(std::move(counters), *w.context->counters, adds ? none : w.columns,
+                                 adds ? w.columns : none);
 }
 
 // What the row will be like once the transaction is stamped.
 Result<RowOutcome> SqliteWriteSession::outcome_of(const Writing& w) {
   RowOutcome outcome;
   outcome.context = RowContext{side_.state.applied, {}};
+  auto counters = counters_after(w);
+  if (!counters) return tl::unexpected(counters.error());
+  outcome.context.counters = *counters;
   if (!w.before || !w.table.rules.replicate) return outcome;
   RowState state = w.before->state;
   const Layout& layout = w.table.layout;
@@ -304,9 +333,11 @@ Result<RowOutcome> SqliteWriteSession::outcome_of(const Writing& w) {
   if (w.context) change.context = w.context->ceiling();
   if (!w.context) change.kept = hidden_siblings(state, layout, ranks);
   change.inserted = w.request.kind == RowRequest::Kind::kRenew;
-  add_bases(change, state, layout, change.inserted ? std::nullopt : w.before->shown);
+  add_bases(change, state, layout, change.inserted ? std::nullopt : w.before->shown,
+            counts_over_context(w) ? w.context->counters : std::nullopt);
   outcome.context = seen_after(state, w.context.value_or(RowContext{side_.state.applied, {}}),
                                change.kept, side_.state.applied);
+  outcome.context.counters = std::move(*counters);
   const Version version{Hlc{side_.state.clock.last().bits + 1},
                         {side_.state.self, side_.state.applied.at(side_.state.self) + 1}};
   bool conflict = several(state);

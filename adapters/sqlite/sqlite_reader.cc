@@ -7,6 +7,7 @@
 #include "adapters/sqlite/row_states.h"
 #include "adapters/sqlite/write_session.h"
 #include "conflict/codec.h"
+#include "conflict/row_changes.h"
 
 namespace entente::sqlite {
 namespace {
@@ -113,7 +114,9 @@ Result<RowRead> SqliteReader::row(std::string_view table, std::span<const Value>
   auto canonical = canonical_key(t->def, spelled_parts(*t, {key.begin(), key.end()}));
   if (!canonical) return tl::unexpected(canonical.error());
   auto out = read_row(rows_, *world, *t, *canonical, all_siblings);
-  if (out) out->context.seen = applied_;
+  if (!out) return out;
+  out->context.seen = applied_;
+  out->context.counters = counters_of(out->row, t->layout);
   return out;
 }
 

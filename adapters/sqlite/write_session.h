@@ -94,6 +94,8 @@ class SqliteWriteSession final : public WriteSession {
   Result<bool> run_patch(const Writing& w);
   RowIntent intent_of(const Writing& w) const;
   static bool saw_nothing(const Writing& w);
+  static bool counts_over_context(const Writing& w);
+  Result<Row> counters_after(const Writing& w);
   Result<RowOutcome> outcome_of(const Writing& w);
 
   LocalSide& side_;

@@ -1083,7 +1083,8 @@ class RandomReferences : public ConstraintCells {
         for (size_t g = 0; g < layout.groups.size(); ++g) {
           if (layout.groups[g].name != layout.group_of("a").name) continue;
           const auto& siblings = state.registers.at(layout.groups[g].name).siblings;
-          line.taken = siblings[verdicts.of[g].winner].version;
+          const auto& winner = siblings[verdicts.of[g].winner];
+          line.taken = winner.keys_set.value_or(winner.version);
         }
         out.emplace(std::pair(t, state.key), std::move(line));
       }

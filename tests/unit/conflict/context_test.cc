@@ -108,6 +108,22 @@ TEST(Tokens, AreUrlSafe) {
             std::string::npos);
 }
 
+TEST(Tokens, AContextCarriesItsCounters) {
+  RowContext context{vector_of({dot(1, 3)}), {dot(2, 5)}};
+  context.counters = Row{{"n", int64_t{-7}}, {"stock", Value{}}};
+  const auto parsed = parse_context_token(context_token(context));
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->counters, context.counters);
+  EXPECT_TRUE(parsed->covers(dot(2, 5)));
+}
+
+// It does not say what counters showed.
+TEST(Tokens, AContextOfTheVersionBeforeIsRefusedAsTooOld) {
+  const auto old = parse_context_token("YwEAAAAAAAAAAAAAAAAAAAABAw");
+  ASSERT_FALSE(old);
+  EXPECT_EQ(old.error().tag, "context_expired");
+}
+
 TEST(Tokens, EachKindIsRefusedAsTheOther) {
   const auto seen = vector_of({dot(1, 3)});
   EXPECT_FALSE(parse_context_token(session_token(seen)));
