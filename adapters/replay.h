@@ -45,7 +45,7 @@ struct Doubt {
 // What it has of another datacenter's, under a name that `to` knows with another history, is left
 // out: that datacenter brings it over itself.
 // `fresh`: zeros: what reissued_origin() says. Then what somebody has taken in under that name
-// already (gateway/server/late_batches.h) does not come again.
+// already (gateway/api/late/late_batches.h) does not come again.
 //
 // REQUIRES: nobody else uses either database. It may be done again after an error or a crash, with
 // a new copy.

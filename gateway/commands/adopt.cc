@@ -5,11 +5,11 @@
 
 #include "adapters/sqlite/adoption.h"
 #include "conflict/hex.h"
-#include "gateway/commands/new_life.h"
+#include "gateway/async/wall_clock.h"
 #include "gateway/commands/topology_file.h"
-#include "gateway/server/data_folder.h"
-#include "gateway/server/database_options.h"
-#include "gateway/server/wall_clock.h"
+#include "gateway/lifecycle/new_life.h"
+#include "gateway/membership/data_folder.h"
+#include "gateway/store/database_options.h"
 
 namespace entente {
 namespace {

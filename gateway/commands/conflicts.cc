@@ -7,7 +7,7 @@
 #include <set>
 
 #include "gateway/commands/http_call.h"
-#include "gateway/server/json.h"
+#include "gateway/encoding/json.h"
 
 namespace entente {
 namespace {

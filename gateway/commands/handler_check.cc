@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "gateway/encoding/base64.h"
 #include "gateway/handlers/handler_laws.h"
 #include "gateway/handlers/load_handlers.h"
-#include "gateway/server/base64.h"
 
 namespace entente {
 namespace {

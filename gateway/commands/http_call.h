@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "gateway/server/http_caller.h"
+#include "gateway/http/http_caller.h"
 
 namespace entente {
 

@@ -5,9 +5,9 @@
 #include "adapters/sqlite/file_copy.h"
 #include "adapters/sqlite/snapshot.h"
 #include "conflict/hex.h"
-#include "gateway/commands/new_life.h"
 #include "gateway/commands/topology_file.h"
-#include "gateway/server/database_options.h"
+#include "gateway/lifecycle/new_life.h"
+#include "gateway/store/database_options.h"
 
 namespace entente {
 namespace {

@@ -1,7 +1,7 @@
 #include "gateway/commands/sql_connection.h"
 
+#include "gateway/api/sql/hrana_client.h"
 #include "gateway/commands/http_call.h"
-#include "gateway/server/hrana_client.h"
 #include "topology/scalars.h"
 
 namespace entente {

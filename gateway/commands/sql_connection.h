@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "conflict/result.h"
-#include "gateway/server/json.h"
+#include "gateway/encoding/json.h"
 #include "topology/config.h"
 
 namespace entente {

@@ -8,9 +8,9 @@
 #include <sstream>
 
 #include "conflict/hex.h"
+#include "gateway/api/sql/sql_text.h"
 #include "gateway/commands/sql_connection.h"
-#include "gateway/server/base64.h"
-#include "gateway/server/sql_text.h"
+#include "gateway/encoding/base64.h"
 #include "topology/scalars.h"
 
 namespace entente {

@@ -10,7 +10,7 @@
 
 #include "gateway/commands/http_call.h"
 #include "gateway/commands/topology_file.h"
-#include "gateway/server/json.h"
+#include "gateway/encoding/json.h"
 
 namespace entente {
 namespace {

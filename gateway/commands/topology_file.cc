@@ -7,7 +7,7 @@
 
 #include "gateway/commands/output.h"
 #include "gateway/handlers/load_handlers.h"
-#include "gateway/server/topology_epochs.h"
+#include "gateway/membership/topology_epochs.h"
 #include "topology/problems.h"
 #include "topology/scalars.h"
 #include "topology/yaml_reader.h"

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "gateway/commands/http_call.h"
-#include "gateway/server/json.h"
+#include "gateway/encoding/json.h"
 
 namespace entente {
 namespace {

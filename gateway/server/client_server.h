@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "gateway/server/peers.h"
-#include "gateway/server/store.h"
-#include "gateway/server/topology_api.h"
+#include "gateway/membership/topology_api.h"
+#include "gateway/peers/peers.h"
+#include "gateway/store/store.h"
 #include "topology/config.h"
 
 namespace entente {

@@ -8,15 +8,15 @@
 #include <optional>
 #include <utility>
 
+#include "gateway/async/wall_clock.h"
+#include "gateway/membership/data_folder.h"
+#include "gateway/membership/topology_epochs.h"
+#include "gateway/membership/topology_news.h"
+#include "gateway/peers/peers.h"
 #include "gateway/server/client_server.h"
-#include "gateway/server/data_folder.h"
-#include "gateway/server/database_options.h"
-#include "gateway/server/peers.h"
 #include "gateway/server/schema_file.h"
-#include "gateway/server/store.h"
-#include "gateway/server/topology_epochs.h"
-#include "gateway/server/topology_news.h"
-#include "gateway/server/wall_clock.h"
+#include "gateway/store/database_options.h"
+#include "gateway/store/store.h"
 #include "topology/graph.h"
 
 namespace entente {

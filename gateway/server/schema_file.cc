@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "gateway/server/sql_text.h"
+#include "gateway/api/sql/sql_text.h"
 
 namespace entente {
 namespace {

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <thread>
 
-#include "gateway/server/json.h"
-#include "gateway/server/row_json.h"
+#include "gateway/api/row_json.h"
+#include "gateway/encoding/json.h"
 
 namespace entente::chaos {
 namespace {

@@ -1,6 +1,6 @@
 // What gateways ask each other to compare tables, answered by real databases.
 
-#include "gateway/server/digest_answer.h"
+#include "gateway/api/verify/digest_answer.h"
 #include "tests/fuzz/peers_world.h"
 #include "tests/fuzz/samples.h"
 #include "tests/fuzz/target.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "gateway/server/hrana_client.h"
+#include "gateway/api/sql/hrana_client.h"
 #include "tests/fuzz/samples.h"
 #include "tests/fuzz/target.h"
 #include "topology/utf8.h"

@@ -1,6 +1,6 @@
 // HTTP requests as they come from a socket: in pieces of any size.
 
-#include "gateway/server/request_parser.h"
+#include "gateway/http/request_parser.h"
 #include "tests/fuzz/target.h"
 
 namespace entente::fuzz {

@@ -1,9 +1,9 @@
 // JSON as clients and gateways send it, and the parts of the row API that are made of it.
 
-#include "gateway/server/base64.h"
-#include "gateway/server/conflict_resolution.h"
-#include "gateway/server/row_json.h"
-#include "gateway/server/topology_news_item.h"
+#include "gateway/api/conflicts/conflict_resolution.h"
+#include "gateway/api/row_json.h"
+#include "gateway/encoding/base64.h"
+#include "gateway/membership/topology_news_item.h"
 #include "tests/fuzz/samples.h"
 #include "tests/fuzz/target.h"
 

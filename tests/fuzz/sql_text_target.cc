@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 
 #include "adapters/sql_tokens.h"
-#include "gateway/server/sql_text.h"
+#include "gateway/api/sql/sql_text.h"
 #include "tests/fuzz/target.h"
 
 namespace entente::fuzz {

@@ -1,7 +1,7 @@
 // What clients carry back: session tokens, row contexts, cursors of the change feed, dots.
 
 #include "conflict/context.h"
-#include "gateway/server/row_json.h"
+#include "gateway/api/row_json.h"
 #include "tests/fuzz/samples.h"
 #include "tests/fuzz/target.h"
 

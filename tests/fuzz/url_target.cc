@@ -1,6 +1,6 @@
 // Paths and queries.
 
-#include "gateway/server/url.h"
+#include "gateway/encoding/url.h"
 #include "tests/fuzz/target.h"
 #include "topology/utf8.h"
 

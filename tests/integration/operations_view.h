@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "gateway/server/json.h"
+#include "gateway/encoding/json.h"
 #include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 

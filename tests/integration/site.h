@@ -10,8 +10,8 @@
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
-#include "gateway/server/peers.h"
-#include "gateway/server/store.h"
+#include "gateway/peers/peers.h"
+#include "gateway/store/store.h"
 #include "tests/support/expect.h"
 #include "tests/support/process.h"
 

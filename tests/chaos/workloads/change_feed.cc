@@ -2,8 +2,8 @@
 #include <chrono>
 #include <mutex>
 
-#include "gateway/server/json.h"
-#include "gateway/server/row_json.h"
+#include "gateway/api/row_json.h"
+#include "gateway/encoding/json.h"
 #include "tests/chaos/checks.h"
 #include "tests/chaos/workload.h"
 #include "tests/support/feed_client.h"

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "gateway/server/data_folder.h"
+#include "gateway/membership/data_folder.h"
 #include "tests/support/process.h"
 
 namespace entente {

@@ -1,4 +1,4 @@
-#include "gateway/commands/donors.h"
+#include "gateway/lifecycle/donors.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/server/hrana_client.h"
+#include "gateway/api/sql/hrana_client.h"
 #include "tests/unit/gateway/server/http_client.h"
 
 namespace entente::test {

@@ -1,0 +1,232 @@
+#include "gateway/http/http_server.h"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "gateway/async/socket_calls.h"
+#include "gateway/http/problem.h"
+
+namespace entente {
+namespace {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+
+constexpr std::chrono::milliseconds kTick{50};
+constexpr std::chrono::milliseconds kStoppingTick{2};
+constexpr std::chrono::seconds kDrain{10};
+
+// Coroutines that became ready together cross to the network thread in one post.
+class IoLoop : public Loop {
+ public:
+  explicit IoLoop(asio::io_context& io) : io_(io) {}
+
+  void resume(std::coroutine_handle<> coroutine) override {
+    {
+      const std::lock_guard lock(mutex_);
+      ready_.push_back(coroutine);
+      if (ready_.size() > 1) return;
+    }
+    asio::post(io_, [this] { drain(); });
+  }
+
+ private:
+  void drain() {
+    {
+      const std::lock_guard lock(mutex_);
+      running_.swap(ready_);
+    }
+    for (const auto coroutine : running_) coroutine.resume();
+    running_.clear();
+  }
+
+  asio::io_context& io_;
+  std::mutex mutex_;
+  std::vector<std::coroutine_handle<>> ready_;
+  std::vector<std::coroutine_handle<>> running_;
+};
+
+void log_throw(std::exception_ptr thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& e) {
+    spdlog::error("client_connection_failed reason=\"{}\"", e.what());
+  }
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  explicit Impl(const Limits& l)
+      : limits(l), io(1), loop(io), acceptor(io), ticker(io), tasks(log_throw) {}
+
+  Result<void> listen(const Endpoint& endpoint);
+  Task<void> accept_all();
+  Task<void> serve(tcp::socket socket, std::string received,
+                   std::shared_ptr<const HttpService> with);
+  void welcome(tcp::socket socket, std::string received, const OpenService& open);
+  void turn_away(tcp::socket& socket);
+  void tick();
+  void close_late(HttpConnection::Clock::time_point now);
+  void begin_stop();
+
+  const Limits limits;
+  std::shared_ptr<const HttpService> service;
+  asio::io_context io;
+  IoLoop loop;
+  tcp::acceptor acceptor;
+  asio::steady_timer ticker;
+  TaskGroup tasks;
+  std::set<HttpConnection*> connections;
+  std::atomic<size_t> connection_count{0};
+  bool stopping = false;
+  HttpConnection::Clock::time_point give_up = HttpConnection::Clock::time_point::max();
+  uint16_t port = 0;
+  std::thread thread;
+};
+
+Result<void> HttpServer::Impl::listen(const Endpoint& endpoint) {
+  boost::system::error_code error;
+  tcp::resolver resolver(io);
+  const auto found = resolver.resolve(endpoint.host, std::to_string(endpoint.port), error);
+  if (!error && found.empty()) error = asio::error::host_not_found;
+  if (!error) {
+    const tcp::endpoint at = *found.begin();
+    acceptor.open(at.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor.bind(at, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  }
+  if (error) {
+    return fail(Code::kInvalid, "cannot listen for clients on " + endpoint.host + ":" +
+                                    std::to_string(endpoint.port) + ": " + error.message());
+  }
+  port = acceptor.local_endpoint(error).port();
+  return {};
+}
+
+Task<void> HttpServer::Impl::accept_all() {
+  while (!stopping) {
+    tcp::socket socket(io);
+    SocketAccept call(acceptor, socket);
+    const auto error = co_await call;
+    if (stopping) co_return;
+    if (error) {  // out of file descriptors, most likely: some will be closed
+      spdlog::warn("accept_failed reason=\"{}\"", error.message());
+      Pause pause(io.get_executor(), std::chrono::milliseconds(100));
+      co_await pause;
+    } else {
+      welcome(std::move(socket), "", [this] { return service; });
+    }
+  }
+}
+
+void HttpServer::Impl::welcome(tcp::socket socket, std::string received, const OpenService& open) {
+  if (stopping) return;
+  if (connections.size() >= limits.connections) return turn_away(socket);
+  tasks.spawn(serve(std::move(socket), std::move(received), open()));
+}
+
+void HttpServer::Impl::turn_away(tcp::socket& socket) {
+  const auto refusal = problem(503, "busy", "this gateway has as many clients as it may have");
+  const std::string full =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+      "Retry-After: 1\r\nConnection: close\r\nContent-Length: " +
+      std::to_string(refusal.body.size()) + "\r\n\r\n" + refusal.body;
+  boost::system::error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(full), ignored);
+}
+
+Task<void> HttpServer::Impl::serve(tcp::socket socket, std::string received,
+                                   std::shared_ptr<const HttpService> with) {
+  HttpConnection connection(std::move(socket), std::move(received), limits, *with, stopping);
+  connections.insert(&connection);
+  connection_count = connections.size();
+  Task<void> serving = connection.serve();
+  std::exception_ptr thrown;
+  try {
+    co_await serving;
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  connections.erase(&connection);
+  connection_count = connections.size();
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+// Closes who is late, and while stopping who has nothing to wait for; then ends once nobody is
+// left.
+void HttpServer::Impl::tick() {
+  const auto now = HttpConnection::Clock::now();
+  close_late(now);
+  service->tick();
+  if (stopping && tasks.running() == 0) return;
+  ticker.expires_after(stopping ? kStoppingTick : kTick);
+  ticker.async_wait([this](boost::system::error_code) { tick(); });
+}
+
+void HttpServer::Impl::close_late(HttpConnection::Clock::time_point now) {
+  for (auto* connection : connections) {
+    const bool finished = stopping && connection->idle();
+    if (connection->deadline() <= now || give_up <= now || finished) connection->close();
+  }
+}
+
+void HttpServer::Impl::begin_stop() {
+  stopping = true;
+  give_up = HttpConnection::Clock::now() + kDrain;
+  boost::system::error_code ignored;
+  acceptor.close(ignored);
+  service->stop();
+  ticker.cancel();
+}
+
+HttpServer::HttpServer(const Limits& limits) : impl_(std::make_unique<Impl>(limits)) {}
+HttpServer::~HttpServer() { stop(); }
+
+Loop& HttpServer::loop() { return impl_->loop; }
+asio::any_io_executor HttpServer::executor() { return impl_->io.get_executor(); }
+uint16_t HttpServer::port() const { return impl_->port; }
+size_t HttpServer::connections() const { return impl_->connection_count; }
+
+Result<void> HttpServer::start(const Endpoint& endpoint, HttpService service) {
+  auto& s = *impl_;
+  s.service = std::make_shared<const HttpService>(std::move(service));
+  if (auto listening = s.listen(endpoint); !listening) return listening;
+  s.thread = std::thread([&s] {
+    s.tasks.spawn(s.accept_all());
+    s.tick();
+    s.io.run();
+  });
+  return {};
+}
+
+void HttpServer::adopt(tcp::socket socket, std::string received, OpenService open) {
+  auto& s = *impl_;
+  boost::system::error_code error;
+  const auto protocol = socket.local_endpoint(error).protocol();
+  const auto handle = error ? -1 : socket.release(error);
+  if (error) return;
+  tcp::socket ours(s.io, protocol, handle);
+  asio::post(s.io, [&s, ours = std::move(ours), received = std::move(received),
+                    open = std::move(open)]() mutable {
+    s.welcome(std::move(ours), std::move(received), open);
+  });
+}
+
+void HttpServer::stop() {
+  auto& s = *impl_;
+  if (!s.thread.joinable()) return;
+  asio::post(s.io, [&s] { s.begin_stop(); });
+  s.thread.join();
+}
+
+}  // namespace entente
