@@ -56,7 +56,8 @@ std::vector<WrittenRow> rows_of(const std::string& record, const Tables& tables)
 
 }  // namespace
 
-Oracle::Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables) : rules_(rules) {
+Oracle::Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables, Names names)
+    : rules_(rules), names_(std::move(names)) {
   for (const auto& table : tables) tables_[table.name] = table;
 }
 
@@ -122,7 +123,12 @@ Oracle::Complaint Oracle::enter(Transaction t, std::string record, const StreamS
     if (row->context && !t.context.covers(*row->context)) {
       return "a row of " + to_string(t.dot) + " has seen what its origin had not";
     }
-    enter(*row, t, context);
+    if (names_) {
+      RowChange named = *row;
+      if (names_(named, t.epoch)) enter(named, t, context);
+    } else {
+      enter(*row, t, context);
+    }
   }
   everything_.advance(t.dot.origin, t.dot.seq);
   log_[t.dot.origin].push_back({std::move(t), std::move(record), before});
@@ -471,11 +477,13 @@ void Oracle::ask_handler(const std::vector<size_t>& candidates, const std::strin
 
 // ---- Lookups -----------------------------------------------------------------------------------
 
-// By column: each is its own register, as always of counters and sets. By row: a column or group
-// with a policy of its own is; if there are such, the rest is "*", otherwise the row's existence
-// holds it all.
+// A key's spelling goes with the row's existence. By column: each is its own register, as always of
+// counters and sets. By row: a column or group with a policy of its own is; if there are such, the
+// rest is "*", otherwise the row's existence holds it all.
 std::string Oracle::register_of(const std::string& table, const std::string& column) const {
   const TableRules& rules = rules_.tables.at(table);
+  const ColumnDef* defined = tables_.at(table).find(column);
+  if (defined != nullptr && defined->key_part > 0) return "";
   if (rules.columns.contains(column)) return column;
   for (const auto& [name, group] : rules.groups) {
     const auto& columns = group.columns;

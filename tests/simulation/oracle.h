@@ -52,7 +52,11 @@ class Oracle {
  public:
   using Complaint = std::optional<std::string>;
 
-  Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables);
+  // Puts what a change names, as the schema of `epoch` did, under the names that the rules and the
+  // tables go by. False: they have no place for it.
+  using Names = std::function<bool(RowChange& change, uint64_t epoch)>;
+
+  Oracle(const ConflictRules& rules, const std::vector<TableDef>& tables, Names names = {});
 
   // A run became durable at its origin, which had applied `had` before it.
   // `takes_part`: it knows of no topology without it.
@@ -146,6 +150,7 @@ class Oracle {
 
   ConflictRules rules_;
   std::map<std::string, TableDef> tables_;
+  Names names_;  // none: those of all changes
   std::map<Origin, size_t> index_;
   std::map<Origin, std::string> dcs_;
   std::map<Origin, std::vector<Stored>> log_;  // by seq - 1

@@ -10,67 +10,19 @@
 #include <iostream>
 #include <sstream>
 #include <string>
-#include <string_view>
+
+#include "tests/simulation/options.h"
 
 namespace entente::simulation {
 namespace {
 
-constexpr uint64_t kDefaultSeeds = 1000;
 constexpr uint64_t kSeedsThatMeetEverything = 300;  // fewer need not
 constexpr uint64_t kFailuresShown = 3;
-
-struct Options {
-  std::optional<uint64_t> seed;  // this one alone
-  uint64_t from = 1;
-  uint64_t seeds = kDefaultSeeds;
-  bool trace = false;
-  bool first_only = false;  // stop at the first failure, and leave it as it is
-  Overrides overrides;
-};
-
-bool take_value(std::string_view argument, std::string_view name, std::string& value) {
-  if (!argument.starts_with(name)) return false;
-  value = argument.substr(name.size());
-  return true;
-}
-
-bool take_faults(const std::string& names, std::set<Fault>& faults) {
-  for (size_t at = 0; at <= names.size();) {
-    const size_t end = std::min(names.find(',', at), names.size());
-    const auto fault = parse_fault(std::string_view(names).substr(at, end - at));
-    if (!fault) return false;
-    faults.insert(*fault);
-    at = end + 1;
-  }
-  return true;
-}
-
-// Returns false for what is none of ours.
-bool take_argument(std::string_view argument, Options& options) {
-  std::string value;
-  const auto number = [&value] { return std::strtoull(value.c_str(), nullptr, 10); };
-  if (argument == "--trace") return options.trace = true;
-  if (argument == "--sqlite") return options.overrides.over_sqlite = true;
-  if (argument == "--first") return options.first_only = true;
-  if (take_value(argument, "--seed=", value)) return options.seed = number(), true;
-  if (take_value(argument, "--from=", value)) return options.from = number(), true;
-  if (take_value(argument, "--seeds=", value)) return options.seeds = number(), true;
-  if (take_value(argument, "--nodes=", value)) return options.overrides.nodes = number(), true;
-  if (take_value(argument, "--without=", value)) {
-    return take_faults(value, options.overrides.without);
-  }
-  if (take_value(argument, "--operations=", value)) {
-    return options.overrides.operations = number(), true;
-  }
-  return false;
-}
-
-Options options;
 
 void print_failure(uint64_t seed, const Overrides& overrides, const Outcome& outcome) {
   std::cout << "seed " << seed << ": " << outcome.plan << "\n  FAILED " << *outcome.failure
             << "\n  replay: simulation_tests " << options_of(seed, overrides) << " --trace\n";
-  if (!options.first_only) {
+  if (!options().first_only) {
     std::cout << "  smaller: simulation_tests " << options_of(seed, shrink(seed, overrides))
               << " --trace\n";
   }
@@ -81,11 +33,11 @@ void run_seeds(uint64_t count, const Overrides& overrides) {
   const std::clock_t began = std::clock();
   Coverage coverage;
   uint64_t failures = 0, ran = 0, acknowledged = 0;
-  const uint64_t first = options.seed.value_or(options.from);
-  if (options.seed) count = 1;
-  const uint64_t enough = options.first_only ? 1 : kFailuresShown;
+  const uint64_t first = options().seed.value_or(options().from);
+  if (options().seed) count = 1;
+  const uint64_t enough = options().first_only ? 1 : kFailuresShown;
   for (uint64_t seed = first; seed < first + count && failures < enough; ++seed, ++ran) {
-    const Outcome outcome = run(seed, overrides, options.trace);
+    const Outcome outcome = run(seed, overrides, options().trace);
     coverage.add(outcome.coverage);
     acknowledged += outcome.acknowledged;
     if (outcome.failure) {
@@ -111,20 +63,22 @@ void run_seeds(uint64_t count, const Overrides& overrides) {
 }
 
 TEST(Simulation, EveryPromiseHoldsForEverySeed) {
-  if (!options.overrides.over_sqlite) run_seeds(options.seeds, options.overrides);
+  if (options().user_seed) return;
+  if (!options().overrides.over_sqlite) run_seeds(options().seeds, options().overrides);
 }
 
 TEST(Simulation, EveryPromiseHoldsOverSqlite) {
+  if (options().user_seed) return;
   constexpr uint64_t kOneIn = 20;  // they take that much longer
-  Overrides overrides = options.overrides;
+  Overrides overrides = options().overrides;
   overrides.over_sqlite = true;
-  if (options.overrides.over_sqlite) return run_seeds(options.seeds, overrides);
-  if (!options.seed) run_seeds(options.seeds / kOneIn, overrides);
+  if (options().overrides.over_sqlite) return run_seeds(options().seeds, overrides);
+  if (!options().seed) run_seeds(options().seeds / kOneIn, overrides);
 }
 
 // Those that failed once, with the options that made them small.
 TEST(Simulation, SeedsThatFoundBugsHold) {
-  if (options.seed) return;
+  if (options().seed || options().user_seed) return;
   std::ifstream file(ENTENTE_REGRESSION "/seeds");
   size_t ran = 0;
   for (std::string line; std::getline(file, line);) {
@@ -142,7 +96,7 @@ TEST(Simulation, SeedsThatFoundBugsHold) {
 }
 
 TEST(Simulation, SameSeedGivesTheSameTrace) {
-  if (options.seed) return;
+  if (options().seed || options().user_seed) return;
   EXPECT_EQ(run(7, {}, false).trace_hash, run(7, {}, false).trace_hash);
   EXPECT_NE(run(7, {}, false).trace_hash, run(8, {}, false).trace_hash);
 }
@@ -154,10 +108,13 @@ int main(int argc, char** argv) {
   using namespace entente::simulation;
   testing::InitGoogleTest(&argc, argv);
   if (const char* seeds = std::getenv("ENTENTE_SIM_SEEDS")) {
-    options.seeds = std::strtoull(seeds, nullptr, 10);
+    options().seeds = std::strtoull(seeds, nullptr, 10);
+  }
+  if (const char* seeds = std::getenv("ENTENTE_SIM_USER_SEEDS")) {
+    options().user_seeds = std::strtoull(seeds, nullptr, 10);
   }
   for (int i = 1; i < argc; ++i) {
-    if (!take_argument(argv[i], options)) {
+    if (!take_argument(argv[i], options())) {
       std::cerr << "unknown option " << argv[i] << ": see tests/simulation/README.md\n";
       return 2;
     }
