@@ -152,6 +152,12 @@ bool is_loopback(std::string_view host) {
   return inet_pton(AF_INET6, text.c_str(), &address) == 1 && IN6_IS_ADDR_LOOPBACK(&address);
 }
 
+std::string listed(std::span<const std::string> items) {
+  std::string out;
+  for (const auto& item : items) out += (out.empty() ? "" : ", ") + item;
+  return out.empty() ? "none" : out;
+}
+
 std::string format_duration(std::chrono::milliseconds duration) {
   return format_with_unit(static_cast<uint64_t>(duration.count()), kTimes);
 }

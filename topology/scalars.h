@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,5 +28,8 @@ bool is_loopback(std::string_view host);  // 127.0.0.0/8, ::1, localhost
 std::string format_duration(std::chrono::milliseconds duration);
 std::string format_size(uint64_t bytes);
 std::string format_endpoint(const Endpoint& endpoint);  // host:port
+
+// `a, b, c`; "none" if there are none.
+std::string listed(std::span<const std::string> items);
 
 }  // namespace entente

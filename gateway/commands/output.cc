@@ -77,11 +77,6 @@ std::string aligned(std::span<const std::vector<std::string>> cells) {
   return out;
 }
 
-std::string listed(std::span<const std::string> items) {
-  if (items.empty()) return "none";
-  return joined(items, ", ", [](const std::string& item) { return item; });
-}
-
 std::string json_text(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {

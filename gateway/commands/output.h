@@ -21,9 +21,6 @@ std::string printable(std::string_view text);
 // Rows in aligned columns, the first row being the heading; each line ends with a newline.
 std::string aligned(std::span<const std::vector<std::string>> cells);
 
-// `a, b, c`; "none" if there are none.
-std::string listed(std::span<const std::string> items);
-
 // JSON, written by hand: text with its quotes, and lists and objects of what is JSON already.
 std::string json_text(std::string_view text);
 std::string json_list(std::span<const std::string> items);

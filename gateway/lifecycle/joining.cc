@@ -11,6 +11,7 @@
 #include "gateway/membership/snapshot_api.h"
 #include "gateway/membership/snapshot_download.h"
 #include "gateway/store/database_options.h"
+#include "topology/scalars.h"
 
 namespace entente {
 namespace {
