@@ -11,6 +11,7 @@
 #include "gateway/commands/http_call.h"
 #include "gateway/commands/topology_file.h"
 #include "gateway/encoding/json.h"
+#include "topology/scalars.h"
 
 namespace entente {
 namespace {
