@@ -92,6 +92,10 @@ void Replica::link_down(std::string_view peer, Instant now) {
   for (auto& [origin, stream] : streams_) {
     if (stream.upstream == peer) stream.upstream.clear();
   }
+  // Whoever said it does not say it again.
+  if (const auto said = hearsay_.extract(std::string(peer)); !said.empty()) {
+    learn(said.mapped(), false);
+  }
 }
 
 void Replica::receive(std::string_view peer, Message message, Instant now, uint64_t wall_ms) {
@@ -487,10 +491,13 @@ uint64_t Replica::durable_at(std::string_view peer, const Origin& origin) const 
 
 void Replica::learn(const MemberVector& row, bool from_itself) {
   if (row.dc == options_.dc) return;
-  if (!from_itself && up_link(row.dc) != nullptr) return;  // who is linked speaks for himself
-  if (row.applied.at(self_) > applied_.at(self_)) return;  // not to be told on
   const auto& names = options_.graph->datacenters();
   if (std::find(names.begin(), names.end(), row.dc) == names.end()) return;
+  if (!from_itself && up_link(row.dc) != nullptr) {
+    hearsay_.insert_or_assign(row.dc, row);  // who is linked speaks for himself
+    return;
+  }
+  if (row.applied.at(self_) > applied_.at(self_)) return;  // not to be told on
   auto [it, is_new] = members_.try_emplace(row.dc, row);
   MemberVector& known = it->second;
   const bool another_life = known.incarnation != row.incarnation;

@@ -375,6 +375,8 @@ class Replica {
   std::map<Origin, std::string> labels_;
   std::map<std::string, Link, std::less<>> links_;  // one per neighbour and spare
   std::map<std::string, MemberVector, std::less<>> members_;
+  // What others said last of those that are linked: it counts once they are not.
+  std::map<std::string, MemberVector, std::less<>> hearsay_;
   OwnPromise own_promise_;
   MemberPromises promises_;  // the others'
   Instant promise_after_{0};

@@ -83,40 +83,20 @@ constexpr bool waits(Draw draw, const std::vector<Waiting>& list) {
 }  // namespace
 
 const std::vector<Waiting>& drawn_once_mended() {
-  constexpr std::string_view kCaptured =
-      "an UPDATE captures other columns' values where virtual columns or keys stand before them";
   constexpr std::string_view kStale =
       "a SELECT * that was compiled before a schema change answers once with the columns of then";
-  constexpr std::string_view kUnlike =
-      "UNIQUE keys of more than whole columns are decided by the order of arrival";
   constexpr std::string_view kUnseen =
       "whether a row without a parent is listed, or hidden, depends on the order of arrival";
   static const std::vector<Waiting> kDrawnOnceMended = {
-      {Draw::kVirtualColumn, kCaptured},
-      {Draw::kVirtualAnywhere, kCaptured},
       {Draw::kForeignKey, kUnseen},
-      {Draw::kRespellKey, "a key respelled to its canonical form does not arrive"},
-      {Draw::kUniquePartial, kUnlike},
-      {Draw::kUniqueExpression, kUnlike},
-      {Draw::kUniqueGenerated, kUnlike},
-      {Draw::kUniqueCollation, kUnlike},
-      {Draw::kUniqueOnConflict, "the clause ON CONFLICT of a declaration acts on what is applied"},
-      {Draw::kUniqueByRow, "any write of a row counts as having set its UNIQUE keys"},
-      {Draw::kPutUnchanged, "a PUT counts as having set the UNIQUE keys that it leaves"},
       {Draw::kParentHidden, kUnseen},
       {Draw::kOrphansHide, kUnseen},
       {Draw::kSelfReference,
        "SQLite lets INSERT OR REPLACE of a row that refers to itself make an orphan: only others "
        "list it"},
-      {Draw::kOldContextOfCounter, "a PUT with an old context undoes increments it has not seen"},
-      {Draw::kCreateUniqueIndex,
-       "a row that made room for a new UNIQUE index is not always put back"},
-      {Draw::kAddColumn, kStale},
       {Draw::kRenameColumn, kStale},
       {Draw::kDropColumn, kStale},
-      {Draw::kRebuild, kStale},
       {Draw::kRebuildRenamedFirst, kStale},
-      {Draw::kRebuildCopiedBack, kStale},
       {Draw::kRebuildByStatement, kStale},
   };
   return kDrawnOnceMended;

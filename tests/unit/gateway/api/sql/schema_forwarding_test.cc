@@ -45,7 +45,7 @@ class SchemaForwarding : public ::testing::Test {
   Gateway& start(const std::string& dc, const Config& config) {
     auto& gateway = gateways_[dc];
     gateway = std::make_unique<Gateway>(
-        config, dc, root_.path() / dc,
+        config, dc, root_.path() / dc, true,
         [](const Datacenter&, const std::filesystem::path& path, const DatabaseOptions& options) {
           return open_sqlite(path, options);
         });
