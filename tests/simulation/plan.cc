@@ -171,7 +171,7 @@ std::vector<Limits> draw_own_limits(const Plan& plan) {
     Random random(plan.seed, "limits of " + name);
     Limits own = plan.config.limits;
     const auto window = static_cast<size_t>(random.between(400, 6000));
-    const auto frame = static_cast<size_t>(random.between(2'500, 8'000));
+    const auto frame = static_cast<size_t>(random.between(6'000, 16'000));  // of the longest record
     if (plan.has(Fault::kSmall)) own.link_window = window, own.frame_bytes = frame;
     out.push_back(own);
   }
@@ -242,8 +242,12 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   if (plan.goes_back()) plan.faults.erase(Fault::kLeave);
   // Whose own changes came to nobody, and who comes back after another wrote others under their
   // names and the logs have forgotten which these are, is taken to have had those.
-  if (plan.has(Fault::kClone)) plan.faults.erase(Fault::kTrim), plan.faults.erase(Fault::kForget);
+  if (plan.has(Fault::kClone)) {
+    for (const Fault fault : {Fault::kTrim, Fault::kForget, Fault::kMarker}) plan.faults.erase(fault);
+  }
   if (plan.has(Fault::kRestore)) plan.faults.erase(Fault::kForget);
+  // Databases that are replaced by rows again and again forget what their logs had listed.
+  if (plan.has(Fault::kForget)) plan.faults.erase(Fault::kFarClock);
   for (size_t i = nodes; plan.has(Fault::kJoin) && i < std::min(nodes + 2, kNodesMax); ++i) {
     plan.names.emplace_back(1, static_cast<char>('a' + i));
   }

@@ -79,10 +79,10 @@ Verdict judge_health(const Site& site, const Seen& seen, const VerifyApi::Counts
   if (const auto refused = refused_changes(sight_of(site, seen)); !refused.empty()) {
     return {false, site.dc + " serves its clients; " + refused + "."};
   }
-  if (clock_ahead(sight_of(site, seen))) {
+  if (clock_ahead(sight_of(site, seen)) || runs_ahead(sight_of(site, seen))) {
     return {false, site.dc +
                        " serves its clients; its peers do not accept its changes yet, "
-                       "because its clock ran ahead."};
+                       "because its clock runs or ran ahead."};
   }
   if (!counters.left_out.empty()) {
     const LeftOut& first = counters.left_out.front();

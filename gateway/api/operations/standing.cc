@@ -87,6 +87,12 @@ std::optional<std::string> note_of_offset(const Sight& sight, const LinkView& li
 
 }  // namespace
 
+bool runs_ahead(const Sight& sight) {
+  return std::any_of(sight.peers.links.begin(), sight.peers.links.end(), [&](const auto& link) {
+    return is_up(link.state) && -link.clock_offset_ms / 1'000 > drift_seconds(sight);
+  });
+}
+
 // ---- Datacenters -------------------------------------------------------------------------------
 
 double lag_seconds(const Sight& sight, const Replica::OriginStatus& origin) {

@@ -61,6 +61,8 @@ struct ClockAhead {
   uint64_t accepted_again_ms = 0;
 };
 std::optional<ClockAhead> clock_ahead(const Sight& sight);
+// Whether a linked neighbour's clock says that ours runs so far ahead that it refuses our stamps.
+bool runs_ahead(const Sight& sight);
 
 // The datacenters whose changes are there, and cannot be taken here as things are: "" if none.
 std::string refused_changes(const Sight& sight);
