@@ -70,6 +70,11 @@ TEST_F(GuardTest, SystemTablesAreReadOnly) {
   }
 }
 
+TEST_F(GuardTest, TableValuedFunctionsAreAtHand) {
+  a.must("UPDATE notes SET v = (SELECT json_group_array(value) FROM json_each('[1, 2]'))");
+  EXPECT_EQ(a.query("SELECT name FROM pragma_table_info('notes')").size(), 2u);
+}
+
 TEST_F(GuardTest, NoSchemaNamesWhatIsTheGateways) {
   for (const char* sql :
        {"CREATE TRIGGER g AFTER INSERT ON notes BEGIN DELETE FROM _entente_state; END",

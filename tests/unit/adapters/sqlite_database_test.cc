@@ -309,7 +309,7 @@ TEST(SqliteDatabase, WhatClientsMayNotDoIsRefusedByName) {
   EXPECT_EQ(a.tag("PRAGMA table_info(t)"), "accepted");
   EXPECT_EQ(a.tag("DELETE FROM _entente_log"), "SQLITE_AUTH");
   EXPECT_EQ(a.tag("SELECT * FROM _ENTENTE_state"), "SQLITE_AUTH");
-  EXPECT_EQ(a.tag("INSERT INTO sqlite_master VALUES (1,1,1,1,1)"), "SQLITE_AUTH");
+  EXPECT_EQ(a.tag("INSERT INTO sqlite_master VALUES (1,1,1,1,1)"), "SQLITE_ERROR");
   EXPECT_EQ(a.tag("CREATE TABLE _entente_x (id INTEGER PRIMARY KEY)"), "SQLITE_AUTH");
   EXPECT_EQ(a.tag("CREATE TABLE n (v)"), "no_primary_key");
   EXPECT_EQ(a.tag("CREATE TEMP TABLE n (id INTEGER PRIMARY KEY)"), "temporary_table");
