@@ -17,9 +17,8 @@ struct PresentTables {
 };
 
 // Schema changes come one after the other. One transaction may leave out the epochs of statements
-// that its later ones made void, but no more than it can hold: a change that goes further would make
-// all that the leader does next look older.
-// Errors: kInvalid.
+// that its later ones made void, but no more than it can hold: a change that goes further would
+// make all that the leader does next look older. Errors: kInvalid.
 inline Result<void> follows_epoch(const SchemaChange& change, uint64_t epoch) {
   constexpr uint64_t kInOneTransaction = 1 << 16;
   if (change.epoch <= epoch || change.epoch - epoch <= kInOneTransaction) return {};

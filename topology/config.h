@@ -68,10 +68,10 @@ struct Config {
   ConflictRules rules;
   bool insecure = false;
   std::vector<std::string> cors;  // origins whose pages may ask this gateway
-  std::string folder;         // what relative paths in the file are relative to
-  std::string schema_path;    // resolved against the file's folder; "" none
-  std::string schema_leader;  // a datacenter; the first unless the file says otherwise …
-  bool names_leader = false;  // … as it does here
+  std::string folder;             // what relative paths in the file are relative to
+  std::string schema_path;        // resolved against the file's folder; "" none
+  std::string schema_leader;      // a datacenter; the first unless the file says otherwise …
+  bool names_leader = false;      // … as it does here
   std::string file_rules;  // rules_fingerprint() of this gateway's own file; "": this is the file
   std::chrono::milliseconds max_clock_drift{10'000};
   Limits limits;

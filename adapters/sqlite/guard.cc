@@ -20,10 +20,10 @@ constexpr int kPatternMax = 400;
 constexpr std::array<std::string_view, 9> kCheapFunctions = {
     "count", "sum", "total", "avg", "min", "max", "coalesce", "ifnull", "nullif"};
 
-// Table-valued functions declare themselves there; clients are refused by SQLITE_DBCONFIG_DEFENSIVE.
-constexpr std::array<std::string_view, 4> kSchemaTables = {"sqlite_master", "sqlite_schema",
-                                                           "sqlite_temp_master",
-                                                           "sqlite_temp_schema"};
+// Table-valued functions declare themselves there; clients are refused by
+// SQLITE_DBCONFIG_DEFENSIVE.
+constexpr std::array<std::string_view, 4> kSchemaTables = {
+    "sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"};
 
 template <size_t N>
 bool listed(const std::array<std::string_view, N>& list, std::string_view name) {

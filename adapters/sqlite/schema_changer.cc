@@ -748,7 +748,7 @@ Result<void> SchemaChanger::apply(const SchemaChange& change, const VersionVecto
 
 // What went wrong, with nothing done.
 Result<std::optional<Error>> SchemaChanger::attempt(const SchemaChange& change,
-                                                      const VersionVector& seen, uint64_t now_ms) {
+                                                    const VersionVector& seen, uint64_t now_ms) {
   auto begun = rows_.flush().and_then([&] { return db_.exec("SAVEPOINT _entente_schema"); });
   if (!begun) return tl::unexpected(begun.error());
   const SchemaState before(state_);

@@ -13,9 +13,10 @@ namespace entente::sqlite {
 // exist; one of them can be shown.
 //
 // Invariant (the same at every replica, because it looks at states alone): among possible rows
-// (visibility.h), in the order of the (HLC, origin) of the write that last set a column of the row's
-// UNIQUE keys (`unique: last`: against it; then of their primary keys), a row is shown unless an
-// earlier shown row holds one of its keys. Who is not shown waits in the conflict log, kind "unique".
+// (visibility.h), in the order of the (HLC, origin) of the write that last set a column of the
+// row's UNIQUE keys (`unique: last`: against it; then of their primary keys), a row is shown unless
+// an earlier shown row holds one of its keys. Who is not shown waits in the conflict log, kind
+// "unique".
 //
 // What a row's keys are, and which are the same, SQLite says: the rows are tried out on the table
 // itself, and that is undone. So a key may be made of anything that an index may.

@@ -243,7 +243,8 @@ Plan draw_plan(uint64_t seed, const Overrides& overrides) {
   // Whose own changes came to nobody, and who comes back after another wrote others under their
   // names and the logs have forgotten which these are, is taken to have had those.
   if (plan.has(Fault::kClone)) {
-    for (const Fault fault : {Fault::kTrim, Fault::kForget, Fault::kMarker}) plan.faults.erase(fault);
+    for (const Fault fault : {Fault::kTrim, Fault::kForget, Fault::kMarker})
+      plan.faults.erase(fault);
   }
   if (plan.has(Fault::kRestore)) plan.faults.erase(Fault::kForget);
   // Databases that are replaced by rows again and again forget what their logs had listed.
