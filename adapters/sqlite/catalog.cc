@@ -259,7 +259,8 @@ std::optional<ForeignKey> foreign_key(const Table& t, const TableDef& parent,
     by_parent.push_back(in_parent + mark);
     by_key.push_back(child + mark);
     // The parent's affinity and collation decide.
-    matches.push_back(in_parent + " = +" + child);
+    matches.push_back(in_parent);
+    matches.back().append(" = +").append(child);
     set.push_back(child + " IS NOT NULL");
   }
   for (const size_t i : t.key) keys.push_back("c." + quote_name(t.columns[i].name));

@@ -54,7 +54,8 @@ export async function startGateways({
     ),
   )
   const url = (dc, scheme = 'http') => `${scheme}://127.0.0.1:${ports[dc]}`
-  for (const dc of dcs) await until(async () => (await fetch(`${url(dc)}/readyz`)).ok, `${dc} is ready`)
+  const ready = (dc) => fetch(`${url(dc)}/readyz`, { signal: AbortSignal.timeout(2_000) })
+  for (const dc of dcs) await until(async () => (await ready(dc)).ok, `${dc} is ready`)
 
   return {
     url,
