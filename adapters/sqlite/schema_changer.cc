@@ -342,7 +342,7 @@ Result<std::optional<SchemaChanger::Succession>> SchemaChanger::succession_to(
 
 // Who takes the place of a table that is dropped under another name than it had.
 Result<std::optional<SchemaChanger::Succession>> SchemaChanger::succession_of(
-    std::shared_ptr<const Table> old) {
+    const std::shared_ptr<const Table>& old) {
   for (const auto& [_, heir] : state_.world->tables) {
     const bool named = !heir->retired() && heir != old && old->def.was_ever_called(heir->def.name);
     if (!named) continue;
@@ -962,7 +962,7 @@ Result<void> SchemaChanger::copy_rows(const Table& now, const Table& was, uint64
   if (!copy) return tl::unexpected(copy.error());
   bind(*copy);
   // A row that makes an expression raise stops the statement: then each is tried.
-  const auto copied = copy->run();
+  auto copied = copy->run();
   if (!copied && blame_of(copied.error()) != Blame::kRow) return copied;
   std::vector<size_t> all(now.columns.size());
   std::iota(all.begin(), all.end(), size_t{0});

@@ -89,7 +89,7 @@ class SchemaChanger {
   };
   Result<std::optional<Succession>> succession_to(std::shared_ptr<const Table> heir,
                                                   const std::string& name, const SchemaWork& work);
-  Result<std::optional<Succession>> succession_of(std::shared_ptr<const Table> old);
+  Result<std::optional<Succession>> succession_of(const std::shared_ptr<const Table>& old);
   Result<void> take_place(const Succession& s, TableDef declared, const std::string& sql,
                           SchemaWork& work, uint64_t now_ms);
   Result<void> take_place_with_another_key(const Succession& s, TableDef declared,

@@ -211,9 +211,10 @@ Result<void> SqliteDatabase::go_on_above_keys() {
     const Affinity affinity = t->columns[t->key.front()].affinity;
     const bool number = affinity == Affinity::kInteger || affinity == Affinity::kNumeric;
     if (t->key.size() != 1 || !number) continue;
-    const std::string k = t->rowid_key ? "k" : "k1";
-    auto q = local_.prepare("SELECT max(" + k + ") FROM _entente_v_" + std::to_string(t->id) +
-                            " WHERE " + k + " BETWEEN ?1 AND ?2 AND " + k + " % ?3 = ?4");
+    const char* const k = t->rowid_key ? "k" : "k1";
+    std::string sql = "SELECT max(key) FROM (SELECT ";
+    sql.append(k).append(" AS key FROM _entente_v_").append(std::to_string(t->id));
+    auto q = local_.prepare(sql += ") WHERE key BETWEEN ?1 AND ?2 AND key % ?3 = ?4");
     if (!q) return tl::unexpected(q.error());
     q->bind_all(range.first, range.last, NewKeys::kSlots, int{options_.key_slot});
     const auto row = q->step();
