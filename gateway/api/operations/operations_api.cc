@@ -47,11 +47,14 @@ Sight sight_of(const Site& site, const Seen& seen) {
           seen.store.last_stamp, wall_ms()};
 }
 
+// One that is up again has yet to prove itself; that says nothing, unless it was lost often.
 std::string links_that_are_down(const PeersView& view) {
+  constexpr uint64_t kOften = 3;
   std::string down;
   for (const auto& link : view.links) {
-    if (link.state != LinkState::kUp && link.state != LinkState::kHeld && !link.spare)
-      down += (down.empty() ? "" : ", ") + link.peer;
+    const bool up =
+        is_up(link.state) && (link.state != LinkState::kUnsteady || link.losses < kOften);
+    if (!up && !link.spare) down += (down.empty() ? "" : ", ") + link.peer;
   }
   return down;
 }
