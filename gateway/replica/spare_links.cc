@@ -7,8 +7,8 @@ namespace entente {
 SpareLinks::SpareLinks(const Graph& graph, std::string dc, Instant failover_after, Instant now)
     : graph_(graph), dc_(std::move(dc)), failover_after_(failover_after) {
   const LinkTrust trust(failover_after_, now);
-  for (const auto& name : graph_.neighbours(dc_)) links_.try_emplace(name, false, trust);
-  for (const auto& name : graph_.spares(dc_)) links_.try_emplace(name, true, trust);
+  for (const auto& name : graph_.neighbours(dc_)) links_.try_emplace(name, Link{false, trust});
+  for (const auto& name : graph_.spares(dc_)) links_.try_emplace(name, Link{true, trust});
 }
 
 void SpareLinks::up(std::string_view peer, Instant now) {
