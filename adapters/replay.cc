@@ -251,7 +251,7 @@ class Replay {
     for (uint64_t seq = run.first; seq <= run.last(); ++seq) {
       const auto record = in.string();
       if (!in.ok()) return fail(Code::kInvalid, "the log holds a run that is cut short");
-      auto transaction = decode(record);
+      auto transaction = decode_logged_record(source_.self, record, read_);
       if (!transaction) return tl::unexpected(transaction.error());
       read_.seq = seq;
       read_.hlc = transaction->hlc;
@@ -265,27 +265,6 @@ class Replay {
     out.records = records.take();
     done_.reissued += out.count;
     return out;
-  }
-
-  // Where the log begins, less may be known of a record's context than of a row's in it.
-  Result<Transaction> decode(std::string_view record) const {
-    auto head = decode_head(source_.self, record, read_);
-    if (!head) return tl::unexpected(head.error());
-    Transaction t{{source_.self, read_.seq + 1},
-                  head->hlc,
-                  std::move(head->context),
-                  head->epoch,
-                  head->declares_dc,
-                  {}};
-    ByteReader in(head->changes);
-    for (size_t i = 0; i < head->change_count; ++i) {
-      auto change = decode_change(in);
-      if (!change) return tl::unexpected(change.error());
-      const auto* row = std::get_if<RowChange>(&*change);
-      if (row != nullptr && row->context) t.context.join(*row->context);
-      t.changes.push_back(std::move(*change));
-    }
-    return t;
   }
 
   Transaction rename(Transaction transaction) {

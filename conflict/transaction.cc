@@ -423,8 +423,12 @@ bool admissible(const Change& change, const VersionVector& transaction_context) 
                      [&](const KeysSet& k) { return transaction_context.covers(k.by.dot); });
 }
 
-Result<Transaction> decode_record(const Origin& origin, std::string_view record,
-                                  const StreamState& before) {
+namespace {
+
+// `take_in(t, change)`: what `change` means for the transaction before it joins the others.
+template <typename TakeIn>
+Result<Transaction> decode_with(const Origin& origin, std::string_view record,
+                                const StreamState& before, const TakeIn& take_in) {
   auto head = decode_head(origin, record, before);
   if (!head) return tl::unexpected(head.error());
   Transaction t{{origin, before.seq + 1}, head->hlc, std::move(head->context), head->epoch,
@@ -433,13 +437,31 @@ Result<Transaction> decode_record(const Origin& origin, std::string_view record,
   for (size_t i = 0; i < head->change_count; ++i) {
     auto change = decode_change(in);
     if (!change) return tl::unexpected(change.error());
-    if (!admissible(*change, t.context)) {
-      return fail(Code::kInvalid, "a row change has seen more than its transaction");
-    }
+    if (auto taken = take_in(t, *change); !taken) return tl::unexpected(taken.error());
     t.changes.push_back(std::move(*change));
   }
   if (!in.done()) return fail(Code::kInvalid, "a record has bytes after its last change");
   return t;
+}
+
+}  // namespace
+
+Result<Transaction> decode_record(const Origin& origin, std::string_view record,
+                                  const StreamState& before) {
+  return decode_with(
+      origin, record, before, [](const Transaction& t, const Change& change) -> Result<void> {
+        if (admissible(change, t.context)) return {};
+        return fail(Code::kInvalid, "a row change has seen more than its transaction");
+      });
+}
+
+Result<Transaction> decode_logged_record(const Origin& origin, std::string_view record,
+                                         const StreamState& before) {
+  return decode_with(origin, record, before, [](Transaction& t, const Change& change) {
+    const auto* row = std::get_if<RowChange>(&change);
+    if (row != nullptr && row->context) t.context.join(*row->context);
+    return Result<void>{};
+  });
 }
 
 std::array<uint8_t, 16> chain_after(const std::array<uint8_t, 16>& before,

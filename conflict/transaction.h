@@ -160,6 +160,10 @@ Result<Change> decode_change(ByteReader& in);
 bool admissible(const Change& change, const VersionVector& transaction_context);
 Result<Transaction> decode_record(const Origin& origin, std::string_view record,
                                   const StreamState& before);
+// A record of a log that is read from its beginning. There, less may be known of the transaction's
+// context than of a row's in it: the transaction's grows by what its rows have seen.
+Result<Transaction> decode_logged_record(const Origin& origin, std::string_view record,
+                                         const StreamState& before);
 
 // The hash chain after `record`: XXH3-128 over the chain before it and its bytes.
 std::array<uint8_t, 16> chain_after(const std::array<uint8_t, 16>& before, std::string_view record);

@@ -77,7 +77,7 @@ class Export {
     if (run.first != read.seq + 1) read.seq = run.first - 1;
     ByteReader in(run.records);
     for (uint64_t seq = run.first; seq <= run.last() && name != nullptr; ++seq) {
-      auto was = decode(run.origin, in.string(), read);
+      auto was = decode_logged_record(run.origin, in.string(), read);
       if (!was) return tl::unexpected(was.error());
       read.seq = seq;
       read.hlc = was->hlc;
@@ -88,24 +88,6 @@ class Export {
       put(write_unshipped(line, *was));
     }
     return {};
-  }
-
-  // Where the log begins, less may be known of a record's context than of a row's in it.
-  static Result<Transaction> decode(const Origin& origin, std::string_view record,
-                                    const StreamState& before) {
-    auto head = decode_head(origin, record, before);
-    if (!head) return tl::unexpected(head.error());
-    Transaction t{{origin, before.seq + 1}, head->hlc, std::move(head->context), head->epoch,
-                  head->declares_dc,        {}};
-    ByteReader in(head->changes);
-    for (size_t i = 0; i < head->change_count; ++i) {
-      auto change = decode_change(in);
-      if (!change) return tl::unexpected(change.error());
-      const auto* row = std::get_if<RowChange>(&*change);
-      if (row != nullptr && row->context) t.context.join(*row->context);
-      t.changes.push_back(std::move(*change));
-    }
-    return t;
   }
 
   Result<void> rows() {
