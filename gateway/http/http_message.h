@@ -67,4 +67,13 @@ struct Response {
   std::function<Task<void>(ResponseStream&)> stream;
 };
 
+// A sentence for a person, or a probe: text/plain.
+inline Response text_response(int status, std::string text) {
+  Response response;
+  response.status = status;
+  response.content_type = "text/plain";
+  response.body = std::move(text);
+  return response;
+}
+
 }  // namespace entente

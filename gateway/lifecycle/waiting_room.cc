@@ -6,17 +6,6 @@
 #include "gateway/http/problem.h"
 
 namespace entente {
-namespace {
-
-Response text_response(int status, std::string text) {
-  Response response;
-  response.status = status;
-  response.content_type = "text/plain";
-  response.body = std::move(text);
-  return response;
-}
-
-}  // namespace
 
 WaitingRoom::WaitingRoom(const Config& config, const Datacenter& dc)
     : config_(config),

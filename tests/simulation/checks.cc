@@ -192,19 +192,6 @@ void check_open_conflicts(World& world, const Node& node, const ExpectedRows& ex
   }
 }
 
-// The value that was lost with `loser` in this register: its own, and, if the row's existence was
-// lost, the columns it still holds in other registers.
-Row lost_value(const ExpectedRow& row, const std::string& group, const OracleWrite& loser) {
-  Row value = *loser.value;
-  for (const auto& [other, r] : row.registers) {
-    if (!group.empty() || r.commutes) continue;
-    const OracleWrite& newest = r.maximal[r.winner];
-    const bool holds = newest.version.dot == loser.version.dot && newest.value;
-    if (holds) value.insert(newest.value->begin(), newest.value->end());
-  }
-  return value;
-}
-
 bool lists(const RowVersion& loser, const std::optional<Row>& value) {
   const auto& listed = loser.row;
   if (!value || !listed) return !value && !listed;
@@ -267,7 +254,7 @@ void check_losers_listed(World& world, const Node& node, const ExpectedRows& exp
       for (const auto& w : r.maximal) {
         if (!r.differs(w)) continue;
         std::optional<Row> value;
-        if (w.value) value = lost_value(row, group, w);
+        if (w.value) value = row.lost_with(w, group);
         const auto it = log.find({{name.first, name.second, group}, w.version.dot});
         if (it != log.end() && std::any_of(it->second.begin(), it->second.end(),
                                            [&](const auto& l) { return lists(l, value); })) {

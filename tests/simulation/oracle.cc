@@ -300,6 +300,17 @@ Oracle::Complaint Oracle::closed(const VersionVector& seen) const {
   return std::nullopt;
 }
 
+Row ExpectedRow::lost_with(const OracleWrite& loser, const std::string& group) const {
+  Row value = *loser.value;
+  for (const auto& [other, r] : registers) {
+    if (!group.empty() || r.commutes) continue;
+    const OracleWrite& newest = r.maximal[r.winner];
+    const bool holds = newest.version.dot == loser.version.dot && newest.value;
+    if (holds) value.insert(newest.value->begin(), newest.value->end());
+  }
+  return value;
+}
+
 std::map<RowName, ExpectedRow> Oracle::expected(const VersionVector& vector) const {
   const Seen seen = seen_of(vector);
   std::map<RowName, ExpectedRow> out;

@@ -41,6 +41,10 @@ struct ExpectedRegister {
 struct ExpectedRow {
   std::map<std::string, ExpectedRegister> registers;
   std::optional<Row> visible;  // without the key
+
+  // What was lost with `loser`, a value, in this register: its own value, and, if the row's
+  // existence was lost, the columns it still holds in other registers.
+  Row lost_with(const OracleWrite& loser, const std::string& group) const;
 };
 
 // What every replica must show, from the design's words alone: a register's values are its causally

@@ -22,13 +22,6 @@ Response json_response(JsonWriter& out) {
   return response;
 }
 
-Response text_response(std::string text) {
-  Response response;
-  response.content_type = "text/plain";
-  response.body = std::move(text);
-  return response;
-}
-
 // ---- /v1/status --------------------------------------------------------------------------------
 
 struct Verdict {
@@ -346,25 +339,24 @@ Task<Response> get_metrics(const Operations& operations) {
   now.schema_forwarded = operations.streams.forwarded;
   now.feeds = operations.feeds();
   now.verified = operations.verified();
-  Response response = text_response(operations.metrics.render(now));
+  Response response = text_response(200, operations.metrics.render(now));
   response.content_type = "text/plain; version=0.0.4";
   co_return response;
 }
 
-Task<Response> get_livez() { co_return text_response("ok\n"); }
+Task<Response> get_livez() { co_return text_response(200, "ok\n"); }
 
 // A gateway that can answer has its database open and its links started: partitioned or with a full
 // disk it still serves. Not so one that got a copy of its database and is not level yet.
 Task<Response> get_readyz(const Operations& operations) {
-  if (!operations.catching_up()) co_return text_response("ready\n");
-  Response response = text_response("catching up\n");
-  response.status = 503;
-  co_return response;
+  if (!operations.catching_up()) co_return text_response(200, "ready\n");
+  co_return text_response(503, "catching up\n");
 }
 
 Task<Response> get_root(const Site& site) {
-  co_return text_response("Entente, datacenter " + site.dc + " of cluster " + site.config.cluster +
-                          R"(
+  co_return text_response(200, "Entente, datacenter " + site.dc + " of cluster " +
+                                   site.config.cluster +
+                                   R"(
 
   rows          GET PUT PATCH DELETE /v1/tables/{table}/rows/{key}
   transactions  POST /v1/transactions

@@ -25,13 +25,7 @@ Response json_error(int status, const Error& error) {
   return response;
 }
 
-Response protocol_error(const Error& error) {
-  Response response;
-  response.status = 400;
-  response.content_type = "text/plain";
-  response.body = error.text;
-  return response;
-}
+Response protocol_error(const Error& error) { return text_response(400, error.text); }
 
 Result<std::string> random_baton() {
   std::string bytes(16, '\0');
@@ -64,14 +58,6 @@ Result<std::string> subprotocol_of(const std::optional<std::string>& offered) {
     if (names.exists(known)) return std::string(known);
   }
   return hrana_malformed("the subprotocols that this gateway speaks are hrana3, hrana2 and hrana1");
-}
-
-Task<Response> text(int status, std::string body) {
-  Response response;
-  response.status = status;
-  response.content_type = "text/plain";
-  response.body = std::move(body);
-  co_return response;
 }
 
 }  // namespace
@@ -257,7 +243,9 @@ void HranaApi::add_to(Router& router) {
              [this](RoutedRequest r) { return web_socket(std::move(r)); });
   add_legacy_sql_api(router, site_, counts_);
   // What clients ask before they choose a version, and sqld's own two.
-  const auto probe = [](RoutedRequest) { return text(200, "this is entente\n"); };
+  const auto probe = [](RoutedRequest) -> Task<Response> {
+    co_return text_response(200, "this is entente\n");
+  };
   for (const auto* path : {"/v1", "/v2", "/v3", "/health", "/version"}) {
     router.add(Method::kGet, path, "sql", probe);
   }

@@ -119,19 +119,6 @@ Complaint check_waiting(Site& site, const Shape& shape, const PaperTable& expect
                 found.begin()->second + ", which it is not");
 }
 
-// What was lost with `loser` in this register: its own value, and, if the row's existence was lost,
-// the columns it still holds in other registers.
-Row lost_value(const ExpectedRow& row, const std::string& group, const OracleWrite& loser) {
-  Row value = *loser.value;
-  for (const auto& [other, r] : row.registers) {
-    if (!group.empty() || r.commutes) continue;
-    const OracleWrite& newest = r.maximal[r.winner];
-    const bool holds = newest.version.dot == loser.version.dot && newest.value;
-    if (holds) value.insert(newest.value->begin(), newest.value->end());
-  }
-  return value;
-}
-
 // True if the log's entry has this value, as far as the table still has its columns.
 bool lists(const Shape& shape, const RowVersion& listed, const std::optional<Row>& value) {
   if (!value || !listed.row) return !value && !listed.row;
@@ -261,7 +248,7 @@ Complaint check_losers(Site& site, UserOracle& oracle, Reached& reached) {
       for (const auto& w : r.maximal) {
         if (!r.differs(w)) continue;
         std::optional<Row> value;
-        if (w.value) value = lost_value(row, group, w);
+        if (w.value) value = row.lost_with(w, group);
         const auto it = log.find({name.first, name.second, group, w.version.dot});
         const bool listed =
             it != log.end() && std::any_of(it->second.begin(), it->second.end(),

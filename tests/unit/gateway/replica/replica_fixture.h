@@ -98,11 +98,13 @@ class ReplicaTest : public ::testing::Test {
     replica_->tick(now_);
   }
 
-  void connect(const std::string& dc, const VersionVector& has, uint64_t window = 1 << 20) {
+  void connect(const std::string& dc, const VersionVector& has, uint64_t window = 1 << 20,
+               uint64_t frame_bytes = Hello{}.frame_bytes) {
     Hello hello;
     hello.dc = dc;
     hello.incarnation = origin_of(dc[0]);
     hello.window = window;
+    hello.frame_bytes = frame_bytes;
     for (const auto& d : has) {
       hello.applied.push_back(
           {d.origin, std::string(1, static_cast<char>(d.origin.id[0])), d.seq, {}});

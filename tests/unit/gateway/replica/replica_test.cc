@@ -8,6 +8,13 @@
 namespace entente {
 namespace {
 
+// Ten changes of some 500 bytes.
+Run long_run(Author& author) {
+  Run run = author.next({}, 500);
+  for (int i = 0; i < 9; ++i) run = run + author.next({}, 500);
+  return run;
+}
+
 TEST_F(ReplicaTest, AsksEachOriginAtTheNeighbourTheTopologyNames) {
   start({"a", "b", "me"});
   Author a("a"), b("b");
@@ -126,14 +133,8 @@ TEST_F(ReplicaTest, WaitsForCreditAndThenReadsTheLog) {
 TEST_F(ReplicaTest, CutsALongRunIntoFramesThatThePeerTakes) {
   start({"a", "me"});
   Author me("me");
-  Run run = me.next({}, 500);
-  for (int i = 0; i < 9; ++i) run = run + me.next({}, 500);
-  Hello hello;
-  hello.dc = "a";
-  hello.incarnation = origin_of('a');
-  hello.window = 1 << 20;
-  hello.frame_bytes = 2'000;
-  replica_->link_up(hello, now_);
+  const Run run = long_run(me);
+  connect("a", {}, 1 << 20, 2'000);
   replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
   replica_->take();
   replica_->committed({1, run}, now_);
@@ -150,14 +151,8 @@ TEST_F(ReplicaTest, CutsALongRunIntoFramesThatThePeerTakes) {
 TEST_F(ReplicaTest, ALongRunStopsWhereCreditEndsAndGoesOnFromThere) {
   start({"a", "me"});
   Author me("me");
-  Run run = me.next({}, 500);
-  for (int i = 0; i < 9; ++i) run = run + me.next({}, 500);
-  Hello hello;
-  hello.dc = "a";
-  hello.incarnation = origin_of('a');
-  hello.window = 1'000;
-  hello.frame_bytes = 1'500;
-  replica_->link_up(hello, now_);
+  const Run run = long_run(me);
+  connect("a", {}, 1'000, 1'500);
   replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
   replica_->take();
   replica_->committed({1, run}, now_);
@@ -183,12 +178,7 @@ TEST_F(ReplicaTest, ALongRunStopsWhereCreditEndsAndGoesOnFromThere) {
 TEST_F(ReplicaTest, ATransactionThatNoFrameHoldsIsToldOnceAndCostsNobodyElse) {
   start({"a", "me"});
   Author me("me"), b("b");
-  Hello hello;
-  hello.dc = "a";
-  hello.incarnation = origin_of('a');
-  hello.window = 1 << 20;
-  hello.frame_bytes = 2'000;
-  replica_->link_up(hello, now_);
+  connect("a", {}, 1 << 20, 2'000);
   replica_->receive("a", Subscribe{me.origin(), 0}, now_, kWall);
   replica_->receive("a", Subscribe{b.origin(), 0}, now_, kWall);
   replica_->take();
