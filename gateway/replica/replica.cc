@@ -765,7 +765,7 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   const Link* wanted = first ? up_link(*first) : nullptr;
   if (wanted != nullptr && !can_give(*wanted, origin, stream)) wanted = nullptr;
   const Link* current = up_link(stream.upstream);
-  // It comes and goes: as good as down, where there is somebody else.
+  // It comes and goes: as good as down, where somebody else can give as well.
   const bool shaky = wanted != nullptr && wanted->trust.gone(now_, options_.failover_after);
   const auto ahead = [&](const Link* link) {
     return link != nullptr && link->peer_applied.at(origin) > stream.received.seq;
@@ -777,7 +777,10 @@ std::string Replica::choose_upstream(const Origin& origin, Stream& stream) {
   if (current != nullptr && !ahead(current) && now_ - stream.progress >= options_.failover_after) {
     return other;
   }
-  if (shaky && (current != nullptr ? current != wanted : !other.empty())) wanted = nullptr;
+  const Link* instead = current != nullptr ? current : up_link(other);
+  if (shaky && instead != nullptr && instead != wanted && (ahead(instead) || !ahead(wanted))) {
+    wanted = nullptr;
+  }
   if (wanted != nullptr) {
     // Both claims are as old. What was received since is newer than either while writes go on.
     const bool level = current == nullptr || ahead(wanted) ||

@@ -416,6 +416,30 @@ TEST_F(ReplicaTest, AsksAnotherNeighbourWhenTheFirstComesAndGoes) {
   EXPECT_EQ(sent<Subscribe>(replica_->take(), "a").size(), 1u);
 }
 
+// A session waits for what only that link can give: trust is for a choice between two who can.
+TEST_F(ReplicaTest, TakesFromAnUnsteadyLinkWhatNobodyElseHas) {
+  start({"a", "b", "me"});
+  Author a("a");
+  const Run first = a.next();
+  connect("b", a.seen());
+  for (int flap = 0; flap < 10; ++flap) {
+    connect("a", a.seen());
+    later(Instant{700});
+    replica_->link_down("a", now_);
+    later(Instant{300});
+  }
+  ASSERT_EQ(sent<Subscribe>(replica_->take(), "b").size(), 1u);
+  receive("b", first);
+  apply_one();
+  connect("a", a.seen());
+  later(Instant{20});
+  EXPECT_TRUE(sent<Subscribe>(replica_->take(), "a").empty()) << "b has as much";
+  a.next();
+  hear("a", "a", a.seen(), {});
+  later(Instant{20});
+  EXPECT_EQ(sent<Subscribe>(replica_->take(), "a"), (std::vector<Subscribe>{{a.origin(), 1}}));
+}
+
 // What was received is always newer than what anybody had the time to claim.
 TEST_F(ReplicaTest, ReturnsToTheFirstWhileChangesKeepComing) {
   start({"a", "b", "me"});
