@@ -156,6 +156,15 @@ Result<uint64_t> join_states(Database& from, Database& to, uint64_t wall_ms) {
   return Joining(from, to, wall_ms).run();
 }
 
+void conform(ConflictEntry& entry, const std::string& table, const PresentNames& names) {
+  entry.table = table;
+  entry.group = names.of(entry.group);
+  if (entry.winner.row) entry.winner.row = names.of(std::move(*entry.winner.row));
+  for (auto& loser : entry.losers) {
+    if (loser.row) loser.row = names.of(std::move(*loser.row));
+  }
+}
+
 std::string name_of_loser(const ConflictEntry& entry, const RowVersion& loser) {
   ByteWriter out;
   out.string(entry.table), out.string(entry.key), out.string(entry.group);

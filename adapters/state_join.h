@@ -4,6 +4,7 @@
 #include <string>
 
 #include "adapters/database.h"
+#include "conflict/conform.h"
 
 namespace entente {
 
@@ -21,6 +22,9 @@ namespace entente {
 //         kRefused, "copy_forked": both hold another change under the same name;
 //         and those of the databases. `to` is of no use then.
 Result<uint64_t> join_states(Database& from, Database& to, uint64_t wall_ms);
+
+// An entry of a conflict log, made while the table was called otherwise, or its columns.
+void conform(ConflictEntry& entry, const std::string& table, const PresentNames& names);
 
 // Names a loser of a conflict log's entry: two that have the same name are one.
 std::string name_of_loser(const ConflictEntry& entry, const RowVersion& loser);

@@ -36,6 +36,12 @@ void fill(Row& columns, const Group& group, const Layout& layout) {
   }
 }
 
+const ColumnDef* with_id(const TableDef& table, uint64_t id) {
+  const auto it = std::find_if(table.columns.begin(), table.columns.end(),
+                               [&](const ColumnDef& c) { return c.id == id; });
+  return it == table.columns.end() ? nullptr : &*it;
+}
+
 // True if a write of this register writes all of its columns, of which there may be several.
 bool holds_several(const Group& group) { return group.columns.size() > 1 || group.name.empty(); }
 
@@ -71,13 +77,29 @@ void conform(RowChange& change, const TableDef& table, const Layout& layout, uin
   }
 }
 
+PresentNames::PresentNames(const TableDef& was, const TableDef& table) {
+  for (const auto& before : was.columns) {
+    const ColumnDef* now = with_id(table, before.id);
+    if (now != nullptr && now->name != before.name) names_.emplace(before.name, now->name);
+  }
+}
+
+std::string PresentNames::of(const std::string& name) const {
+  const auto it = names_.find(name);
+  return it == names_.end() ? name : it->second;
+}
+
+Row PresentNames::of(Row row) const {
+  if (same()) return row;
+  Row out;
+  for (auto& [name, value] : row) out.insert_or_assign(of(name), std::move(value));
+  return out;
+}
+
 void conform(RowState& state, const TableDef& was, const TableDef& table, const Layout& layout) {
   const Lookup present = [&](std::string_view name) -> const ColumnDef* {
     const ColumnDef* before = was.find(name);
-    if (before == nullptr) return nullptr;
-    const auto it = std::find_if(table.columns.begin(), table.columns.end(),
-                                 [&](const ColumnDef& c) { return c.id == before->id; });
-    return it == table.columns.end() ? nullptr : &*it;
+    return before == nullptr ? nullptr : with_id(table, before->id);
   };
   RowState out{state.key, {}};
   for (auto& [name, r] : state.registers) {

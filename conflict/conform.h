@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "conflict/row_changes.h"
 #include "conflict/row_state.h"
@@ -18,6 +20,19 @@ void conform(RowChange& change, const TableDef& table, const Layout& layout, uin
 
 // A row that was kept while its table was `was`.
 void conform(RowState& state, const TableDef& was, const TableDef& table, const Layout& layout);
+
+// The same of what is listed as lost: a row of the table while it was `was`, and a register's name.
+// What is gone keeps the name it had.
+class PresentNames {
+ public:
+  PresentNames(const TableDef& was, const TableDef& table);
+  bool same() const { return names_.empty(); }  // nothing was renamed
+  std::string of(const std::string& name) const;
+  Row of(Row row) const;
+
+ private:
+  std::map<std::string, std::string> names_;  // that differ
+};
 
 // What a row of a table that ends holds and `seen` does not cover, as losses: whoever ended the
 // table had not seen it, and the table that took over its rows has no place for it.

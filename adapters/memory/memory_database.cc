@@ -414,8 +414,9 @@ class MemoryDatabase final : public Database {
     const auto marks = contents.open;
     forget(was.name);
     contents.tables[table.name] = table;
+    const PresentNames names(was, table);
     for (auto& entry : resolved) {
-      if (entry.table == was.name) entry.table = table.name;
+      if (entry.table == was.name) conform(entry, table.name, names);
     }
     contents.resolved = std::move(resolved);
     for (auto& [key, state] : rows) conform(state, was, table, layout(table.name));
@@ -528,7 +529,7 @@ class MemoryJoin final : public StateJoin {
     for (auto& entry : entries) {
       const auto there = their_tables_.find(entry.table);
       if (there == their_tables_.end()) continue;
-      entry.table = there->second;
+      conform(entry, there->second.name, there->second.names);
       std::erase_if(entry.losers, [&](const RowVersion& loser) {
         return !listed_.insert(name_of_loser(entry, loser)).second;
       });
@@ -574,7 +575,7 @@ class MemoryJoin final : public StateJoin {
   const TableDef* same(const TableDef& def) {
     for (const auto& [name, table] : disk_.contents.tables) {
       if (!same_table(table, def)) continue;
-      their_tables_[def.name] = name;
+      their_tables_.insert_or_assign(def.name, Theirs{name, PresentNames(def, table)});
       return &table;
     }
     return nullptr;
@@ -619,8 +620,12 @@ class MemoryJoin final : public StateJoin {
   const uint64_t wall_ms_;
   const VersionVector seen_;
   VersionVector their_seen_, collected_;
-  std::map<std::string, std::string> their_tables_;  // their name -> ours
-  std::set<std::string> listed_;                     // losers, by name
+  struct Theirs {
+    std::string name;  // ours
+    PresentNames names;
+  };
+  std::map<std::string, Theirs> their_tables_;  // by their names
+  std::set<std::string> listed_;                // losers, by name
   std::map<Origin, std::map<uint64_t, MemoryDisk::Chain>> chains_;
 };
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "adapters/sqlite/sql_text.h"
 #include "conflict/key.h"
@@ -104,6 +105,29 @@ void Capture::undo_to(const Mark& mark) {
   changes_.resize(mark.changes);
   ends_.resize(mark.ends);
   bytes_.resize(mark.bytes);
+}
+
+Result<bool> Capture::stands() const {
+  std::set<std::pair<const Table*, std::string_view>> looked;
+  for (size_t i = statement_.changes; i < changes_.size(); ++i) {
+    const Change& c = changes_[i];
+    if (!looked.emplace(c.table, key(c)).second) continue;
+    const auto row = rows_.shown(*c.table, Key(key(c)));
+    if (!row) return tl::unexpected(row.error());
+    if (!is_image_of(*c.table, c.before, *row)) return true;
+  }
+  return false;
+}
+
+bool Capture::is_image_of(const Table& t, uint32_t image, const std::optional<Row>& row) const {
+  if (image == kNone || !row) return image == kNone && !row;
+  for (size_t i = 0; i < t.columns.size(); ++i) {
+    const auto it = row->find(t.columns[i].name);
+    ByteWriter encoded;
+    encoded.value(it == row->end() ? Value{} : it->second);
+    if (value(image, i) != encoded.view()) return false;
+  }
+  return true;
 }
 
 Result<void> Capture::check() const {

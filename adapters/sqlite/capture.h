@@ -67,6 +67,10 @@ class Capture {
   void leave_out(const std::vector<int64_t>* tables) { left_out_ = tables; }
   void begin_statement();
   void undo_statement() { undo_to(statement_); }
+  // Whether something is still there of what the statement did that just failed. SQLite undid all
+  // of it, or, if it said FAIL, nothing; sqlite3_total_changes() counts what triggers did even
+  // then.
+  Result<bool> stands() const;
   Mark mark() const { return {changes_.size(), ends_.size(), bytes_.size()}; }
   void undo_to(const Mark& mark);
   // Why the statement that just ran must not stand; empty if it may.
@@ -120,6 +124,7 @@ class Capture {
   bool write_key(const Table& t, uint32_t image, int64_t rowid, Change& c);
   void add(Change c);
   void refuse(Error why);
+  bool is_image_of(const Table& t, uint32_t image, const std::optional<Row>& row) const;
   bool same_key(const Change& a, const Change& b) const;
   void fold(Change& into, const Change& next) const;
   bool is_nothing(const Change& c) const;

@@ -728,4 +728,16 @@ std::string create_versions_sql(const Table& t) {
          join(keys, ", ") + ")) WITHOUT ROWID";
 }
 
+std::string plain_table_sql(const Table& t, const std::string& name) {
+  std::string out = "CREATE TABLE " + name + " (", key;
+  for (const auto& c : t.def.columns) {
+    std::string type = c.type;
+    if (type == "ANY") type = "BLOB";                     // of a STRICT table: kept as it is
+    if (type == "INTEGER" && !t.rowid_key) type = "INT";  // "INTEGER PRIMARY KEY DESC"
+    out += quote_name(c.name) + " " + type + " COLLATE " + name_of(c.collation) + ", ";
+  }
+  for (const size_t i : t.key) key += (key.empty() ? "" : ", ") + quote_name(t.columns[i].name);
+  return out + "PRIMARY KEY (" + key + "))" + (t.without_rowid ? " WITHOUT ROWID" : "");
+}
+
 }  // namespace entente::sqlite

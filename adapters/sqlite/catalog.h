@@ -167,5 +167,7 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
                                                 const ConflictRules& rules);
 // The table that keeps its rows' versions.
 std::string create_versions_sql(const Table& table);
+// A table of the same columns and key that demands nothing of them.
+std::string plain_table_sql(const Table& table, const std::string& name);
 
 }  // namespace entente::sqlite

@@ -7,23 +7,6 @@
 namespace entente::sqlite {
 namespace {
 
-// While it lives, statements on this connection fire no triggers and check no foreign keys: what
-// is written is a result, not a client's act.
-class Quiet {
- public:
-  explicit Quiet(Connection& db) : db_(db) { set(0); }
-  ~Quiet() { set(1); }
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
-
- private:
-  void set(int on) {
-    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_ENABLE_TRIGGER, on, nullptr);
-    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_ENABLE_FKEY, on, nullptr);
-  }
-  Connection& db_;
-};
-
 Result<void> once(Connection& db, Stmt& stmt, std::string_view sql) {
   if (!stmt) {
     auto made = db.prepare(sql);
@@ -538,17 +521,7 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   auto losses = apply(loaded->state, t.layout, change, record.version, state_.applied, world.ranks);
   if (auto done = log_.add(world, t, key, std::move(losses), group_.wall_ms); !done) return done;
   loaded->shown = image(c, c.after);
-  return settle(t, key, *loaded);
-}
-
-// Stores the state, over a user's row that may already show it.
-Result<void> Committer::settle(const Table& t, const Key& key, const Loaded& row) {
-  const auto want = visible(row.state, t.layout, state_.world->ranks);
-  if (RowStore::shows(t, key, row.shown, want)) {
-    return rows_.store(*state_.world, t, key, row, group_.wall_ms);
-  }
-  const Quiet quiet(db_);
-  return rows_.store(*state_.world, t, key, row, group_.wall_ms);
+  return rows_.store(world, t, key, *loaded, group_.wall_ms);
 }
 
 }  // namespace entente::sqlite

@@ -197,6 +197,53 @@ Result<void> ConflictLog::set_open(const Table& table, const Key& key, std::stri
   return (*q)->run();
 }
 
+Result<void> ConflictLog::rename_columns(const World& world, const Table& table,
+                                         const PresentNames& names) {
+  if (names.same()) return {};
+  if (auto done = flush(); !done) return done;
+  // Columns may change their names for each other's: no entry takes another one's place meanwhile.
+  const std::string of_table = " WHERE tbl = " + std::to_string(table.id);
+  auto done = db_.exec("UPDATE _entente_conflicts SET grp = char(1) || grp" + of_table);
+  if (!done) return done;
+  auto read = db_.prepare("SELECT id, substr(grp, 2), winner, losers FROM _entente_conflicts" +
+                          of_table + " AND id > ?1 ORDER BY id LIMIT 1");
+  if (!read) return tl::unexpected(read.error());
+  auto write =
+      db_.prepare("UPDATE _entente_conflicts SET grp = ?2, winner = ?3, losers = ?4 WHERE id = ?1");
+  if (!write) return tl::unexpected(write.error());
+  for (int64_t id = -1;;) {
+    read->bind(1, id);
+    Rows found(*read);
+    const auto row = found.next();
+    if (!row || !*row) return row.map([](bool) {});
+    id = read->integer(0);
+    if (auto renamed = rename_columns(world, *read, *write, names); !renamed) return renamed;
+  }
+}
+
+Result<void> ConflictLog::rename_columns(const World& world, const Stmt& read, Stmt& write,
+                                         const PresentNames& names) {
+  const std::string group = names.of(std::string(read.bytes(1)));
+  write.bind(1, read.integer(0));
+  write.bind(2, Text{group});
+  write.bind(3, nullptr);
+  write.bind(4, nullptr);
+  if (read.is_null(2)) return write.run();  // open: its values are those of the row
+  auto winner = decode_sibling(world, read.bytes(2));
+  auto losers = decode_siblings(world, read.bytes(3));
+  if (!winner || !losers) return fail(Code::kCorrupt, "the conflict log cannot be read");
+  const auto renamed = [&](RowVersion& v) {
+    if (v.row) v.row = names.of(std::move(*v.row));
+    return encode_sibling(world, {v.version, std::move(v.row)});
+  };
+  ByteWriter all;
+  for (auto& loser : *losers) all.string(renamed(loser));
+  const std::string kept = renamed(*winner);
+  write.bind(3, Bytes{kept});
+  write.bind(4, Bytes{all.view()});
+  return write.run();
+}
+
 Result<void> ConflictLog::forget_before(uint64_t ms) {
   auto q = plan(forget_,
                 "DELETE FROM _entente_conflicts WHERE ms < ?1 AND id IN (SELECT id FROM "

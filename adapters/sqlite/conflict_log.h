@@ -8,6 +8,7 @@
 
 #include "adapters/database.h"
 #include "adapters/sqlite/catalog.h"
+#include "conflict/conform.h"
 #include "conflict/row_changes.h"
 
 namespace entente::sqlite {
@@ -36,6 +37,8 @@ class ConflictLog {
   Result<void> flush();
   // Forgets what waits to be written: it belongs to a transaction that is undone.
   void drop_waiting() { later_.clear(); }
+  // Everything that is listed of the table, under the present names of its columns.
+  Result<void> rename_columns(const World& world, const Table& table, const PresentNames& names);
   // Marks a register, or a whole row, as waiting, with a note why; or as settled.
   Result<void> set_open(const Table& table, const Key& key, std::string_view group,
                         std::string_view kind, bool open, std::string_view note, uint64_t now_ms);
@@ -54,6 +57,8 @@ class ConflictLog {
     std::string key, group, kind, winner, losers, decider;
   };
   Result<void> write(std::span<const Entry> entries, Stmt& stmt);
+  Result<void> rename_columns(const World& world, const Stmt& read, Stmt& write,
+                              const PresentNames& names);
   Result<void> trim(size_t added);
   Result<Stmt*> plan(Stmt& stmt, const std::string& sql);
 

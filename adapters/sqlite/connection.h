@@ -149,4 +149,19 @@ class Connection {
   sqlite3* db_ = nullptr;
 };
 
+// While it lives, statements on this connection fire no triggers and check no foreign keys: what
+// is written is a result, not a client's act. Nests. It costs: prepared statements are compiled
+// anew, unless they fire and check nothing anyway.
+class Quiet {
+ public:
+  explicit Quiet(Connection& db);
+  ~Quiet();
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+
+ private:
+  Connection& db_;
+  int triggers_ = 0, foreign_keys_ = 0;  // before
+};
+
 }  // namespace entente::sqlite

@@ -54,7 +54,7 @@ Result<void> Joiner::rows(const TableDef& was, std::vector<RowState> rows) {
   const Table* t = state_.world->same(was);
   if (t == nullptr) return list_without_place(was, rows);
   if (!t->rules.replicate) return {};
-  tables_[was.name] = t->id;
+  tables_.insert_or_assign(was.name, Theirs{t->id, PresentNames(was, t->def)});
   if (rows.empty()) return {};
   return in_transaction([&]() -> Result<void> {
     for (auto& row : rows) {
@@ -100,10 +100,11 @@ Result<void> Joiner::store(const Table& t, const Key& key, const Loaded& row) {
 Result<void> Joiner::conflicts(std::vector<ConflictEntry> entries) {
   return in_transaction([&]() -> Result<void> {
     for (auto& entry : entries) {
-      const auto id = tables_.find(entry.table);
-      const Table* t = id != tables_.end() ? state_.world->by_id(id->second) : nullptr;
+      const auto theirs = tables_.find(entry.table);
+      if (theirs == tables_.end()) continue;
+      const Table* t = state_.world->by_id(theirs->second.id);
       if (t == nullptr) continue;
-      entry.table = t->def.name;
+      conform(entry, t->def.name, theirs->second.names);
       if (auto done = add(*t, entry); !done) return done;
     }
     return {};

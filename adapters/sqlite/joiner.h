@@ -56,8 +56,12 @@ class Joiner final : public StateJoin {
   const Shell shell_;
   const VersionVector seen_;  // before
   VersionVector their_seen_, collected_;
-  std::map<std::string, int64_t, std::less<>> tables_;  // by their names
-  std::map<Origin, uint64_t> logged_after_;             // what the log now begins after
+  struct Theirs {
+    int64_t id;  // ours
+    PresentNames names;
+  };
+  std::map<std::string, Theirs, std::less<>> tables_;  // by their names
+  std::map<Origin, uint64_t> logged_after_;            // what the log now begins after
 };
 
 }  // namespace entente::sqlite

@@ -472,6 +472,8 @@ Result<Loaded> RowStore::load(const World& world, const Table& t, const Key& key
 
 Result<void> RowStore::conform(const World& world, const Table& was, const Table& now,
                                uint64_t now_ms) {
+  const PresentNames names(was.def, now.def);
+  if (auto done = log_->rename_columns(world, now, names); !done) return done;
   std::vector<Key> keys;
   {
     auto q = plan("SELECT key FROM _entente_siblings WHERE tbl = ?1");
@@ -482,14 +484,16 @@ Result<void> RowStore::conform(const World& world, const Table& was, const Table
     for (; row && *row; row = rows.next()) keys.emplace_back((*q)->bytes(0));
     if (!row) return tl::unexpected(row.error());
   }
+  if (keys.empty()) return {};
+  const Quiet quiet(db_);
   for (const auto& key : keys) {
-    if (auto done = conform(world, was, now, key, now_ms); !done) return done;
+    if (auto done = conform(world, was, now, names, key, now_ms); !done) return done;
   }
   return {};
 }
 
 Result<void> RowStore::conform(const World& world, const Table& was, const Table& now,
-                               const Key& key, uint64_t now_ms) {
+                               const PresentNames& names, const Key& key, uint64_t now_ms) {
   auto row = shown(now, key);
   if (!row) return tl::unexpected(row.error());
   if (*row) {
@@ -504,13 +508,12 @@ Result<void> RowStore::conform(const World& world, const Table& was, const Table
   if (!loaded) return tl::unexpected(loaded.error());
   entente::conform(loaded->state, was.def, now.def, now.layout);
   // What the user's table shows of it is not touched.
-  if (loaded->shown) loaded->shown = visible(loaded->state, now.layout, world.ranks);
-  OpenGroups open;
-  for (auto& [group, note] : loaded->open) {
-    const Column* before = was.find(group);
-    const Column* after = before != nullptr ? now.with_id(before->id) : nullptr;
-    open.emplace(after != nullptr ? after->name : group, std::move(note));
+  if (loaded->shown) {
+    loaded->shown = visible(loaded->state, now.layout, world.ranks);
+    if (loaded->shown && now.respells) loaded->shown = spelled(now, key, std::move(*loaded->shown));
   }
+  OpenGroups open;
+  for (auto& [group, note] : loaded->open) open.emplace(names.of(group), std::move(note));
   loaded->open = std::move(open);
   return store(world, now, key, *loaded, now_ms);
 }
@@ -540,6 +543,7 @@ Result<void> RowStore::store(const World& world, const Table& t, const Key& key,
 
 Result<void> RowStore::hide(const World& world, const Table& t, const Key& key, const Loaded& row,
                             Hidden why, uint64_t now_ms) {
+  const Quiet quiet(db_);
   if (auto done = delete_row(t, key); !done) return done;
   if (row.shown) note(t, key, true, false);
   const Verdicts verdicts = judge(row.state, t.layout, world.ranks);
@@ -583,8 +587,10 @@ Result<RowStore::Outcome> RowStore::show(const Table& t, const Key& key,
                                          const std::optional<Row>& want, const Loaded& before) {
   const bool was = before.shown.has_value();
   const auto hide = [&](Outcome outcome) -> Result<Outcome> {
-    auto done = was ? delete_row(t, key) : Result<void>();
-    if (!done) return tl::unexpected(done.error());
+    if (was) {
+      const Quiet quiet(db_);
+      if (auto done = delete_row(t, key); !done) return tl::unexpected(done.error());
+    }
     note(t, key, was, false);
     return outcome;
   };
@@ -593,6 +599,7 @@ Result<RowStore::Outcome> RowStore::show(const Table& t, const Key& key,
   forget_unknown_columns(row, t);
   if (was && t.respells) row = spelled(t, key, std::move(row));
   if (was && shows(t, key, before.shown, row)) return Outcome{};
+  const Quiet quiet(db_);
   auto done = put_row(t, key, row, was);
   if (done) {
     const bool renamed =

@@ -159,8 +159,8 @@ class RowStore {
   Result<void> write_down(const World& world, const Table& t, const Key& key,
                           const Verdicts& verdicts, const Loaded& row, const Outcome& outcome,
                           uint64_t now_ms);
-  Result<void> conform(const World& world, const Table& was, const Table& now, const Key& key,
-                       uint64_t now_ms);
+  Result<void> conform(const World& world, const Table& was, const Table& now,
+                       const PresentNames& names, const Key& key, uint64_t now_ms);
   Result<void> load_siblings(const World& world, const Table& t, const Key& key, Loaded& row);
   Result<void> forget_siblings(const Table& t, const Key& key);
   Result<void> list_open(const Table& t, const Key& key, const OpenGroups& was,

@@ -42,26 +42,18 @@ bool contains(const std::vector<int64_t>& ids, int64_t id) {
 // trigger fires.
 class Plainly {
  public:
-  explicit Plainly(Connection& db) : db_(db) {
-    for (size_t i = 0; i < std::size(kFlags); ++i) {
-      sqlite3_db_config(db_.get(), kFlags[i], -1, &before_[i]);
-      sqlite3_db_config(db_.get(), kFlags[i], kFlags[i] == SQLITE_DBCONFIG_LEGACY_ALTER_TABLE,
-                        nullptr);
-    }
+  explicit Plainly(Connection& db) : quiet_(db), db_(db) {
+    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, -1, &legacy_);
+    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, nullptr);
   }
-  ~Plainly() {
-    for (size_t i = 0; i < std::size(kFlags); ++i) {
-      sqlite3_db_config(db_.get(), kFlags[i], before_[i], nullptr);
-    }
-  }
+  ~Plainly() { sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, legacy_, nullptr); }
   Plainly(const Plainly&) = delete;
   Plainly& operator=(const Plainly&) = delete;
 
  private:
-  static constexpr int kFlags[] = {SQLITE_DBCONFIG_ENABLE_FKEY, SQLITE_DBCONFIG_ENABLE_TRIGGER,
-                                   SQLITE_DBCONFIG_LEGACY_ALTER_TABLE};
+  const Quiet quiet_;
   Connection& db_;
-  int before_[std::size(kFlags)] = {};
+  int legacy_ = 0;  // before
 };
 
 // "n"."k" = "o"."k" AND …
@@ -517,9 +509,27 @@ Result<void> SchemaChanger::keep_late_rows(const Table& now, const Table& old,
 
 // Out of sight, but for those who write to it without knowing.
 Result<void> SchemaChanger::retire(const Table& t, const TableDef& def) {
-  return set_aside(t, def.name).and_then([&] {
-    return storage_.redefine_table(state_, t, def).map([](const auto&) {});
-  });
+  return set_aside(t, def.name)
+      .and_then([&] { return let_go_of_parents(t, def.name); })
+      .and_then([&] { return storage_.redefine_table(state_, t, def).map([](const auto&) {}); });
+}
+
+// What nobody sees holds no row of a parent: SQLite looks at every table that refers to one.
+Result<void> SchemaChanger::let_go_of_parents(const Table& t, const std::string& name) {
+  auto q = db_.prepare("SELECT 1 FROM pragma_foreign_key_list(?1)");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{name});
+  const auto refers = q->step();
+  q->reset();
+  if (!refers || !*refers) return refers.map([](bool) {});
+  const std::string old = aside_name(t), columns = new_columns(t).substr(2);
+  const Plainly plainly(db_);
+  return db_.exec("ALTER TABLE " + name + " RENAME TO " + old)
+      .and_then([&] { return db_.exec(plain_table_sql(t, name)); })
+      .and_then([&] {
+        return db_.exec("INSERT INTO " + name + " SELECT " + columns + " FROM " + old + " AS n");
+      })
+      .and_then([&] { return db_.exec("DROP TABLE " + old); });
 }
 
 Result<void> SchemaChanger::let_go_of_old(SchemaWork& work) {

@@ -100,6 +100,7 @@ class SchemaChanger {
   Result<std::vector<Key>> late_rows(const Table& t, const VersionVector& seen);
   Result<bool> written_since(const Table& t, const Key& key, const VersionVector& seen);
   Result<void> retire(const Table& t, const TableDef& def);
+  Result<void> let_go_of_parents(const Table& t, const std::string& name);
   Result<void> let_go_of_old(SchemaWork& work);
   Result<TableDef> checked(TableDef def) const;
   Result<std::string> new_table(const std::vector<std::string>& before);

@@ -163,8 +163,14 @@ Result<StatementResult> SqliteWriteSession::run(ClientStatement& compiled,
   side_.capture.begin_statement();
   const int64_t changes = sqlite3_total_changes64(side_.db.get());
   auto result = side_.sql.run(compiled, statement);
-  const bool stands = result || sqlite3_total_changes64(side_.db.get()) != changes;
-  wrote_ |= stands;
+  const bool changed = sqlite3_total_changes64(side_.db.get()) != changes;
+  wrote_ |= result || changed;
+  const auto left = result || !changed ? Result<bool>(false) : side_.capture.stands();
+  if (!left) {
+    doom_ = left.error();
+    return tl::unexpected(left.error());
+  }
+  const bool stands = result || *left;
   if (!stands) side_.capture.undo_statement();
   if (auto ok = side_.capture.check(); !ok && stands) {
     // Its rows are in the database but cannot be replicated: only the whole can be undone.

@@ -22,23 +22,6 @@ struct Step {
   std::vector<Statement> statements;
 };
 
-Statement sql(std::string text, std::vector<Value> args = {}) {
-  Statement s;
-  s.sql = std::move(text);
-  s.args = std::move(args);
-  return s;
-}
-
-ClientTransaction run(std::vector<Statement> statements) {
-  return [statements = std::move(statements)](WriteSession& session) -> Result<void> {
-    for (const auto& s : statements) {
-      auto done = session.execute(s);
-      if (!done) return tl::unexpected(done.error());
-    }
-    return {};
-  };
-}
-
 std::string text(const std::map<Key, Row>& rows) {
   std::string out;
   for (const auto& [key, row] : rows) {

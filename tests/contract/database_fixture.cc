@@ -94,6 +94,23 @@ ClientTransaction write(const RowRequest& r, RowOutcome* outcome) {
   };
 }
 
+Statement sql(std::string text, std::vector<Value> args) {
+  Statement s;
+  s.sql = std::move(text);
+  s.args = std::move(args);
+  return s;
+}
+
+ClientTransaction run(std::vector<Statement> statements) {
+  return [statements = std::move(statements)](WriteSession& session) -> Result<void> {
+    for (const auto& s : statements) {
+      auto done = session.execute(s);
+      if (!done) return tl::unexpected(done.error());
+    }
+    return {};
+  };
+}
+
 Value column(const RowRead& r, const char* name) {
   if (!r.row || !r.row->contains(name)) return Null{};
   return r.row->find(name)->second;

@@ -47,6 +47,8 @@ ConflictRules rules(PolicyKind policy, Granularity granularity);
 // Of a row of `account`.
 RowRequest request(RowRequest::Kind kind, int64_t key, Row columns = {});
 ClientTransaction write(const RowRequest& r, RowOutcome* outcome = nullptr);
+Statement sql(std::string text, std::vector<Value> args = {});
+ClientTransaction run(std::vector<Statement> statements);
 // NULL if there is no such row.
 Value column(const RowRead& r, const char* name);
 

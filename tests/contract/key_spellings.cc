@@ -31,19 +31,9 @@ const std::vector<std::string> kWays = {
     "REPLACE INTO @ (k, j, v, w) VALUES (?, 'p', 'first', 'first')",
 };
 
-Statement sql(std::string text) {
-  Statement s;
-  s.sql = std::move(text);
-  return s;
-}
-
 class KeySpellings : public DatabaseContract {
  protected:
-  void run(Site& site, const std::string& text) {
-    commit(site, [&](WriteSession& session) -> Result<void> {
-      return session.execute(sql(text)).map([](const auto&) {});
-    });
-  }
+  void run(Site& site, const std::string& text) { commit(site, contract::run({sql(text)})); }
 
   static std::string filled(std::string text, const std::string& table, const std::string& key) {
     text.replace(text.find('@'), 1, table);

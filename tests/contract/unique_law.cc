@@ -141,21 +141,6 @@ class UniqueLaw : public DatabaseContract {
   std::map<int64_t, Line> lines_;
 };
 
-Statement sql(std::string text, std::vector<Value> args = {}) {
-  Statement s;
-  s.sql = std::move(text);
-  s.args = std::move(args);
-  return s;
-}
-
-ClientTransaction one(Statement s) {
-  return [s = std::move(s)](WriteSession& session) -> Result<void> {
-    auto done = session.execute(s);
-    if (!done) return tl::unexpected(done.error());
-    return {};
-  };
-}
-
 VersionVector applied(const Site& site) {
   VersionVector all;
   for (const auto& [origin, stream] : site.db->state().streams) all.advance(origin, stream.seq);
@@ -224,7 +209,7 @@ void UniqueLaw::act(Site& site, int64_t key, Line& line) {
             {after["a"], after["b"], after["n"], after["note"], key});
   }
   site.now += number(300);
-  ClientTransaction work = one(std::move(s));
+  ClientTransaction work = contract::run({std::move(s)});
   if (line.live && !erases && number(3) == 0) {
     work = [&](WriteSession& session) -> Result<void> {
       RowRequest request;
@@ -320,11 +305,11 @@ void UniqueLaw::run(uint32_t seed) {
   std::string indexes;
   const std::string made = declare(indexes);
   SCOPED_TRACE(made + ";" + indexes);
-  commit(sites_[0], one(sql(made)));
+  commit(sites_[0], contract::run({sql(made)}));
   late_ = number(4) == 0;
   const auto index = [&] {
     for (size_t at = 0, end; (end = indexes.find(';', at)) != std::string::npos; at = end + 1) {
-      if (!try_commit(sites_[0], one(sql(indexes.substr(at, end - at))))) return false;
+      if (!try_commit(sites_[0], contract::run({sql(indexes.substr(at, end - at))}))) return false;
     }
     return true;
   };

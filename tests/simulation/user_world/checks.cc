@@ -225,6 +225,14 @@ Complaint check_row_api(Site& site, const UserOracle& oracle) {
   return std::nullopt;
 }
 
+// What was written before a column came, with what rows show in that column.
+std::optional<Row> filled(const Shape& shape, std::optional<Row> written) {
+  for (const auto& c : shape.columns) {
+    if (written && c.added) written->emplace(c.id, *c.added);
+  }
+  return written;
+}
+
 Complaint check_losers(Site& site, UserOracle& oracle, Reached& reached) {
   std::map<std::tuple<std::string, Key, std::string, Dot>, std::vector<RowVersion>> log;
   const Shapes& shapes = oracle.shapes_at(site.epoch());
@@ -246,7 +254,7 @@ Complaint check_losers(Site& site, UserOracle& oracle, Reached& reached) {
       const bool gone = !group.empty() && group != "*" && shape->find(group) == nullptr;
       if (r.open || r.undecided || r.commutes || gone) continue;
       for (const auto& w : r.maximal) {
-        if (!r.differs(w)) continue;
+        if (filled(*shape, w.value) == filled(*shape, r.shown().value)) continue;
         std::optional<Row> value;
         if (w.value) value = row.lost_with(w, group);
         const auto it = log.find({name.first, name.second, group, w.version.dot});

@@ -21,7 +21,8 @@ bool is_used(const Shape& shape, const ShapeColumn& c) {
   for (const auto& trigger : shape.triggers) used |= says(trigger);
   for (const auto& r : shape.references) used |= r.column == c.id;
   for (const auto& u : shape.uniques) {
-    used |= std::find(u.columns.begin(), u.columns.end(), c.id) != u.columns.end();
+    used |= says(u.where) || std::find(u.columns.begin(), u.columns.end(), c.id) != u.columns.end();
+    for (const auto& term : u.terms) used |= says(term.expression);
   }
   return used;
 }
