@@ -146,7 +146,8 @@ void Content::leave_out(std::vector<Object>& objects, Adoption& adoption) {
       if ((o.type != "view" && o.type != "trigger") || left.contains(lower(o.name))) continue;
       const auto needed = needs(o);
       if (needed == left.end()) continue;
-      adoption.tables[needed->second].why_not += ", which " + o.type + " " + o.name + " needs";
+      std::string& why = adoption.tables[needed->second].why_not;
+      why += (why.ends_with(")") ? ", needed by " : ", ") + o.type + " " + o.name;
       drops.insert(drops.begin(), "DROP " + o.type + " IF EXISTS " + quote_name(o.name));
       left.emplace(lower(o.name), needed->second);
       more = true;

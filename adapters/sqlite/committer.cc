@@ -282,6 +282,7 @@ Result<void> Committer::declare(uint64_t wall_ms) {
 
 Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
   ++record.count;
+  note_number(c);
   auto done = write_one(c, record);
   const auto extras = state_.extras.find(c.table->id);
   if (extras != state_.extras.end() && extras->second.quarantined > 0) {
@@ -293,6 +294,21 @@ Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
     rows_.note_change(*c.table, capture_.key(c));
   }
   return done;
+}
+
+// What was given to a row that is not there in the end is free, as in SQLite.
+void Committer::note_number(const Capture::Change& c) {
+  const Table& t = *c.table;
+  const bool made = c.before == Capture::kNone && c.after != Capture::kNone;
+  if (!made || !t.numbers_key || t.rules.numbering != Numbering::kInterleaved) return;
+  ByteReader in(capture_.key(c));
+  const Value key = in.value();
+  const auto* number = std::get_if<int64_t>(&key);
+  if (number == nullptr || *number >= SmallKeys::kEnd) return;
+  int64_t& last = state_.numbers.made[t.id];
+  if (*number <= last) return;
+  last = *number;
+  state_.numbers.unsaved.insert(t.id);
 }
 
 // A parent may have come for those that wait, or gone from those that SQLite does not see.

@@ -78,6 +78,7 @@ class Committer {
   std::vector<size_t> keys_left(const Capture::Change& c) const;
   const std::vector<size_t>& columns_of(const Capture::Change& c);
   std::optional<Row> image(const Capture::Change& c, uint32_t at) const;
+  void note_number(const Capture::Change& c);
   Result<void> erase_twins(std::span<const Capture::Change> changes, Record& record);
   Result<void> erase_hidden(const Table& t, const Key& key, Loaded& loaded, Row row,
                             Record& record);

@@ -334,11 +334,10 @@ Result<int64_t> IdFunction::small(const Table& t) {
   }
   auto last = highest(t);
   if (!last) return last;
-  int64_t& made = state.numbers.made[t.id];
-  const auto key = small_ ? small_->after(std::max(made, *last)) : std::nullopt;
-  if (!key) return by_clock();
-  state.numbers.unsaved.insert(t.id);
-  return made = *key;
+  const auto made = state.numbers.made.find(t.id);
+  const int64_t own = made != state.numbers.made.end() ? made->second : 0;
+  const auto key = small_ ? small_->after(std::max(own, *last)) : std::nullopt;
+  return key ? Result<int64_t>(*key) : by_clock();
 }
 
 // The highest small number of a row, whoever gave it.

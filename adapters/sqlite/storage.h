@@ -21,7 +21,7 @@ struct Stream {
   StreamState state;
 };
 
-// The last small number that this datacenter gave to a row of a table, by the table's local id.
+// The highest small number of a row that was inserted here, by the table's local id.
 struct SmallNumbers {
   std::map<int64_t, int64_t> made;
   std::set<int64_t> unsaved;  // tables that got one in this group

@@ -133,8 +133,8 @@ bool lists(const Shape& shape, const RowVersion& listed, const std::optional<Row
   });
 }
 
-// True if a whole row that was written before a column came is what is shown: rows show of the column
-// what it is filled with until somebody writes it.
+// True if a whole row that was written before a column came is what is shown: rows show of the
+// column what it is filled with until somebody writes it.
 bool is_shown(const Shape& shape, const Row& value, const std::optional<Row>& shown) {
   return shown && std::all_of(shown->begin(), shown->end(), [&](const auto& part) {
            const ShapeColumn* c = shape.find(part.first);

@@ -279,7 +279,8 @@ TEST(SmallNumbers, OneDatacenterCountsAsPlainSqliteDoes) {
         "INSERT INTO t (v) VALUES (9)",
         "INSERT INTO t (id, v) VALUES (-5, 4)",
         "INSERT INTO t DEFAULT VALUES",
-        "INSERT INTO t (v) VALUES (1) ON CONFLICT DO NOTHING",
+        "INSERT INTO t (id, v) VALUES (10, 1), (NULL, 2) ON CONFLICT DO NOTHING",
+        "INSERT INTO t (v) VALUES (1)",
     };
     for (const auto& sql : statements) {
       a.must(sql);
@@ -289,6 +290,24 @@ TEST(SmallNumbers, OneDatacenterCountsAsPlainSqliteDoes) {
     ASSERT_TRUE(plain.run("SELECT * FROM t ORDER BY id", {}, want));
     EXPECT_EQ(a.query("SELECT * FROM t ORDER BY id"), want);
   }
+}
+
+TEST(SmallNumbers, WhatIsRolledBackIsGivenAgain) {
+  Folder folder;
+  Site a(folder / "a.db", 1, interleaved());
+  alone(a);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE)");
+  a.must("INSERT INTO t (v) VALUES (7)");
+  EXPECT_FALSE(a.run("INSERT INTO t (v) VALUES (8), (7)"));
+  EXPECT_FALSE(a.transaction([](WriteSession& s) -> Result<void> {
+    Statement insert;
+    insert.sql = "INSERT INTO t (v) VALUES (9)";
+    if (auto done = s.execute(insert); !done) return tl::unexpected(done.error());
+    return fail(Code::kInvalid, "it changed its mind");
+  }));
+  a.must("INSERT OR IGNORE INTO t (v) VALUES (7)");
+  a.must("INSERT INTO t (v) VALUES (10)");
+  EXPECT_EQ(a.query("SELECT max(id) FROM t")[0][0], Value(int64_t{2}));
 }
 
 TEST(SmallNumbers, EachTableCountsByItself) {
