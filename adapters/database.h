@@ -25,6 +25,13 @@ namespace entente {
 
 // ---- What a client asks ------------------------------------------------------------------------
 
+// What a connection's own functions answer: last_insert_rowid(), changes() and total_changes().
+struct ConnectionCounts {
+  int64_t last_insert_rowid = 0;
+  int64_t changes = 0;
+  int64_t total_changes = 0;
+};
+
 // One SQL statement. Arguments: by position, or by name with or without its `:`, `@` or `$`.
 struct Statement {
   std::string sql;
@@ -36,6 +43,8 @@ struct Statement {
   bool alone = false;
   // Of a schema statement: whether dropping a table acts on those that refer to it.
   bool enforce_foreign_keys = true;
+  // Of the client's connection, before this statement. In a transaction those of the first count.
+  ConnectionCounts counts = {};
   // Of a reader: kBusy, "not_brief", sooner than the caller, whom many wait for, would mind.
   bool briefly = false;
 };
@@ -49,6 +58,7 @@ struct StatementResult {
   std::vector<std::vector<Value>> rows;
   uint64_t affected = 0;
   std::optional<int64_t> last_insert_rowid;
+  std::optional<ConnectionCounts> counts = {};  // after a statement that wrote rows
 };
 
 // What a statement takes and gives.
@@ -431,6 +441,7 @@ struct DatabaseOptions {
   ConflictRules rules;
   std::string rules_version;  // when it changes, every row with siblings is judged anew
   uint8_t key_slot = 0;       // this datacenter's own, for keys that nobody names (new_key.h)
+  bool alone = false;         // the cluster is this datacenter alone
   bool schema_leader = true;  // schema changes are accepted here
   std::string schema_leader_name;
   uint64_t wall_ms = 0;                               // now, for the declaration of a new origin

@@ -30,4 +30,24 @@ class NewKeys {
   uint64_t last = 0;
 };
 
+// Small numbers that two lives of datacenters never both make: those with one remainder. A
+// remainder is a code that no other begins with, so there is room for every slot and for later
+// lives of each, and nobody has to be asked: the first life of slots 0 to 7 counts by 32, of others
+// by 1,024; a later life by eight times that, or more. They end at 2^46; keys made by the clock
+// begin far beyond.
+class SmallKeys {
+ public:
+  static constexpr int64_t kEnd = int64_t{1} << 46;
+
+  // Of a datacenter that has no other beside it and had none before: 1, 2, 3.
+  static SmallKeys alone() { return {1, 0}; }
+  // `life`: how many lives the datacenter has had before. Absent: there is no remainder left.
+  static std::optional<SmallKeys> of(uint8_t slot, uint64_t life);
+
+  // The first one above `last`. Absent: there are none left.
+  std::optional<int64_t> after(int64_t last) const;
+
+  int64_t step = 1, remainder = 0;
+};
+
 }  // namespace entente

@@ -88,6 +88,9 @@ enum class Orphans : uint8_t {
   kHide,  // not shown until its parent is here
 };
 
+// What a database numbers rows with whose key nobody names (new_key.h).
+enum class Numbering : uint8_t { kTime, kInterleaved };
+
 enum class Granularity : uint8_t { kRow, kColumn };
 
 // What a write that shows no context does to a row with several values.
@@ -114,6 +117,7 @@ struct TableRules {
   DeleteUpdate delete_update = DeleteUpdate::kPolicy;
   UniqueWins unique = UniqueWins::kFirst;
   Orphans orphans = Orphans::kKeep;
+  Numbering numbering = Numbering::kTime;
   std::map<std::string, Policy, std::less<>> columns;  // columns with a policy of their own
   std::map<std::string, ColumnGroup, std::less<>> groups;
   friend bool operator==(const TableRules&, const TableRules&) = default;

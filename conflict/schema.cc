@@ -23,6 +23,10 @@ std::vector<const ColumnDef*> TableDef::key() const {
   return parts;
 }
 
+bool TableDef::keyless() const {
+  return std::any_of(columns.begin(), columns.end(), [](const ColumnDef& c) { return c.rowid; });
+}
+
 namespace {
 
 // What had the name `now` at that time.
@@ -79,8 +83,8 @@ bool same_table(const TableDef& a, const TableDef& b) {
 
 bool declared_alike(const TableDef& a, const TableDef& b) {
   const auto same = [](const ColumnDef& x, const ColumnDef& y) {
-    return std::tie(x.name, x.type, x.affinity, x.collation, x.not_null, x.key_part) ==
-           std::tie(y.name, y.type, y.affinity, y.collation, y.not_null, y.key_part);
+    return std::tie(x.name, x.type, x.affinity, x.collation, x.not_null, x.key_part, x.rowid) ==
+           std::tie(y.name, y.type, y.affinity, y.collation, y.not_null, y.key_part, y.rowid);
   };
   return a.name == b.name &&
          std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same);
@@ -177,6 +181,8 @@ Affinity affinity_of(std::string_view declared_type) {
 
 namespace {
 
+constexpr uint8_t kNotNull = 1, kRowid = 2;  // flags of a column
+
 void encode(ByteWriter& out, const std::vector<FormerName>& former) {
   out.varint(former.size());
   for (const auto& f : former) out.string(f.name), out.varint(f.until);
@@ -205,7 +211,7 @@ void encode(ByteWriter& out, const TableDef& table) {
     out.string(c.type);
     out.u8(static_cast<uint8_t>(c.affinity));
     out.u8(static_cast<uint8_t>(c.collation));
-    out.u8(c.not_null ? 1 : 0);
+    out.u8(static_cast<uint8_t>((c.not_null ? kNotNull : 0) | (c.rowid ? kRowid : 0)));
     out.varint(c.key_part);
     out.varint(c.id);
     out.varint(c.since);
@@ -223,8 +229,8 @@ void encode(ByteWriter& out, const TableDef& table) {
 
 namespace {
 
-// Key parts count 1, 2, 3 …, each once, and no two columns have one name or id: otherwise replicas
-// could disagree on what the key is.
+// Key parts count 1, 2, 3 …, each once, no two columns have one name or id, and a rowid is the
+// whole key: otherwise replicas could disagree on what the key is.
 bool well_formed(const TableDef& table) {
   std::set<std::string_view> names;
   std::set<uint32_t> ids;
@@ -235,6 +241,7 @@ bool well_formed(const TableDef& table) {
   }
   uint16_t part = 0;
   const auto key = table.key();
+  if (table.keyless() && (key.size() != 1 || !key.front()->rowid)) return false;
   return !key.empty() && names.size() == table.columns.size() && ids.size() == names.size() &&
          std::all_of(key.begin(), key.end(),
                      [&](const ColumnDef* c) { return c->key_part == ++part; });
@@ -248,14 +255,15 @@ Result<ColumnDef> decode_column(ByteReader& in) {
   c.type = in.string();
   const uint8_t affinity = in.u8();
   const uint8_t collation = in.u8();
-  const uint8_t not_null = in.u8();
+  const uint8_t flags = in.u8();
   const uint64_t part = in.varint();
-  if (affinity > 4 || collation > 2 || not_null > 1 || part > 0xffff) {
+  if (affinity > 4 || collation > 2 || flags > (kNotNull | kRowid) || part > 0xffff) {
     return fail(Code::kInvalid, "a column has an unknown affinity, collation, flag or key part");
   }
   c.affinity = static_cast<Affinity>(affinity);
   c.collation = static_cast<Collation>(collation);
-  c.not_null = not_null == 1;
+  c.not_null = (flags & kNotNull) != 0;
+  c.rowid = (flags & kRowid) != 0;
   c.key_part = static_cast<uint16_t>(part);
   const uint64_t id = in.varint();
   c.id = static_cast<uint32_t>(id);

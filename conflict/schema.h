@@ -41,6 +41,7 @@ struct ColumnDef {
   uint64_t since = 0;     // the schema epoch that added it; 0: it came with the table
   std::vector<FormerName> former = {};  // until ascends
   std::optional<Value> fill = {};  // added later: what rows show in which nobody has written it
+  bool rowid = false;  // not declared: the number by which the database tells rows apart itself
   friend bool operator==(const ColumnDef&, const ColumnDef&) = default;
 };
 
@@ -70,6 +71,8 @@ struct TableDef {
   bool was_ever_called(std::string_view table) const;
   // True if a table that had this name under the schema of `epoch` was merged into this one.
   bool absorbed_one_called(std::string_view table, uint64_t epoch) const;
+  // True if it declares no key: its rows are told apart by their numbers.
+  bool keyless() const;
   // The key's columns in primary-key order.
   std::vector<const ColumnDef*> key() const;
   friend bool operator==(const TableDef&, const TableDef&) = default;

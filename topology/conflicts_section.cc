@@ -15,6 +15,8 @@ const Choices<DeleteUpdate> kDeleteUpdates{{"policy", DeleteUpdate::kPolicy},
                                            {"update_wins", DeleteUpdate::kUpdateWins}};
 const Choices<UniqueWins> kUniques{{"first", UniqueWins::kFirst}, {"last", UniqueWins::kLast}};
 const Choices<Orphans> kOrphans{{"keep", Orphans::kKeep}, {"hide", Orphans::kHide}};
+const Choices<Numbering> kNumberings{{"time", Numbering::kTime},
+                                     {"interleaved", Numbering::kInterleaved}};
 
 std::string lower(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -189,8 +191,8 @@ bool is_reserved(std::string_view table) {
 void refuse_rules(Fields& fields) {
   const std::string why = " means nothing for a table with `replicate: false`";
   for (const auto key : policy_keys()) fields.refuse(std::string(key), in_quotes(key) + why);
-  for (const std::string key : {"old_values", "granularity", "blind", "delete_update", "unique",
-                                "orphans", "columns", "groups"}) {
+  for (const std::string key : {"old_values", "numbering", "granularity", "blind", "delete_update",
+                                "unique", "orphans", "columns", "groups"}) {
     fields.refuse(key, in_quotes(key) + why);
   }
   refuse_later_keys(fields);
@@ -208,6 +210,7 @@ TableRules read_table(const Entry& entry, const TableRules& inherited, TablePlac
   rules.replicate = fields.flag("replicate").value_or(true);
   if (rules.replicate) {
     rules.old_values = fields.flag("old_values").value_or(inherited.old_values);
+    rules.numbering = fields.choice("numbering", kNumberings).value_or(inherited.numbering);
     read_rules(fields, rules, reading);
     Parts(where, rules, places, reading).read(fields);
   } else {
@@ -224,6 +227,13 @@ bool read_changes(Fields& file, bool otherwise, Problems& problems) {
   return old_values.value_or(otherwise);
 }
 
+Numbering read_keys(Fields& file, Numbering otherwise, Problems& problems) {
+  Fields fields = section(file, "keys", problems);
+  const auto numbering = fields.choice("numbering", kNumberings);
+  fields.finish();
+  return numbering.value_or(otherwise);
+}
+
 }  // namespace
 
 ConflictsSection read_conflicts(Fields& file, std::span<const std::string> handlers,
@@ -234,8 +244,9 @@ ConflictsSection read_conflicts(Fields& file, std::span<const std::string> handl
   Fields fields = section(file, "conflicts", problems);
   TableRules inherited;
   inherited.old_values = read_changes(file, inherited.old_values, problems);
+  inherited.numbering = read_keys(file, inherited.numbering, problems);
   read_rules(fields, inherited, reading);
-  for (const std::string key : {"replicate", "old_values", "columns", "groups"}) {
+  for (const std::string key : {"replicate", "old_values", "numbering", "columns", "groups"}) {
     fields.refuse(key, in_quotes(key) + " belongs to a table, below `tables`");
   }
   fields.finish();

@@ -131,12 +131,22 @@ std::string topology_fingerprint(const Config& config) {
   return out.hash();
 }
 
+namespace {
+
+// How rows are numbered is each gateway's own affair.
+bool holds_anyway(TableRules rules, const TableRules& defaults) {
+  rules.numbering = defaults.numbering;
+  return rules == defaults;
+}
+
+}  // namespace
+
 std::string rules_fingerprint(const Config& config) {
   Canonical out;
   out.add("entente rules 3");
   add_rules(out, config.rules.defaults);
   for (const auto& [table, rules] : config.rules.tables) {
-    if (rules == config.rules.defaults) continue;  // says what would hold anyway
+    if (holds_anyway(rules, config.rules.defaults)) continue;
     out.add(table);
     add_rules(out, rules);
   }

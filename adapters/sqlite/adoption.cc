@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "adapters/sqlite/catalog.h"
 #include "adapters/sqlite/file_copy.h"
+#include "adapters/sqlite/numbering.h"
 #include "adapters/sqlite/sql_text.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "conflict/transaction.h"
@@ -65,66 +67,162 @@ class Content {
 
   // Finds the tables, and what is beside them.
   Result<void> look(Adoption& adoption);
+  // What has to be done to the file first, so that it holds what is told.
+  const std::vector<std::string>& edits() const { return edits_; }
   // First the schema, then the rows, table by table in the order of their keys.
   Result<void> tell(const Sink& sink);
-  uint64_t epoch() const { return schema_.size(); }
+  uint64_t epoch() const { return epoch_; }
 
  private:
+  struct Object {
+    std::string type, name, table, sql;
+    std::string kind;  // of a table: "table", "virtual", "shadow"
+  };
   struct Known {
     TableDef def;
     Adoption::Table* report;
   };
+  Result<std::vector<Object>> objects();
+  void leave_out(std::vector<Object>& objects, Adoption& adoption);
+  Result<void> take_table(const Object& object, Adoption& adoption);
+  Result<void> take_beside(const Object& object);
+  Result<void> take_user_version();
+  void add(SchemaChange change);
   Result<void> tell_rows(const Known& table, const Sink& sink);
 
   Connection& db_;
   const ConflictRules& rules_;
   std::vector<SchemaChange> schema_;
+  std::vector<std::string> edits_;
   std::vector<Known> tables_;
+  World world_;  // of tables_, as far as numbering looks
+  uint64_t epoch_ = 0;
 };
 
-Result<void> Content::look(Adoption& adoption) {
-  struct Object {
-    std::string type, name, table, sql;
+Result<std::vector<Content::Object>> Content::objects() {
+  auto q = db_.prepare(
+      "SELECT m.type, m.name, m.tbl_name, m.sql, coalesce(l.type, '') FROM sqlite_master AS m LEFT "
+      "JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = m.name WHERE m.sql IS NOT "
+      "NULL "
+      "AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+      "ORDER BY m.type <> 'table', m.type = 'trigger', m.name");
+  if (!q) return tl::unexpected(q.error());
+  std::vector<Object> out;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    out.push_back({std::string(q->bytes(0)), std::string(q->bytes(1)), std::string(q->bytes(2)),
+                   std::string(q->bytes(3)), std::string(q->bytes(4))});
+  }
+  if (!row) return tl::unexpected(row.error());
+  return out;
+}
+
+// Virtual tables, with the views and triggers that need them: a table whose trigger fills one could
+// not be written any more.
+void Content::leave_out(std::vector<Object>& objects, Adoption& adoption) {
+  std::map<std::string, size_t> left;  // lower-case name: which report
+  std::vector<std::string> drops;
+  const auto module = [](const std::string& sql) {
+    const auto words = words_of(sql);
+    const auto use = std::find(words.begin(), words.end(), "USING");
+    return use + 1 < words.end() ? lower(*(use + 1)) : std::string("virtual");
   };
-  std::vector<Object> objects;
-  {
-    auto q = db_.prepare(
-        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT "
-        "LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type <> 'table', type = 'trigger', name");
-    if (!q) return tl::unexpected(q.error());
-    auto row = q->step();
-    for (; row && *row; row = q->step()) {
-      objects.push_back({std::string(q->bytes(0)), std::string(q->bytes(1)),
-                         std::string(q->bytes(2)), std::string(q->bytes(3))});
-    }
-    if (!row) return tl::unexpected(row.error());
+  for (const auto& o : objects) {
+    if (o.kind != "virtual") continue;
+    left.emplace(lower(o.name), adoption.tables.size());
+    adoption.tables.push_back({o.name, 0, "it is a virtual table (" + module(o.sql) + ")"});
+    drops.push_back("DROP TABLE " + quote_name(o.name));
   }
-  adoption.tables.reserve(objects.size());
-  for (const auto& object : objects) {
-    const uint64_t epoch = schema_.size() + 1;
-    if (auto fit = check_object(object.type, object.name, object.sql); !fit) return fit;
-    if (object.type != "table") {
-      const bool beside = std::any_of(tables_.begin(), tables_.end(), [&](const Known& t) {
-        return object.type == "view" || same_name(t.def.name, object.table);
-      });
-      if (beside) schema_.push_back({epoch, {object.sql}, {}, {}});
-      continue;
+  const auto needs = [&](const Object& o) {
+    const auto words = words_of(o.sql);
+    const auto found = std::find_if(words.begin(), words.end(), [&](const auto& word) {
+      return left.contains(lower(unquoted(word)));
+    });
+    return found == words.end() ? left.end() : left.find(lower(unquoted(*found)));
+  };
+  for (bool more = !left.empty(); more;) {
+    more = false;
+    for (auto& o : objects) {
+      if ((o.type != "view" && o.type != "trigger") || left.contains(lower(o.name))) continue;
+      const auto needed = needs(o);
+      if (needed == left.end()) continue;
+      std::string& why = adoption.tables[needed->second].why_not;
+      why += (why.ends_with(")") ? ", needed by " : ", ") + o.type + " " + o.name;
+      drops.insert(drops.begin(), "DROP " + o.type + " IF EXISTS " + quote_name(o.name));
+      left.emplace(lower(o.name), needed->second);
+      more = true;
     }
-    auto& report = adoption.tables.emplace_back(Adoption::Table{object.name, 0, {}});
-    auto def = read_definition(db_, object.name);
-    if (def) {
-      const auto unfit = misfits(*def, rules_.of(object.name));
-      if (!unfit.empty()) def = fail(Code::kRefused, unfit.front(), "policy_misfit");
-    }
-    if (!def) {
-      report.why_not = def.error().text;
-      continue;
-    }
-    const TableDef made = first_definition(std::move(*def), epoch);
-    schema_.push_back({epoch, {object.sql}, {made}, {}});
-    tables_.push_back({made, &report});
   }
+  for (auto& report : adoption.tables) {
+    report.why_not +=
+        ": it holds data of its own that would not replicate, so all this was left out. Search "
+        "with LIKE or instr(), or keep the index in a database beside, filled from the change feed";
+  }
+  std::erase_if(objects, [&](const Object& o) {
+    return o.kind == "virtual" || o.kind == "shadow" || left.contains(lower(o.name));
+  });
+  edits_.insert(edits_.end(), drops.begin(), drops.end());
+}
+
+void Content::add(SchemaChange change) {
+  change.epoch = ++epoch_;
+  schema_.push_back(std::move(change));
+}
+
+Result<void> Content::take_table(const Object& object, Adoption& adoption) {
+  auto& report = adoption.tables.emplace_back(Adoption::Table{object.name, 0, {}});
+  auto def = read_definition(db_, object.name);
+  if (def) {
+    const auto unfit = misfits(*def, rules_.of(object.name));
+    if (!unfit.empty()) def = fail(Code::kRefused, unfit.front(), "policy_misfit");
+  }
+  if (!def) {
+    report.why_not = def.error().text;
+    return {};
+  }
+  const TableDef made = first_definition(std::move(*def), epoch_ + 1);
+  auto table = make_table(db_, static_cast<int64_t>(tables_.size()), made, {}, rules_);
+  if (!table) return tl::unexpected(table.error());
+  world_.tables.emplace(lower(made.name), std::move(*table));
+  add({0, {object.sql}, {made}, {}});
+  tables_.push_back({made, &report});
   return {};
+}
+
+// Triggers number the rows that they insert as clients do.
+Result<void> Content::take_beside(const Object& object) {
+  const bool beside = object.type == "view" || world_.named(object.table) != nullptr;
+  if (!beside) return {};
+  std::string text = object.sql;
+  if (object.type == "trigger") {
+    text = with_numbered_keys_inside(object.sql, world_);
+    if (text != object.sql) {
+      edits_.push_back("DROP TRIGGER " + quote_name(object.name));
+      edits_.push_back(text);
+    }
+  }
+  add({0, {std::move(text)}, {}, {}});
+  return {};
+}
+
+Result<void> Content::take_user_version() {
+  const auto version = one_text(db_, "PRAGMA user_version");
+  if (!version) return tl::unexpected(version.error());
+  if (*version != "0") add({0, {"PRAGMA user_version = " + *version}, {}, {}});
+  return {};
+}
+
+Result<void> Content::look(Adoption& adoption) {
+  auto all = objects();
+  if (!all) return tl::unexpected(all.error());
+  adoption.tables.reserve(all->size());
+  leave_out(*all, adoption);
+  for (const auto& object : *all) {
+    if (auto fit = check_object(object.type, object.name, object.sql); !fit) return fit;
+    auto done = object.type == "table" ? take_table(object, adoption) : take_beside(object);
+    if (!done) return done;
+  }
+  return take_user_version();
 }
 
 Result<void> Content::tell(const Sink& sink) {
@@ -252,6 +350,16 @@ Result<Origin> digest(Content& content) {
   return origin;
 }
 
+Result<void> edit(const std::filesystem::path& copy, const std::vector<std::string>& edits) {
+  if (edits.empty()) return {};
+  auto db = Connection::open(copy, Connection::Kind::kWrite);
+  if (!db) return tl::unexpected(db.error());
+  for (const auto& sql : edits) {
+    if (auto done = db->exec(sql); !done) return done;
+  }
+  return {};
+}
+
 // Takes the copy's content in, in place.
 Result<Adoption> take_in(const std::filesystem::path& copy, const DatabaseOptions& options) {
   Adoption adoption;
@@ -260,6 +368,7 @@ Result<Adoption> take_in(const std::filesystem::path& copy, const DatabaseOption
   if (auto sound = check_file(*db, copy); !sound) return tl::unexpected(sound.error());
   Content content(*db, options.rules);
   if (auto done = content.look(adoption); !done) return tl::unexpected(done.error());
+  if (auto done = edit(copy, content.edits()); !done) return tl::unexpected(done.error());
   auto origin = digest(content);
   if (!origin) return tl::unexpected(origin.error());
   adoption.origin = *origin;

@@ -161,11 +161,7 @@ void Capture::seen(int op, const char* name, int64_t old_rowid, int64_t new_rowi
   const Table* t = table_named(name);
   if (t == nullptr) {
     if (is_reserved(name)) return;
-    return refuse({Code::kRefused,
-                   "table " + std::string(name) +
-                       " has no primary key, so its rows cannot be told apart in other "
-                       "datacenters: make it anew with one and copy its rows",
-                   "no_primary_key"});
+    return refuse(not_replicated(name));
   }
   if (!t->rules.replicate || leaves_out(*t)) return;
   if (bytes_.size() > bytes_max_) return refuse(too_large(bytes_max_));
@@ -175,7 +171,7 @@ void Capture::seen(int op, const char* name, int64_t old_rowid, int64_t new_rowi
     if (!write_key(*t, before.before, old_rowid, before)) return;
   }
   if (op != SQLITE_DELETE) {
-    after.after = read_after(*t, op);
+    after.after = read_after(*t, op, new_rowid);
     after.read_after = t->hook_mistakes;
     if (!write_key(*t, after.after, new_rowid, after)) return;
   }
@@ -195,6 +191,11 @@ void Capture::append(const Column& c, int code, sqlite3_value* v) {
   bytes_.push_back(static_cast<char>(kTagNull));
 }
 
+void Capture::append_rowid(int64_t rowid) {
+  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  append_integer(bytes_, rowid);
+}
+
 // A row that was stored before a column came has no value of it; the hook shows NULL then, and not
 // the default that the row shows. That NULL is SQLite's constant, as for a column that is not
 // there.
@@ -203,6 +204,10 @@ uint32_t Capture::read_before(const Table& t, int64_t rowid) {
   const sqlite3_value* absent = sqlite3_column_value(nullptr, 0);
   bool whole = !t.hook_rounds && !t.hook_mistakes;
   for (const auto& c : t.columns) {
+    if (c.rowid) {
+      append_rowid(rowid);
+      continue;
+    }
     sqlite3_value* v = nullptr;
     const int code = sqlite3_preupdate_old(db_, c.hook_index, &v);
     append(c, code, v);
@@ -212,9 +217,13 @@ uint32_t Capture::read_before(const Table& t, int64_t rowid) {
   return whole ? image : read_stored(t, image, rowid);
 }
 
-uint32_t Capture::read_after(const Table& t, int op) {
+uint32_t Capture::read_after(const Table& t, int op, int64_t rowid) {
   const auto image = static_cast<uint32_t>(ends_.size());
   for (const auto& c : t.columns) {
+    if (c.rowid) {
+      append_rowid(rowid);
+      continue;
+    }
     const int index = op == SQLITE_UPDATE ? c.hook_updated : c.hook_index;
     sqlite3_value* v = nullptr;
     const int code = sqlite3_preupdate_new(db_, index, &v);

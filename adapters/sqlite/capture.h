@@ -117,9 +117,10 @@ class Capture {
   void seen(int op, const char* table, int64_t old_rowid, int64_t new_rowid);
   const Table* table_named(const char* name);
   uint32_t read_before(const Table& t, int64_t rowid);
-  uint32_t read_after(const Table& t, int op);
+  uint32_t read_after(const Table& t, int op, int64_t rowid);
   uint32_t read_stored(const Table& t, uint32_t image, int64_t rowid);
   void append(const Column& c, int code, sqlite3_value* v);
+  void append_rowid(int64_t rowid);
   Result<void> read_what_is_there(Change& c);
   bool write_key(const Table& t, uint32_t image, int64_t rowid, Change& c);
   void add(Change c);

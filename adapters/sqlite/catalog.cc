@@ -64,17 +64,56 @@ Result<Shape> read_shape(Connection& db, const std::string& name) {
   return Shape{q->bytes(0) == "table", q->integer(1) != 0, q->integer(2) != 0};
 }
 
-// The collations of the key's columns, by the index that enforces it; empty for a rowid key.
-Result<std::map<std::string, std::string>> key_collations(Connection& db, const std::string& name) {
+// The index that enforces a table's key: its columns' places in it, and their collations. Without
+// columns: the key is the rowid.
+struct KeyIndex {
+  struct Part {
+    uint16_t place = 0;  // 1-based
+    std::string collation;
+  };
+  std::map<std::string, Part> parts;
+  bool declared = false;  // PRIMARY KEY, which may be the rowid's name
+};
+
+Result<KeyIndex> declared_key(Connection& db, const std::string& name) {
+  KeyIndex out;
+  auto any = db.prepare("SELECT 1 FROM pragma_table_xinfo(?1) WHERE pk > 0");
+  if (!any) return tl::unexpected(any.error());
+  any->bind(1, Text{name});
+  const auto found = any->step();
+  if (!found) return tl::unexpected(found.error());
+  out.declared = *found;
+  return out;
+}
+
+// A table's primary key. Of a table without one, the first UNIQUE that its declaration has whose
+// columns are never NULL.
+Result<KeyIndex> key_index(Connection& db, const std::string& name) {
+  auto out = declared_key(db, name);
+  if (!out) return out;
   auto q = db.prepare(
-      "SELECT x.name, x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x "
-      "WHERE l.origin = 'pk' AND x.key = 1");
+      "SELECT l.name, x.name, x.coll, x.seqno, i.\"notnull\" = 1 AND i.hidden = 0 "
+      "FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x "
+      "LEFT JOIN pragma_table_xinfo(?1) AS i ON i.name = x.name "
+      "WHERE l.origin = ?2 AND x.key = 1 ORDER BY l.seq DESC, x.seqno");
   if (!q) return tl::unexpected(q.error());
-  q->bind(1, Text{name});
-  std::map<std::string, std::string> out;
+  q->bind_all(Text{name}, Text{out->declared ? "pk" : "u"});
+  std::string index;
+  bool fit = false;
   auto row = q->step();
-  for (; row && *row; row = q->step()) out.emplace(q->bytes(0), q->bytes(1));
+  for (; row && *row; row = q->step()) {
+    if (index != q->bytes(0)) {
+      if (fit) break;
+      index = q->bytes(0);
+      out->parts.clear();
+      fit = true;
+    }
+    fit = fit && (out->declared || q->integer(4) != 0);
+    const auto place = static_cast<uint16_t>(q->integer(3) + 1);
+    out->parts.emplace(q->bytes(1), KeyIndex::Part{place, std::string(q->bytes(2))});
+  }
   if (!row) return tl::unexpected(row.error());
+  if (!fit) out->parts.clear();
   return out;
 }
 
@@ -86,21 +125,40 @@ Result<Collation> declared_collation(Connection& db, const std::string& table,
   return collation_of(table, collation != nullptr ? collation : "");
 }
 
-tl::unexpected<Error> without_key(const std::string& name) {
+// The key of a table that declares none, under a name that none of its columns has.
+Result<ColumnDef> rowid_column(Connection& db, const std::string& table) {
+  auto q = db.prepare("SELECT name FROM pragma_table_xinfo(?1)");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{table});
+  std::set<std::string> taken;
+  auto row = q->step();
+  for (; row && *row; row = q->step()) taken.insert(lower(q->bytes(0)));
+  if (!row) return tl::unexpected(row.error());
+  for (const char* name : {"rowid", "_rowid_", "oid"}) {
+    if (taken.contains(name)) continue;
+    ColumnDef c{name, "INTEGER", Affinity::kInteger, Collation::kBinary, true, 1};
+    c.rowid = true;
+    return c;
+  }
   return fail(Code::kRefused,
-              "table " + name +
-                  " has no primary key, so its rows cannot be told apart in other datacenters: "
-                  "declare one, for instance `id INTEGER PRIMARY KEY`",
+              "table " + table +
+                  " has no primary key, and columns named rowid, _rowid_ and oid, so its rows "
+                  "cannot be told apart: declare a key, or rename one of them",
               "no_primary_key");
 }
 
 // Columns that values are stored in or computed for: name, type, not null, key part, hidden.
 Result<TableDef> read_columns(Connection& db, const std::string& name, const Shape& shape,
-                              const std::map<std::string, std::string>& key) {
+                              const KeyIndex& key) {
   auto q = db.prepare("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1)");
   if (!q) return tl::unexpected(q.error());
   q->bind(1, Text{name});
   TableDef def{name, {}};
+  if (!key.declared && key.parts.empty()) {
+    auto rowid = rowid_column(db, name);
+    if (!rowid) return tl::unexpected(rowid.error());
+    def.columns.push_back(std::move(*rowid));
+  }
   auto row = q->step();
   for (; row && *row; row = q->step()) {
     if (q->integer(4) != 0) continue;  // generated
@@ -115,9 +173,11 @@ Result<TableDef> read_columns(Connection& db, const std::string& name, const Sha
     c.affinity = shape.strict && lower(c.type) == "any" ? Affinity::kBlob : affinity_of(c.type);
     c.not_null = q->integer(2) != 0;
     c.key_part = static_cast<uint16_t>(q->integer(3));
-    const auto own = key.find(c.name);
-    auto collation = c.key_part > 0 && own != key.end() ? collation_of(name, own->second)
-                                                        : declared_collation(db, name, c.name);
+    const auto own = key.parts.find(c.name);
+    const bool in_index = own != key.parts.end();
+    if (in_index && !key.declared) c.key_part = own->second.place;
+    auto collation = c.key_part > 0 && in_index ? collation_of(name, own->second.collation)
+                                                : declared_collation(db, name, c.name);
     if (!collation) return tl::unexpected(collation.error());
     c.collation = *collation;
     def.columns.push_back(std::move(c));
@@ -607,11 +667,9 @@ Result<TableDef> read_definition(Connection& db, const std::string& name) {
   if (!shape->ordinary) {
     return fail(Code::kRefused, name + " is not an ordinary table", "not_a_table");
   }
-  const auto key = key_collations(db, name);
+  const auto key = key_index(db, name);
   if (!key) return tl::unexpected(key.error());
-  auto def = read_columns(db, name, *shape, *key);
-  if (def && def->key().empty()) return without_key(name);
-  return def;
+  return read_columns(db, name, *shape, *key);
 }
 
 // A default is an expression; SQLite takes a name there as text.
@@ -632,9 +690,20 @@ Result<void> fill_new_columns(Connection& db, TableDef& def) {
   return {};
 }
 
+Error not_replicated(const std::string& table) {
+  return {
+      Code::kRefused,
+      "table " + table +
+          " does not replicate, so it is not written here: it was in the file before the "
+          "gateway was, and other datacenters cannot have it as it is. Make it anew and copy its "
+          "rows",
+      "not_replicated"};
+}
+
 std::string create_sql(const TableDef& def) {
   std::vector<std::string> parts, keys;
   for (const auto& c : def.columns) {
+    if (c.rowid) continue;
     std::string part = quote_name(c.name);
     if (!c.type.empty()) part += " " + c.type;
     if (c.not_null) part += " NOT NULL";
@@ -642,7 +711,7 @@ std::string create_sql(const TableDef& def) {
     parts.push_back(std::move(part));
   }
   for (const auto* c : def.key()) keys.push_back(quote_name(c->name));
-  parts.push_back("PRIMARY KEY (" + join(keys, ", ") + ")");
+  if (!def.keyless()) parts.push_back("PRIMARY KEY (" + join(keys, ", ") + ")");
   return "CREATE TABLE " + quote_name(def.name) + " (" + join(parts, ", ") + ")";
 }
 
@@ -651,8 +720,8 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
                                                 const ConflictRules& rules) {
   const auto shape = read_shape(db, def.name);
   if (!shape) return tl::unexpected(shape.error());
-  const auto key_index = key_collations(db, def.name);
-  if (!key_index) return tl::unexpected(key_index.error());
+  const auto key = key_index(db, def.name);
+  if (!key) return tl::unexpected(key.error());
   auto t = std::make_shared<Table>();
   t->id = id;
   t->def = def;
@@ -661,9 +730,9 @@ Result<std::shared_ptr<const Table>> make_table(Connection& db, int64_t id, cons
   t->rules = rules.of(is_retired(def) ? def.former.back().name : def.name);
   t->layout = Layout(def, t->rules);
   t->without_rowid = shape->without_rowid;
-  t->rowid_key = !shape->without_rowid && key_index->empty();
+  t->rowid_key = !shape->without_rowid && key->parts.empty();
   for (const auto& c : def.columns) {
-    Column column{c.name, c.id, 0, 0, false, false, c.affinity, c.key_part, 0};
+    Column column{c.name, c.id, 0, 0, c.rowid, false, false, c.affinity, c.key_part, 0};
     const std::string& group = t->layout.group_of(c.name).name;
     for (size_t g = 0; g < t->layout.groups.size() && c.key_part == 0; ++g) {
       if (t->layout.groups[g].name == group) column.group = g;
@@ -729,15 +798,13 @@ std::string create_versions_sql(const Table& t) {
 }
 
 std::string plain_table_sql(const Table& t, const std::string& name) {
-  std::string out = "CREATE TABLE " + name + " (", key;
-  for (const auto& c : t.def.columns) {
-    std::string type = c.type;
-    if (type == "ANY") type = "BLOB";                     // of a STRICT table: kept as it is
-    if (type == "INTEGER" && !t.rowid_key) type = "INT";  // "INTEGER PRIMARY KEY DESC"
-    out += quote_name(c.name) + " " + type + " COLLATE " + name_of(c.collation) + ", ";
+  TableDef def = t.def;
+  def.name = name;
+  for (auto& c : def.columns) {
+    if (c.type == "ANY") c.type = "BLOB";                     // of a STRICT table: kept as it is
+    if (c.type == "INTEGER" && !t.rowid_key) c.type = "INT";  // "INTEGER PRIMARY KEY DESC"
   }
-  for (const size_t i : t.key) key += (key.empty() ? "" : ", ") + quote_name(t.columns[i].name);
-  return out + "PRIMARY KEY (" + key + "))" + (t.without_rowid ? " WITHOUT ROWID" : "");
+  return create_sql(def) + (t.without_rowid ? " WITHOUT ROWID" : "");
 }
 
 }  // namespace entente::sqlite

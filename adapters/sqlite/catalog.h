@@ -22,6 +22,7 @@ struct Column {
   uint32_t id = 0;           // ColumnDef::id
   int hook_index = 0;        // what the preupdate hook calls it …
   int hook_updated = 0;      // … and what an UPDATE makes of it
+  bool rowid = false;        // no column: the table's own number of the row
   bool hook_rounds = false;  // the hook turns an integer that was in it into a double
   bool has_default = false;
   Affinity affinity = Affinity::kBlob;
@@ -62,7 +63,7 @@ struct Table {
   KeyShape key_shape;
   Layout layout;
   TableRules rules;
-  bool rowid_key = false;  // its key is the rowid: one INTEGER PRIMARY KEY column
+  bool rowid_key = false;  // its key is the rowid: one INTEGER PRIMARY KEY column, or none
   bool without_rowid = false;
   bool nullable_key = false;        // SQLite would let NULL into its key
   bool numbers_key = false;         // its key is one number, ours to make when nobody names it
@@ -153,11 +154,16 @@ struct World {
   const Table* by_id(int64_t id) const;
 };
 
-// How a table of this file is declared. kNotFound; kRefused if it has no usable primary key, with
-// what to do about it.
+// How a table of this file is declared. A table without a primary key is told apart by the first
+// UNIQUE of its declaration whose columns are never NULL; if there is none, by its rowid, which is
+// a column then that it does not declare. kNotFound; kRefused if it cannot be, with what to do
+// about it.
 Result<TableDef> read_definition(Connection& db, const std::string& name);
 // Says what its newest columns are filled with: their defaults.
 Result<void> fill_new_columns(Connection& db, TableDef& def);
+
+// The refusal of a write to a table that replication does not know.
+Error not_replicated(const std::string& table);
 
 // SQL that makes a table of this definition.
 std::string create_sql(const TableDef& def);

@@ -42,6 +42,39 @@ void describe_columns(sqlite3_stmt* stmt, std::vector<StatementResult::Column>& 
 
 }  // namespace
 
+CountFunctions::CountFunctions(Connection& db) : db_(db.get()) {
+  for (const auto& [name, function] :
+       {std::pair("changes", &CountFunctions::changes),
+        std::pair("total_changes", &CountFunctions::total_changes)}) {
+    sqlite3_create_function_v2(db_, name, 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, this, function,
+                               nullptr, nullptr, nullptr);
+  }
+}
+
+void CountFunctions::begin(const ConnectionCounts& client) {
+  client_ = client;
+  changes_ = sqlite3_changes64(db_);
+  total_changes_ = sqlite3_total_changes64(db_);
+  sqlite3_set_last_insert_rowid(db_, client.last_insert_rowid);
+}
+
+ConnectionCounts CountFunctions::now() const {
+  return {sqlite3_last_insert_rowid(db_), sqlite3_changes64(db_),
+          client_.total_changes + sqlite3_total_changes64(db_) - total_changes_};
+}
+
+// Inside a trigger it is about the statement before, as always.
+void CountFunctions::changes(sqlite3_context* context, int, sqlite3_value**) {
+  const auto* self = static_cast<CountFunctions*>(sqlite3_user_data(context));
+  const int64_t now = sqlite3_changes64(self->db_);
+  sqlite3_result_int64(context, now == self->changes_ ? self->client_.changes : now);
+}
+
+void CountFunctions::total_changes(sqlite3_context* context, int, sqlite3_value**) {
+  const auto* self = static_cast<CountFunctions*>(sqlite3_user_data(context));
+  sqlite3_result_int64(context, self->now().total_changes);
+}
+
 Guard::Bounds bounds_of(const DatabaseOptions& options) {
   return {options.sql_bytes, options.statement_ms, options.statement_memory,
           std::max(options.transaction_bytes, options.result_bytes)};
@@ -225,7 +258,8 @@ Result<void> ClientSql::bind_unnamed(Stmt& stmt, const Statement& statement,
   return {};
 }
 
-Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statement& statement) {
+Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statement& statement,
+                                       const ConnectionCounts& counts) {
   Stmt& stmt = compiled.stmt;
   StatementResult result;
   if (statement.briefly && !compiled.brief) return not_brief();
@@ -235,6 +269,7 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
     return tl::unexpected(bound.error());
   }
   const int64_t changes_before = sqlite3_total_changes64(db_.get());
+  counts_.begin(counts);
   Result<void> done;
   {
     if (statement.briefly) sqlite3_stmt_status(stmt.get(), SQLITE_STMTSTATUS_VM_STEP, 1);  // ticks
@@ -253,6 +288,8 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
     const bool changed = sqlite3_total_changes64(db_.get()) != changes_before;
     result.affected = changed ? static_cast<uint64_t>(sqlite3_changes64(db_.get())) : 0;
     result.last_insert_rowid = sqlite3_last_insert_rowid(db_.get());
+    result.counts = counts_.now();
+    result.counts->changes = static_cast<int64_t>(result.affected);
   }
   return result;
 }

@@ -31,19 +31,42 @@ struct ClientStatement {
 // What clients' statements may take.
 Guard::Bounds bounds_of(const DatabaseOptions& options);
 
+// changes() and total_changes() as the connection of one client would answer them, though many
+// share ours. last_insert_rowid() SQLite can be told.
+class CountFunctions {
+ public:
+  explicit CountFunctions(Connection& db);
+  CountFunctions(const CountFunctions&) = delete;
+  CountFunctions& operator=(const CountFunctions&) = delete;
+
+  void begin(const ConnectionCounts& client);
+  // After the statement.
+  ConnectionCounts now() const;
+
+ private:
+  static void changes(sqlite3_context* context, int, sqlite3_value**);
+  static void total_changes(sqlite3_context* context, int, sqlite3_value**);
+
+  sqlite3* db_;
+  ConnectionCounts client_;
+  int64_t changes_ = 0, total_changes_ = 0;  // of our connection, before the statement
+};
+
 // Compiles and runs clients' SQL on one connection, behind its guard. Keeps the latest statements
 // compiled, by their text. Schema statements and transaction control are recognised, not compiled.
 class ClientSql {
  public:
   ClientSql(Connection& db, Guard& guard, const DatabaseOptions& options, Guard::Mode mode)
-      : db_(db), guard_(guard), options_(options), mode_(mode) {}
+      : db_(db), counts_(db), guard_(guard), options_(options), mode_(mode) {}
 
   // From now on, rows whose key nobody names are numbered as the world's tables want.
   void number_keys_in(const std::shared_ptr<const World>& world) { world_ = &world; }
 
   // Valid until the next call of prepare() or clear().
   Result<ClientStatement*> prepare(std::string_view sql);
-  Result<StatementResult> run(ClientStatement& compiled, const Statement& statement);
+  // `counts`: of the client's connection, before it.
+  Result<StatementResult> run(ClientStatement& compiled, const Statement& statement,
+                              const ConnectionCounts& counts);
   Result<StatementDescription> describe(std::string_view sql);
   // Forgets what was compiled: the schema changed.
   void clear();
@@ -72,6 +95,7 @@ class ClientSql {
 
   static constexpr size_t kCached = 512;
   Connection& db_;
+  CountFunctions counts_;
   Guard& guard_;
   const DatabaseOptions& options_;
   Guard::Mode mode_;

@@ -7,6 +7,16 @@
 namespace entente::sqlite {
 namespace {
 
+// A row's values as captured ones are encoded.
+std::string values_of(const Table& t, const Row& row) {
+  ByteWriter out;
+  for (const size_t i : t.by_name) {
+    const auto it = row.find(t.columns[i].name);
+    out.value(it != row.end() ? it->second : Value{});
+  }
+  return out.take();
+}
+
 Result<void> once(Connection& db, Stmt& stmt, std::string_view sql) {
   if (!stmt) {
     auto made = db.prepare(sql);
@@ -28,7 +38,7 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       sql_(db, guard, options, Guard::Mode::kWrite),
       capture_(db, guard, rows_),
       functions_(db, guard, rows_, [&state] { return state.world; }),
-      ids_(db, state, options.key_slot),
+      ids_(db, guard, rows_, state, options),
       schema_(db, sql_, storage_, rows_, log_, state),
       side_{db, sql_, capture_, rows_, schema_, state, options, group_.wall_ms} {
   functions_.install();
@@ -38,7 +48,7 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
 Result<CommittedGroup> Committer::commit(std::span<const ClientTransaction> group,
                                          uint64_t wall_ms) {
   rows_.tidy();
-  ids_.set_time(wall_ms);
+  ids_.begin_group(wall_ms);
   state_.retired.clear();
   to_retry_.clear();
   const Stream& self = state_.streams.at(state_.self);
@@ -176,6 +186,7 @@ Result<Committed> Committer::stamp(const SqliteWriteSession& session) {
   for (const auto& c : changes) {
     if (auto done = write_row(c, record); !done) return tl::unexpected(done.error());
   }
+  if (auto done = erase_twins(changes, record); !done) return tl::unexpected(done.error());
   if (record.changes.size() > options_.transaction_bytes) {
     return fail(Code::kTooLarge,
                 "the transaction's record has " + std::to_string(record.changes.size()) +
@@ -232,7 +243,8 @@ Result<std::optional<LogChunk>> Committer::close() {
                                                  group_.wall_ms);
                     })
                     .and_then([&] { return storage_.save_stream(self); })
-                    .and_then([&] { return storage_.save(state_); });
+                    .and_then([&] { return storage_.save(state_); })
+                    .and_then([&] { return storage_.save_numbers(state_); });
     if (!done) return tl::unexpected(done.error());
   }
   if (auto done = once(db_, commit_, "COMMIT"); !done) return tl::unexpected(done.error());
@@ -253,6 +265,7 @@ Result<void> Committer::declare(uint64_t wall_ms) {
 
 Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
   ++record.count;
+  note_number(c);
   auto done = write_one(c, record);
   const auto extras = state_.extras.find(c.table->id);
   if (extras != state_.extras.end() && extras->second.quarantined > 0) {
@@ -264,6 +277,21 @@ Result<void> Committer::write_row(const Capture::Change& c, Record& record) {
     rows_.note_change(*c.table, capture_.key(c));
   }
   return done;
+}
+
+// What was given to a row that is not there in the end is free, as in SQLite.
+void Committer::note_number(const Capture::Change& c) {
+  const Table& t = *c.table;
+  const bool made = c.before == Capture::kNone && c.after != Capture::kNone;
+  if (!made || !t.numbers_key || t.rules.numbering != Numbering::kInterleaved) return;
+  ByteReader in(capture_.key(c));
+  const Value key = in.value();
+  const auto* number = std::get_if<int64_t>(&key);
+  if (number == nullptr || *number >= SmallKeys::kEnd) return;
+  int64_t& last = state_.numbers.made[t.id];
+  if (*number <= last) return;
+  last = *number;
+  state_.numbers.unsaved.insert(t.id);
 }
 
 // A parent may have come for those that wait, or gone from those that SQLite does not see.
@@ -522,6 +550,48 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   if (auto done = log_.add(world, t, key, std::move(losses), group_.wall_ms); !done) return done;
   loaded->shown = image(c, c.after);
   return rows_.store(world, t, key, *loaded, group_.wall_ms);
+}
+
+// Equal rows of a table without a key are one to its users: what is done to the one that is shown
+// is done to those that it hides, or they would come back.
+Result<void> Committer::erase_twins(std::span<const Capture::Change> changes, Record& record) {
+  std::map<const Table*, std::set<std::string>> left;  // the values that are not shown any more
+  for (const auto& c : changes) {
+    const auto extras = state_.extras.find(c.table->id);
+    const bool hides = extras != state_.extras.end() && extras->second.quarantined > 0;
+    if (!c.table->def.keyless() || !hides || c.before == Capture::kNone) continue;
+    std::string values;
+    for (const size_t i : c.table->by_name) values += capture_.value(c.before, i);
+    left[c.table].insert(std::move(values));
+  }
+  for (const auto& [t, values] : left) {
+    auto hidden = log_.waiting(*t, kUniqueKind);
+    if (!hidden) return tl::unexpected(hidden.error());
+    for (const auto& key : *hidden) {
+      if (capture_.touched(*t, key)) continue;
+      auto loaded = rows_.load(*state_.world, *t, key);
+      if (!loaded) return tl::unexpected(loaded.error());
+      auto row = visible(loaded->state, t->layout, state_.world->ranks);
+      if (!row || !values.contains(values_of(*t, *row))) continue;
+      auto done = erase_hidden(*t, key, *loaded, std::move(*row), record);
+      if (!done) return done;
+    }
+  }
+  return {};
+}
+
+Result<void> Committer::erase_hidden(const Table& t, const Key& key, Loaded& loaded, Row row,
+                                     Record& record) {
+  const World& world = *state_.world;
+  RowChange change{t.def.name, key, true, false, {}, {}, std::nullopt, {}, {}, {}};
+  change.kept = hidden_siblings(loaded.state, t.layout, world.ranks);
+  if (t.rules.old_values) add_old_values(change, t.layout, std::move(row));
+  append_change(record.changes, Change(change));
+  ++record.count;
+  auto losses = apply(loaded.state, t.layout, change, record.version, state_.applied, world.ranks);
+  return log_.add(world, t, key, std::move(losses), group_.wall_ms).and_then([&] {
+    return rows_.store(world, t, key, loaded, group_.wall_ms);
+  });
 }
 
 }  // namespace entente::sqlite

@@ -78,6 +78,10 @@ class Committer {
   std::vector<size_t> keys_left(const Capture::Change& c) const;
   const std::vector<size_t>& columns_of(const Capture::Change& c);
   std::optional<Row> image(const Capture::Change& c, uint32_t at) const;
+  void note_number(const Capture::Change& c);
+  Result<void> erase_twins(std::span<const Capture::Change> changes, Record& record);
+  Result<void> erase_hidden(const Table& t, const Key& key, Loaded& loaded, Row row,
+                            Record& record);
   void append_plain(const Capture::Change& c, const std::vector<size_t>& columns,
                     std::vector<KeysSet> keys_set, Record& record);
   void seal(Record& record, const std::string& declares_dc);

@@ -75,7 +75,7 @@ std::string query_text(const ConflictQuery& query) {
   std::string sql =
       "SELECT id, tbl, key, open, grp, policy, kind, ms, winner, losers, decider, note FROM "
       "_entente_conflicts "
-      "WHERE id > ?1";
+      "WHERE id > ?1 AND NOT (open = 1 AND decider IS 'equal')";
   if (query.state == ConflictQuery::State::kOpen) sql += " AND open = 1";
   if (query.state == ConflictQuery::State::kResolved) sql += " AND open = 0";
   if (!query.table.empty()) sql += " AND tbl = ?2";
@@ -244,6 +244,16 @@ Result<void> ConflictLog::rename_columns(const World& world, const Stmt& read, S
   return write.run();
 }
 
+Result<void> ConflictLog::set_equal(const Table& table, const Key& key, bool equal) {
+  auto q = plan(equal_,
+                "UPDATE _entente_conflicts SET decider = ?4 WHERE tbl = ?1 AND key = ?2 AND grp = "
+                "'' AND kind = ?3 AND open = 1 AND decider IS NOT ?4");
+  if (!q) return tl::unexpected(q.error());
+  (*q)->bind_all(table.id, Bytes{key}, Text{kUniqueKind});
+  equal ? (*q)->bind(4, Text{"equal"}) : (*q)->bind(4, nullptr);
+  return (*q)->run();
+}
+
 Result<void> ConflictLog::forget_before(uint64_t ms) {
   auto q = plan(forget_,
                 "DELETE FROM _entente_conflicts WHERE ms < ?1 AND id IN (SELECT id FROM "
@@ -327,7 +337,8 @@ Result<std::vector<ConflictEntry>> read_conflicts(RowStore& rows, const World& w
 
 Result<RowConflict> conflict_of(RowStore& rows, const Table& table, const Key& key) {
   auto q = rows.plan(
-      "SELECT max(open) FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 HAVING count(*) > 0");
+      "SELECT max(open) FROM _entente_conflicts WHERE tbl = ?1 AND key = ?2 AND NOT (open = 1 AND "
+      "decider IS 'equal') HAVING count(*) > 0");
   if (!q) return tl::unexpected(q.error());
   (*q)->bind_all(table.id, Bytes{key});
   Rows found(**q);

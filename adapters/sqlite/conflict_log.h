@@ -42,6 +42,9 @@ class ConflictLog {
   // Marks a register, or a whole row, as waiting, with a note why; or as settled.
   Result<void> set_open(const Table& table, const Key& key, std::string_view group,
                         std::string_view kind, bool open, std::string_view note, uint64_t now_ms);
+  // Whether a row that waits because of a UNIQUE key is equal to the one that is shown: then there
+  // is nothing to decide, and nobody is told of it.
+  Result<void> set_equal(const Table& table, const Key& key, bool equal);
   // Forgets resolved conflicts detected before this, some a call.
   Result<void> forget_before(uint64_t ms);
   Result<bool> is_open(const Table& table, const Key& key, std::string_view kind);
@@ -66,7 +69,7 @@ class ConflictLog {
   size_t rows_max_;
   size_t until_trim_ = 0;     // additions until the next look
   std::vector<Entry> later_;  // kAtOnce at most
-  Stmt add_, add_many_, open_, close_, trim_, waiting_, is_open_, forget_;
+  Stmt add_, add_many_, open_, close_, trim_, waiting_, is_open_, forget_, equal_;
 };
 
 // Reads a page of it. Open ones are listed with their values as they are now.

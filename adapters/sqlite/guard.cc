@@ -165,6 +165,7 @@ bool Guard::allows_pragma(std::string_view name, const char* argument) {
                                                               "encoding", "schema_version"};
   const std::string pragma = entente::sqlite::lower(name);
   if (listed(kAbout, pragma)) return true;
+  if (mode_ == Mode::kSchema && pragma == "user_version") return true;
   // How ALTER TABLE … ADD COLUMN … CHECK looks whether the rows fit.
   if (mode_ == Mode::kSchema && pragma == "quick_check") return true;
   if (listed(kValues, pragma) && argument == nullptr) return true;

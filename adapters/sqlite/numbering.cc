@@ -1,13 +1,17 @@
 #include "adapters/sqlite/numbering.h"
 
 #include <algorithm>
+#include <array>
 
 #include "adapters/sqlite/sql_text.h"
 
 namespace entente::sqlite {
 namespace {
 
-constexpr std::string_view kCall = "entente_id()";
+// What makes a key for a row of this table. One that was there before the gateway has no epoch.
+std::string call_for(const Table& t) {
+  return "entente_id(" + (t.def.since > 0 ? std::to_string(t.def.since) : std::string()) + ")";
+}
 
 struct Edit {
   size_t begin = 0, end = 0;  // what is replaced
@@ -22,6 +26,7 @@ class Insert {
 
   std::string numbered() {
     if (read_head() && table_->numbers_key) {
+      call_ = call_for(*table_);
       read_columns();
       rewrite();
     }
@@ -78,7 +83,9 @@ class Insert {
         if (word(at_) != ",") columns_.push_back(lower(unquoted(word(at_))));
       }
     } else {
-      for (const auto& c : table_->columns) columns_.push_back(lower(c.name));
+      for (const auto& c : table_->columns) {
+        if (!c.rowid) columns_.push_back(lower(c.name));
+      }
     }
     const auto is_key = [&](const std::string& name) {
       const bool alias = table_->rowid_key && table_->find(name) == nullptr &&
@@ -93,15 +100,27 @@ class Insert {
 
   void rewrite() {
     if (word(at_) == "DEFAULT" && word(at_ + 1) == "VALUES") {
-      edits_.push_back({words_[at_].begin, words_[at_ + 1].end,
-                        "(" + key_name_ + ") VALUES (" + std::string(kCall) + ")"});
+      edits_.push_back(
+          {words_[at_].begin, words_[at_ + 1].end, "(" + key_name_ + ") VALUES (" + call_ + ")"});
       return;
     }
-    if (!names_key()) add(after_list_bracket_, key_name_ + ", ");
+    if (after_list_bracket_ == 0 && table_->def.keyless()) {
+      add(words_[at_].begin, list_of_columns());
+    } else if (!names_key()) {
+      add(after_list_bracket_, key_name_ + ", ");
+    }
     const size_t before = edits_.size();
     if (word(at_) == "VALUES" && rewrite_rows()) return;
     edits_.resize(before);
     rewrite_select();
+  }
+
+  std::string list_of_columns() const {
+    std::string list = "(" + key_name_;
+    for (const auto& c : table_->columns) {
+      if (!c.rowid) list += ", " + quote_name(c.name);
+    }
+    return list + ") ";
   }
 
   void add(size_t at, std::string text) { edits_.push_back({at, at, std::move(text)}); }
@@ -120,14 +139,14 @@ class Insert {
 
   // From its opening bracket; gives the place after its closing one.
   size_t rewrite_row(size_t open) {
-    if (!names_key()) add(words_[open].end, std::string(kCall) + ", ");
+    if (!names_key()) add(words_[open].end, call_ + ", ");
     size_t part = 0, i = open + 1, begin = i;
     for (int depth = 1; i < words_.size(); ++i) {
       depth += (word(i) == "(") - (word(i) == ")");
       if (depth > 1 || (depth == 1 && word(i) != ",")) continue;
       if (names_key() && part == key_at_ && i > begin) {
         add(words_[begin].begin, "coalesce(");
-        add(words_[i - 1].end, ", " + std::string(kCall) + ")");
+        add(words_[i - 1].end, ", " + call_ + ")");
       }
       if (depth == 0) return i + 1;
       ++part;
@@ -145,8 +164,13 @@ class Insert {
     }
     if (end == at_) return;
     const size_t from = words_[at_].begin, to = words_[end - 1].end;
+    if (!names_key() && copies_rows(end)) {
+      return add(words_[at_].end, " CASE WHEN EXISTS (SELECT 1 FROM " +
+                                      quote_name(table_->def.name) + ") THEN " + call_ + " ELSE " +
+                                      source_key_ + " END,");
+    }
     if (!names_key()) {
-      add(from, "SELECT " + std::string(kCall) + ", * FROM (");
+      add(from, "SELECT " + call_ + ", * FROM (");
       return add(to, ") WHERE true");  // or ON CONFLICT would be read as a join's
     }
     std::string names, values;
@@ -161,11 +185,47 @@ class Insert {
       values += "coalesce(";
       values += name;
       values += ", ";
-      values += kCall;
+      values += call_;
       values += ")";
     }
     add(from, "WITH _entente_rows(" + names + ") AS (");
     add(to, ") SELECT " + values + " FROM _entente_rows WHERE true");
+  }
+
+  // `SELECT … FROM` one table without a key, row by row, into another one. Its number is in
+  // source_key_ then.
+  bool copies_rows(size_t end) {
+    static constexpr std::array<std::string_view, 9> kElse = {
+        "UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "LIMIT", "WINDOW", "JOIN", ","};
+    static constexpr std::array<std::string_view, 10> kOfMany = {"COUNT",
+                                                                 "SUM",
+                                                                 "TOTAL",
+                                                                 "AVG",
+                                                                 "MIN",
+                                                                 "MAX",
+                                                                 "GROUP_CONCAT",
+                                                                 "DISTINCT",
+                                                                 "JSON_GROUP_ARRAY",
+                                                                 "JSON_GROUP_OBJECT"};
+    const auto among = [](const auto& list, std::string_view word) {
+      return std::find(list.begin(), list.end(), word) != list.end();
+    };
+    if (!table_->def.keyless() || word(at_) != "SELECT") return false;
+    size_t i = at_ + 1;
+    for (int depth = 0; i < end && (depth > 0 || word(i) != "FROM"); ++i) {
+      depth += (word(i) == "(") - (word(i) == ")");
+      if (among(kOfMany, word(i)) || word(i) == "OVER") return false;
+    }
+    if (word(i + 2) == ".") i += 2;
+    const Table* of = i + 1 < end ? world_.find(unquoted(word(i + 1))) : nullptr;
+    if (of == nullptr || !of->def.keyless()) return false;
+    int depth = 0;
+    for (i += 2; i < end; ++i) {
+      depth += (word(i) == "(") - (word(i) == ")");
+      if (depth == 0 && among(kElse, word(i))) return false;
+    }
+    source_key_ = quote_name(of->columns[of->key.front()].name);
+    return true;
   }
 
   const std::string_view sql_;
@@ -177,6 +237,8 @@ class Insert {
   std::vector<std::string> columns_;  // in lower case
   size_t key_at_ = 0;                 // in columns_; their number: not among them
   std::string key_name_;
+  std::string call_;
+  std::string source_key_;
   std::vector<Edit> edits_;  // in the order of their places
 };
 
@@ -203,8 +265,9 @@ std::string with_numbered_keys_inside(std::string_view trigger, const World& wor
   return out += trigger.substr(copied);
 }
 
-IdFunction::IdFunction(Connection& db, FileState& state, uint8_t slot)
-    : state_(&state), slot_(slot) {
+IdFunction::IdFunction(Connection& db, Guard& guard, RowStore& rows, FileState& state,
+                       const DatabaseOptions& options)
+    : maker_(Maker{guard, rows, state, options}) {
   install(db);
 }
 
@@ -212,23 +275,93 @@ IdFunction::IdFunction(Connection& db, std::optional<int64_t> instead) : instead
   install(db);
 }
 
-void IdFunction::install(Connection& db) {
-  sqlite3_create_function_v2(db.get(), "entente_id", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, this,
-                             &IdFunction::call, nullptr, nullptr, nullptr);
+void IdFunction::begin_group(uint64_t wall_ms) {
+  wall_ms_ = wall_ms;
+  highest_version_.clear();
 }
 
-void IdFunction::call(sqlite3_context* context, int, sqlite3_value**) {
+void IdFunction::install(Connection& db) {
+  for (const int arguments : {0, 1}) {
+    sqlite3_create_function_v2(db.get(), "entente_id", arguments, SQLITE_UTF8 | SQLITE_INNOCUOUS,
+                               this, &IdFunction::call, nullptr, nullptr, nullptr);
+  }
+}
+
+void IdFunction::call(sqlite3_context* context, int count, sqlite3_value** arguments) {
   auto* self = static_cast<IdFunction*>(sqlite3_user_data(context));
   if (self->instead_) return sqlite3_result_int64(context, *self->instead_);
-  if (self->state_ == nullptr) {
+  if (!self->maker_) {
     return sqlite3_result_error(context, "entente_id() makes keys: use it in what writes", -1);
   }
-  const auto key = self->state_->keys.next(self->wall_ms_, self->slot_);
+  const auto key = self->next(count, arguments);
   if (key) return sqlite3_result_int64(context, *key);
-  constexpr const char* kNone =
-      "entente_id() has no keys left in this datacenter, because its clock was decades ahead: give "
-      "the rows keys of your own";
-  sqlite3_result_error(context, kNone, -1);
+  sqlite3_result_error(context, key.error().text.c_str(), -1);
+}
+
+Result<int64_t> IdFunction::next(int count, sqlite3_value** arguments) {
+  if (count == 0) return by_clock();
+  const Table* t = made_in(static_cast<uint64_t>(sqlite3_value_int64(arguments[0])));
+  const bool wants_small = t != nullptr && t->rules.numbering == Numbering::kInterleaved;
+  return wants_small ? small(*t) : by_clock();
+}
+
+Result<int64_t> IdFunction::by_clock() {
+  const auto key = maker_->state.keys.next(wall_ms_, maker_->options.key_slot);
+  if (key) return *key;
+  return fail(Code::kSql,
+              "entente_id() has no keys left in this datacenter, because its clock was decades "
+              "ahead: give the rows keys of your own");
+}
+
+const Table* IdFunction::made_in(uint64_t epoch) {
+  if (world_ != maker_->state.world) {
+    world_ = maker_->state.world;
+    by_epoch_.clear();
+  }
+  const auto [it, fresh] = by_epoch_.try_emplace(epoch, nullptr);
+  if (!fresh || epoch == 0) return it->second;
+  for (const auto& [_, t] : world_->tables) {
+    if (t->def.since == epoch) it->second = t.get();
+  }
+  return it->second;
+}
+
+Result<int64_t> IdFunction::small(const Table& t) {
+  FileState& state = maker_->state;
+  if (small_of_ != state.streams.size()) {
+    small_of_ = state.streams.size();
+    small_ = small_keys_of(state, maker_->options);
+  }
+  auto last = highest(t);
+  if (!last) return last;
+  const auto made = state.numbers.made.find(t.id);
+  const int64_t own = made != state.numbers.made.end() ? made->second : 0;
+  const auto key = small_ ? small_->after(std::max(own, *last)) : std::nullopt;
+  return key ? Result<int64_t>(*key) : by_clock();
+}
+
+// The highest small number of a row, whoever gave it.
+Result<int64_t> IdFunction::highest(const Table& t) {
+  const Lowered ours(maker_->guard);
+  auto shown = highest(quote_name(t.def.name), quote_name(t.columns[t.key.front()].name));
+  if (!shown) return shown;
+  const auto [it, fresh] = highest_version_.try_emplace(t.id, 0);
+  if (fresh) {
+    auto known = highest("_entente_v_" + std::to_string(t.id), t.rowid_key ? "k" : "k1");
+    if (!known) return known;
+    it->second = *known;
+  }
+  return std::max(*shown, it->second);
+}
+
+Result<int64_t> IdFunction::highest(const std::string& table, const std::string& key) {
+  auto q = maker_->rows.plan("SELECT max(" + key + ") FROM " + table + " WHERE " + key + " < " +
+                             std::to_string(SmallKeys::kEnd));
+  if (!q) return tl::unexpected(q.error());
+  Rows rows(**q);
+  const auto row = rows.next();
+  if (!row) return tl::unexpected(row.error());
+  return *row ? (*q)->integer(0) : 0;
 }
 
 }  // namespace entente::sqlite

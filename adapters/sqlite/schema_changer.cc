@@ -113,6 +113,17 @@ Result<void> keeps_policies(const Table& was, const TableDef& def, const TableRu
   return {};
 }
 
+// The name that a table's rowid goes by is not given to a column of it.
+Result<void> keeps_rowid(const Table& was, const TableDef& declared) {
+  const ColumnDef &before = *was.def.key().front(), &now = *declared.key().front();
+  if (!before.rowid || now.name == before.name) return {};
+  return fail(Code::kRefused,
+              "a column of table " + declared.name + " cannot be called " + before.name +
+                  ": the table has no primary key, and its rows are told apart by their " +
+                  before.name + ". Choose another name, or make the table anew with a key",
+              "column_name");
+}
+
 tl::unexpected<Error> not_as_said(const std::string& table) {
   return fail(Code::kInvalid, "table " + table + " is not what its schema change says");
 }
@@ -232,6 +243,7 @@ Result<void> SchemaChanger::alter_table(const SchemaStatement& statement, const 
   }
   const uint64_t epoch = state_.epoch + 1;
   const ColumnsBy by = statement.renames_column ? ColumnsBy::kPlace : ColumnsBy::kName;
+  if (auto same = keeps_rowid(*was, *declared); !same) return same;
   TableDef def = next_definition(was->def, std::move(*declared), by, epoch);
   if (auto done = fill_new_columns(db_, def); !done) return done;
   auto fit = checked(std::move(def));
@@ -243,7 +255,7 @@ Result<void> SchemaChanger::alter_table(const SchemaStatement& statement, const 
   return {};
 }
 
-// Indexes, views, triggers, and tables that do not replicate.
+// Indexes, views, triggers, the schema's version, and tables that do not replicate.
 Result<void> SchemaChanger::run_other(const SchemaStatement& statement, const std::string& sql,
                                       SchemaWork& work) {
   const auto version = storage_.schema_version();
@@ -253,7 +265,8 @@ Result<void> SchemaChanger::run_other(const SchemaStatement& statement, const st
   if (auto done = sql_.run_schema(text); !done) return done;
   const auto version_now = storage_.schema_version();
   if (!version_now) return tl::unexpected(version_now.error());
-  if (*version == *version_now) return {};  // IF NOT EXISTS, and it does
+  const bool same = *version == *version_now && statement.object != Object::kUserVersion;
+  if (same) return {};  // IF NOT EXISTS, and it does
   auto table = table_of(statement.name);
   if (!table) return tl::unexpected(table.error());
   work.steps.push_back({{++state_.epoch, {text}, {}, {}}, std::move(*table)});
@@ -522,12 +535,15 @@ Result<void> SchemaChanger::let_go_of_parents(const Table& t, const std::string&
   const auto refers = q->step();
   q->reset();
   if (!refers || !*refers) return refers.map([](bool) {});
-  const std::string old = aside_name(t), columns = new_columns(t).substr(2);
+  const std::string old = aside_name(t);
+  std::string columns;
+  for (const auto& c : t.columns) columns += (columns.empty() ? "" : ", ") + quote_name(c.name);
   const Plainly plainly(db_);
   return db_.exec("ALTER TABLE " + name + " RENAME TO " + old)
       .and_then([&] { return db_.exec(plain_table_sql(t, name)); })
       .and_then([&] {
-        return db_.exec("INSERT INTO " + name + " SELECT " + columns + " FROM " + old + " AS n");
+        return db_.exec("INSERT INTO " + name + " (" + columns + ") SELECT " + columns + " FROM " +
+                        old);
       })
       .and_then([&] { return db_.exec("DROP TABLE " + old); });
 }

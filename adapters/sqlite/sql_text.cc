@@ -119,6 +119,23 @@ class Words {
 
 }  // namespace
 
+namespace {
+
+// PRAGMA user_version = …
+std::optional<SchemaStatement> user_version_of(Words words) {
+  SchemaStatement out;
+  out.verb = SchemaStatement::Verb::kAlter;
+  out.object = SchemaStatement::Object::kUserVersion;
+  if (!words.take("PRAGMA")) return std::nullopt;
+  out.schema = words.schema();
+  if (!words.take("USER_VERSION") || (words.next() != "=" && words.next() != "(")) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+}  // namespace
+
 std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string>& all) {
   using Object = SchemaStatement::Object;
   using Verb = SchemaStatement::Verb;
@@ -131,7 +148,7 @@ std::optional<SchemaStatement> schema_statement_of(const std::vector<std::string
   } else if (words.take("ALTER")) {
     out.verb = Verb::kAlter;
   } else {
-    return std::nullopt;
+    return user_version_of(words);
   }
   if (words.take("TABLE")) {
     out.object = Object::kTable;

@@ -30,10 +30,11 @@ enum class StatementKind {
 };
 StatementKind kind_of(const std::vector<std::string>& words);
 
-// CREATE, ALTER and DROP of what replicates. Names as the words have them, without quotes.
+// CREATE, ALTER and DROP of what replicates, and PRAGMA user_version = …. Names as the words have
+// them, without quotes.
 struct SchemaStatement {
   enum class Verb { kCreate, kAlter, kDrop } verb = Verb::kCreate;
-  enum class Object { kTable, kIndex, kView, kTrigger } object = Object::kTable;
+  enum class Object { kTable, kIndex, kView, kTrigger, kUserVersion } object = Object::kTable;
   bool temporary = false;
   bool if_exists = false;
   std::string schema;           // that the name is qualified with, in lower case; "" for none

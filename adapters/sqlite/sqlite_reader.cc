@@ -97,7 +97,7 @@ Result<StatementResult> SqliteReader::execute(const Statement& statement) {
     return fail(Code::kRefused, "this statement writes, and here only reading is possible",
                 "read_only");
   }
-  return sql_.run(**compiled, statement);
+  return sql_.run(**compiled, statement, statement.counts);
 }
 
 Result<StatementDescription> SqliteReader::describe(std::string_view sql) {

@@ -128,7 +128,20 @@ void mark_referenced(World& world) {
   }
 }
 
+// An adopted file's rows are the changes of an origin of their own, stamped by their seqs.
+bool is_adopted(const StreamState& stream) { return stream.hlc == Hlc{stream.seq}; }
+
 }  // namespace
+
+std::optional<SmallKeys> small_keys_of(const FileState& state, const DatabaseOptions& options) {
+  uint64_t lives = 0, others = 0;
+  for (const auto& [origin, stream] : state.streams) {
+    if (origin == state.self || is_adopted(stream.state)) continue;
+    ++(stream.dc == options.dc ? lives : others);
+  }
+  if (options.alone && lives + others == 0) return SmallKeys::alone();
+  return SmallKeys::of(options.key_slot, lives);
+}
 
 Result<Stmt*> Storage::plan(Stmt& stmt, const char* sql) {
   if (!stmt) {
@@ -185,6 +198,7 @@ Result<FileState> Storage::load() {
   state.world = std::move(world);
   if (auto done = load_extras(state); !done) return tl::unexpected(done.error());
   if (auto done = load_left_out(state); !done) return tl::unexpected(done.error());
+  if (auto done = load_numbers(state); !done) return tl::unexpected(done.error());
   return state;
 }
 
@@ -495,10 +509,15 @@ constexpr const char* kLeftOut =
     "NULL, "
     "why TEXT NOT NULL)";
 
+Result<bool> Storage::has(const char* table) {
+  auto q = db_.prepare("SELECT 1 FROM sqlite_master WHERE name = ?1");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{table});
+  return q->step();
+}
+
 Result<void> Storage::load_left_out(FileState& state) {
-  auto there = db_.prepare("SELECT 1 FROM sqlite_master WHERE name = '_entente_left_out'");
-  if (!there) return tl::unexpected(there.error());
-  if (auto row = there->step(); !row || !*row) return row.map([](bool) {});
+  if (auto there = has("_entente_left_out"); !there || !*there) return there.map([](bool) {});
   auto q = db_.prepare("SELECT epoch, change, why FROM _entente_left_out ORDER BY epoch");
   if (!q) return tl::unexpected(q.error());
   auto row = q->step();
@@ -510,6 +529,33 @@ Result<void> Storage::load_left_out(FileState& state) {
     state.left_out.push_back({q->natural(0), schema->sql.front(), std::string(q->bytes(2))});
   }
   return row.map([](bool) {});
+}
+
+Result<void> Storage::load_numbers(FileState& state) {
+  if (auto there = has("_entente_numbers"); !there || !*there) return there.map([](bool) {});
+  auto q = db_.prepare("SELECT tbl, made FROM _entente_numbers");
+  if (!q) return tl::unexpected(q.error());
+  auto row = q->step();
+  for (; row && *row; row = q->step()) state.numbers.made[q->integer(0)] = q->integer(1);
+  return row.map([](bool) {});
+}
+
+Result<void> Storage::save_numbers(FileState& state) {
+  if (state.numbers.unsaved.empty()) return {};
+  if (!save_number_) {
+    auto made = db_.exec(
+        "CREATE TABLE IF NOT EXISTS _entente_numbers (tbl INTEGER PRIMARY KEY, made INTEGER NOT "
+        "NULL)");
+    if (!made) return made;
+  }
+  auto q = plan(save_number_, "INSERT OR REPLACE INTO _entente_numbers VALUES (?1, ?2)");
+  if (!q) return tl::unexpected(q.error());
+  for (const int64_t table : state.numbers.unsaved) {
+    (*q)->bind_all(table, state.numbers.made[table]);
+    if (auto done = (*q)->run(); !done) return done;
+  }
+  state.numbers.unsaved.clear();
+  return {};
 }
 
 Result<void> Storage::leave_out(FileState& state, const SchemaChange& change,

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,19 @@ struct Stream {
   StreamState state;
 };
 
+// The highest small number of a row that was inserted here, by the table's local id.
+struct SmallNumbers {
+  std::map<int64_t, int64_t> made;
+  std::set<int64_t> unsaved;  // tables that got one in this group
+};
+
 // All that the writer keeps in memory; the file says the same between two commits.
 struct FileState {
   Origin self;
   VersionVector applied;  // applied.at(o) == streams[o].state.seq
   HlcClock clock;
   NewKeys keys;
+  SmallNumbers numbers;
   uint64_t epoch = 0;
   LogPosition log_head = 0;
   uint64_t log_total = 0;  // bytes of the records in the log, and of the older ones trimmed since
@@ -39,6 +47,9 @@ struct FileState {
   VersionVector promised, collected;
   std::vector<LeftOut> left_out;  // by epoch
 };
+
+// The numbers of this life of this datacenter. Absent: it has had too many lives.
+std::optional<SmallKeys> small_keys_of(const FileState& state, const DatabaseOptions& options);
 
 // What a schema change changes of it, to go back to.
 struct SchemaState {
@@ -112,12 +123,15 @@ class Storage {
   Result<void> save_rules_version(const std::string& version);
   Result<void> save_stream(const Stream& stream);
   Result<void> save(const FileState& state);
+  // What was numbered in this group.
+  Result<void> save_numbers(FileState& state);
   Result<void> save_promised(const VersionVector& promised);
   Result<void> save_collected(const VersionVector& collected);
   Result<void> append_log(FileState& state, int64_t origin, const LogChunk& chunk,
                           const std::array<uint8_t, 16>& chain_before, uint64_t wall_ms);
 
  private:
+  Result<bool> has(const char* table);
   Result<void> load_head(FileState& state);
   Result<void> load_log_total(FileState& state);
   Result<void> load_origins(FileState& state, World& world);
@@ -125,12 +139,13 @@ class Storage {
   Result<void> load_extras(FileState& state);
   Result<void> load_orphans(FileState& state);
   Result<void> load_left_out(FileState& state);
+  Result<void> load_numbers(FileState& state);
   Result<void> read_schema_texts(World& world);
   Result<Stmt*> plan(Stmt& stmt, const char* sql);
 
   Connection& db_;
   const ConflictRules& rules_;
-  Stmt save_stream_, save_, append_;
+  Stmt save_stream_, save_, append_, save_number_;
 };
 
 }  // namespace entente::sqlite

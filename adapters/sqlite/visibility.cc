@@ -274,6 +274,7 @@ Result<void> Visibility::settle(const World& world, uint64_t now_ms) {
                .and_then([&] { return absorb(); });
   }
   if (done) done = list();
+  if (done) done = settle_equals();
   forget();
   return done;
 }
@@ -449,6 +450,54 @@ Result<void> Visibility::list() {
     if (!done) return done;
   }
   return {};
+}
+
+// A row of a table without a key that lost to its equal has lost nothing: to users they are one.
+Result<void> Visibility::settle_equals() {
+  std::set<const Table*> keyless;
+  for (const auto& [name, node] : nodes_) {
+    if (node.table->def.keyless() && extras_[name.first].quarantined > 0)
+      keyless.insert(node.table);
+  }
+  for (const Table* t : keyless) {
+    auto hidden = log_.waiting(*t, kUniqueKind);
+    if (!hidden) return tl::unexpected(hidden.error());
+    for (const auto& key : *hidden) {
+      auto loaded = rows_.load(*world_, *t, key);
+      if (!loaded) return tl::unexpected(loaded.error());
+      const auto row = visible(loaded->state, t->layout, world_->ranks);
+      auto equal = row ? equal_is_shown(*t, *row) : Result<bool>(false);
+      if (!equal) return tl::unexpected(equal.error());
+      if (auto done = log_.set_equal(*t, key, *equal); !done) return done;
+    }
+  }
+  return {};
+}
+
+Result<bool> Visibility::equal_is_shown(const Table& t, const Row& row) {
+  std::string names = "SELECT 1", where;
+  std::vector<const Value*> values;
+  for (const size_t i : t.by_name) {
+    const auto it = row.find(t.columns[i].name);
+    if (it == row.end()) return false;
+    values.push_back(&it->second);
+    const std::string name = quote_name(t.columns[i].name);
+    names += ", " + name;
+    where += (where.empty() ? " WHERE " : " AND ") + name + " IS ?" + std::to_string(values.size());
+  }
+  auto q = rows_.plan(names + " FROM " + quote_name(t.def.name) + where);
+  if (!q) return tl::unexpected(q.error());
+  for (size_t i = 0; i < values.size(); ++i) (*q)->bind(static_cast<int>(i + 1), *values[i]);
+  Rows found(**q);
+  auto next = found.next();
+  for (; next && *next; next = found.next()) {
+    bool same = true;  // a collation may call values alike that are not
+    for (size_t i = 0; i < values.size(); ++i) {
+      same &= (*q)->value(static_cast<int>(i + 1)) == *values[i];
+    }
+    if (same) return true;
+  }
+  return next.map([](bool) { return false; });
 }
 
 }  // namespace entente::sqlite

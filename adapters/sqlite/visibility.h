@@ -86,6 +86,8 @@ class Visibility {
   Result<void> choose_winners();
   Result<void> take_out_children();
   Result<void> list();
+  Result<void> settle_equals();
+  Result<bool> equal_is_shown(const Table& t, const Row& row);
 
   Result<void> hide(const Key& key, Node& node, RowStore::Hidden why);
   const Table* table(int64_t id);

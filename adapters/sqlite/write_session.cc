@@ -48,6 +48,7 @@ Result<void> SqliteWriteSession::open_savepoint() {
 }
 
 Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) {
+  if (!counts_) counts_ = statement.counts;
   auto compiled = side_.sql.prepare(statement.sql);
   if (!compiled) return tl::unexpected(compiled.error());
   switch ((*compiled)->kind) {
@@ -61,7 +62,9 @@ Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) 
     case StatementKind::kOtherSchema:
       return refused(
           "this statement is not available: tables, indexes, views and triggers are created, "
-          "altered and dropped; virtual tables (FTS) hold data that would not replicate, and "
+          "altered and dropped; virtual tables (FTS) hold data that would not replicate (search "
+          "with "
+          "LIKE, or keep the index in a database beside, filled from the change feed), and "
           "ANALYZE, VACUUM and REINDEX hold up everybody",
           "schema_statement");
     case StatementKind::kSchema: {
@@ -138,10 +141,7 @@ Result<void> SqliteWriteSession::check_tables(const ClientStatement& compiled) c
     const World& world = *side_.state.world;
     const bool view = world.views.contains(lower(name));
     if (world.find(name) == nullptr && !view) {
-      return refused("table " + name +
-                         " has no primary key, so its rows cannot be told apart in other "
-                         "datacenters: make it anew with one and copy its rows",
-                     "no_primary_key");
+      return tl::unexpected(not_replicated(name));
     }
   }
   return {};
@@ -149,7 +149,7 @@ Result<void> SqliteWriteSession::check_tables(const ClientStatement& compiled) c
 
 Result<StatementResult> SqliteWriteSession::run(ClientStatement& compiled,
                                                 const Statement& statement) {
-  if (compiled.reads_only) return side_.sql.run(compiled, statement);
+  if (compiled.reads_only) return side_.sql.run(compiled, statement, *counts_);
   if (auto done = check_tables(compiled); !done) return tl::unexpected(done.error());
   if (needs_savepoint(compiled, statement)) {
     if (auto done = open_savepoint(); !done) return tl::unexpected(done.error());
@@ -162,7 +162,8 @@ Result<StatementResult> SqliteWriteSession::run(ClientStatement& compiled,
   if (!fills) return tl::unexpected(fills.error());
   side_.capture.begin_statement();
   const int64_t changes = sqlite3_total_changes64(side_.db.get());
-  auto result = side_.sql.run(compiled, statement);
+  auto result = side_.sql.run(compiled, statement, *counts_);
+  if (result && result->counts) counts_ = result->counts;
   const bool changed = sqlite3_total_changes64(side_.db.get()) != changes;
   wrote_ |= result || changed;
   const auto left = result || !changed ? Result<bool>(false) : side_.capture.stands();
@@ -231,9 +232,8 @@ Result<void> SqliteWriteSession::change_schema(const std::string& sql, bool enfo
   }
   if (creates_table && creates_from_select(words)) {
     return refused(
-        "CREATE TABLE … AS SELECT makes a table without a primary key: create the table first, "
-        "then "
-        "INSERT … SELECT",
+        "CREATE TABLE … AS SELECT would fill the table at every datacenter with what that one has: "
+        "create the table first, then INSERT … SELECT",
         "create_table_as");
   }
   if (!side_.options.schema_leader) {

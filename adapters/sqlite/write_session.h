@@ -103,6 +103,7 @@ class SqliteWriteSession final : public WriteSession {
   bool alone_ = false;  // a statement that promised to be alone has run
   bool wrote_ = false;
   std::optional<Error> doom_;
+  std::optional<ConnectionCounts> counts_;  // of the client's connection; absent: not known yet
   SchemaWork schema_;
   bool defers_ = false;                      // foreign keys, to the end of the transaction
   std::vector<ClientSavepoint> savepoints_;  // innermost last

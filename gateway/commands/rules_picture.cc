@@ -65,6 +65,7 @@ std::string special_text(const TableRules& rules) {
   if (rules.delete_update != DeleteUpdate::kPolicy) out.emplace_back(name_of(rules.delete_update));
   if (rules.unique != UniqueWins::kFirst) out.push_back("unique: last");
   if (rules.orphans != Orphans::kKeep) out.push_back("orphans: hide");
+  if (rules.numbering != Numbering::kTime) out.push_back("numbering: interleaved");
   return out.empty() ? "" : listed(out);
 }
 
@@ -130,15 +131,17 @@ std::string rules_json(const TableRules& rules) {
                         json_object(Members{{"columns", json_texts(group.columns)},
                                             {"policy", json_text(policy_text(group.policy))}}));
   }
-  return json_object(Members{{"replicate", rules.replicate ? "true" : "false"},
-                             {"policy", json_text(policy_text(rules.policy))},
-                             {"granularity", json_text(name_of(rules.granularity))},
-                             {"blind", json_text(name_of(rules.blind))},
-                             {"delete_update", json_text(name_of(rules.delete_update))},
-                             {"unique", json_text(name_of(rules.unique))},
-                             {"orphans", json_text(name_of(rules.orphans))},
-                             {"columns", json_object(columns)},
-                             {"groups", json_object(groups)}});
+  return json_object(
+      Members{{"replicate", rules.replicate ? "true" : "false"},
+              {"policy", json_text(policy_text(rules.policy))},
+              {"granularity", json_text(name_of(rules.granularity))},
+              {"blind", json_text(name_of(rules.blind))},
+              {"delete_update", json_text(name_of(rules.delete_update))},
+              {"unique", json_text(name_of(rules.unique))},
+              {"orphans", json_text(name_of(rules.orphans))},
+              {"numbering", rules.numbering == Numbering::kTime ? "\"time\"" : "\"interleaved\""},
+              {"columns", json_object(columns)},
+              {"groups", json_object(groups)}});
 }
 
 std::string handlers_json(const ConflictRules& rules) {

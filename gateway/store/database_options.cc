@@ -17,6 +17,7 @@ DatabaseOptions database_options(const Config& config, const std::string& dc, co
   options.rules = config.rules;
   options.rules_version = rules_fingerprint(config);
   options.key_slot = config.find(dc)->key_slot;
+  options.alone = config.datacenters.size() == 1;
   options.schema_leader = config.schema_leader == dc;
   options.schema_leader_name = config.schema_leader;
   options.wall_ms = wall_ms;

@@ -144,6 +144,7 @@ Task<Result<StatementResult>> HranaStream::execute_here(Statement statement) {
     if (!caught_up) co_return tl::unexpected(caught_up.error());
   }
   statement.enforce_foreign_keys = enforce_foreign_keys_;
+  statement.counts = counted_;
   const SqlControl control = control_of(statement.sql);
   switch (control) {
     case SqlControl::kBegin:
@@ -159,6 +160,8 @@ Task<Result<StatementResult>> HranaStream::execute_here(Statement statement) {
       // Inside a transaction it does nothing, in SQLite too.
       if (autocommit()) enforce_foreign_keys_ = control == SqlControl::kForeignKeysOn;
       co_return StatementResult{};
+    case SqlControl::kForeignKeysAsked:
+      co_return foreign_keys();
     case SqlControl::kSavepoint:
       if (autocommit()) {
         co_return tl::unexpected(
@@ -171,7 +174,21 @@ Task<Result<StatementResult>> HranaStream::execute_here(Statement statement) {
   Task<Outcome> running = transaction_ ? in_transaction(std::move(statement))
                           : reading_   ? in_snapshot(std::move(statement))
                                        : alone(std::move(statement));
-  co_return co_await running;
+  auto outcome = co_await running;
+  count(outcome);
+  co_return outcome;
+}
+
+StatementResult HranaStream::foreign_keys() const {
+  StatementResult result;
+  result.columns.push_back({"foreign_keys", std::nullopt});
+  result.rows.push_back({int64_t{enforce_foreign_keys_}});
+  return result;
+}
+
+// What the connection's own functions answer from now on.
+void HranaStream::count(const Outcome& outcome) {
+  if (outcome && outcome->counts) counted_ = *outcome->counts;
 }
 
 // ---- Transactions ------------------------------------------------------------------------------
@@ -307,6 +324,7 @@ std::optional<Result<StatementResult>> HranaStream::execute_at_once(Statement& s
     Result<VersionVector> applied;
   } work{statement, tl::unexpected(too_busy()), {}};
   statement.briefly = true;
+  statement.counts = counted_;
   const bool ran = site_.short_reads.read([&work](Reader& reader) {
     work.applied = reader.applied();
     if (work.applied) work.outcome = reader.execute(work.statement);
@@ -458,7 +476,10 @@ Task<StepResults> HranaStream::batch(std::vector<BatchStep> steps) {
     Task<StepResults> running = batch_there(std::move(steps));
     co_return co_await running;
   }
-  for (auto& step : steps) step.statement.enforce_foreign_keys = enforce_foreign_keys_;
+  for (auto& step : steps) {
+    step.statement.enforce_foreign_keys = enforce_foreign_keys_;
+    step.statement.counts = counted_;
+  }
   const bool whole = autocommit() && is_whole_transaction(steps);
   Task<StepResults> running = whole ? at_once(steps) : one_by_one(steps);
   co_return co_await running;
@@ -496,6 +517,9 @@ Task<StepResults> HranaStream::at_once(const std::vector<BatchStep>& steps) {
   } else {
     saw_what_is_here();
     note_failure(steps, committed.error(), run);
+  }
+  for (const auto& result : run.results) {
+    if (result) count(*result);
   }
   co_return std::move(run.results);
 }

@@ -79,6 +79,8 @@ class HranaStream {
   Task<StepResults> one_by_one(const std::vector<BatchStep>& steps);
   Task<StepResults> at_once(const std::vector<BatchStep>& steps);
   void release_snapshot();
+  StatementResult foreign_keys() const;
+  void count(const Outcome& outcome);
 
   bool follows() const { return site_.config.schema_leader != site_.dc; }
   bool belongs_there(std::string_view sql) const;
@@ -105,6 +107,7 @@ class HranaStream {
   std::shared_ptr<InteractiveTransaction> transaction_;
   TransactionRecord record_;          // of transaction_, unless this is the leader
   bool enforce_foreign_keys_ = true;  // its client has not said otherwise
+  ConnectionCounts counted_;
   bool reading_ = false;              // from BEGIN … READONLY to its end
   std::shared_ptr<Reader> snapshot_;  // none, if it was held for too long
   std::chrono::steady_clock::time_point snapshot_deadline_;

@@ -66,6 +66,21 @@ bool switches_foreign_keys(const std::vector<Token>& tokens) {
          is(tokens[2], "=");
 }
 
+bool asks_foreign_keys(const std::vector<Token>& tokens) {
+  return tokens.size() == 2 && is(tokens[0], "PRAGMA") && is(tokens[1], "FOREIGN_KEYS");
+}
+
+// PRAGMA user_version = …: the version of the schema is a part of it.
+bool sets_user_version(std::string_view sql) {
+  auto token = next_sql_token(sql, 0);
+  if (!is(token, "PRAGMA")) return false;
+  token = next_sql_token(sql, token.end);
+  const auto dot = next_sql_token(sql, token.end);
+  if (is(dot, ".")) token = next_sql_token(sql, dot.end);
+  const auto value = next_sql_token(sql, token.end);
+  return is(token, "USER_VERSION") && (is(value, "=") || is(value, "("));
+}
+
 bool starts_trigger(std::string_view sql) {
   auto token = next_sql_token(sql, 0);
   if (is(token, "EXPLAIN")) token = next_sql_token(sql, token.end);
@@ -106,6 +121,7 @@ SqlControl control_of(std::string_view sql) {
     return rolls_back_to(tokens) ? SqlControl::kSavepoint : SqlControl::kNone;
   }
   if (is(tokens[0], "SAVEPOINT") || is(tokens[0], "RELEASE")) return SqlControl::kSavepoint;
+  if (asks_foreign_keys(tokens)) return SqlControl::kForeignKeysAsked;
   if (!switches_foreign_keys(tokens)) return SqlControl::kNone;
   const bool on =
       is(tokens[3], "ON") || is(tokens[3], "1") || is(tokens[3], "TRUE") || is(tokens[3], "YES");
@@ -119,7 +135,7 @@ bool may_only_read(std::string_view sql) {
 }
 
 bool changes_schema(std::string_view sql) {
-  return starts_with_one_of(sql, {"CREATE", "ALTER", "DROP"});
+  return starts_with_one_of(sql, {"CREATE", "ALTER", "DROP"}) || sets_user_version(sql);
 }
 
 std::string table_if_absent(std::string_view sql) {

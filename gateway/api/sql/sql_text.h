@@ -18,6 +18,7 @@ enum class SqlControl {
   kSavepoint,      // sets, releases, or rolls back to one
   kForeignKeysOn,  // PRAGMA foreign_keys = …: schema tools send it around what they do
   kForeignKeysOff,
+  kForeignKeysAsked,  // PRAGMA foreign_keys
 };
 // One statement that is nothing but transaction control.
 SqlControl control_of(std::string_view sql);
@@ -27,7 +28,7 @@ bool selects(std::string_view sql);
 // Its first word is one that statements which only read start with (some that write do, too).
 bool may_only_read(std::string_view sql);
 
-// CREATE, ALTER or DROP: only the schema leader runs it.
+// CREATE, ALTER, DROP or PRAGMA user_version = …: only the schema leader runs it.
 bool changes_schema(std::string_view sql);
 // Which table a CREATE TABLE IF NOT EXISTS makes; "" for any other statement.
 std::string table_if_absent(std::string_view sql);

@@ -7,10 +7,24 @@
 namespace entente {
 namespace {
 
-std::string outcome_text(const Result<StatementResult>& outcome) {
+// Without `numbered`, the last number of a row is left out: it tells of what the connection did
+// before.
+std::string outcome_text(const Result<StatementResult>& outcome, bool numbered) {
   if (!outcome) return hrana_code(outcome.error());
-  const auto json = hrana_result(*outcome, "");
+  Result<std::string> json;
+  if (numbered) {
+    json = hrana_result(*outcome, "");
+  } else {
+    StatementResult result = *outcome;
+    result.last_insert_rowid.reset();
+    json = hrana_result(result, "");
+  }
   return json ? *json : hrana_code(json.error());
+}
+
+bool numbers_a_row(const Statement& statement, const Result<StatementResult>& outcome) {
+  return outcome && outcome->counts &&
+         outcome->counts->last_insert_rowid != statement.counts.last_insert_rowid;
 }
 
 size_t bytes_of(const Value& value) {
@@ -31,7 +45,8 @@ size_t bytes_of(const Statement& statement) {
 void TransactionRecord::add(const Statement& statement, const Result<StatementResult>& outcome) {
   const bool wrote = outcome && outcome->affected > 0;
   if (!complete_ || (may_only_read(statement.sql) && !wrote)) return;
-  auto text = outcome_text(outcome);
+  const bool numbered = numbers_a_row(statement, outcome);
+  auto text = outcome_text(outcome, numbered);
   bytes_ += bytes_of(statement) + text.size();
   if (statements_.size() == kStatementsMax || bytes_ > kBytesMax) {
     *this = {};
@@ -39,13 +54,14 @@ void TransactionRecord::add(const Statement& statement, const Result<StatementRe
     return;
   }
   statements_.push_back(statement);
-  outcomes_.push_back(std::move(text));
+  outcomes_.push_back({std::move(text), numbered});
 }
 
 bool TransactionRecord::same(const StepResults& results, size_t first) const {
   for (size_t i = 0; i < outcomes_.size(); ++i) {
     const auto& result = results[first + i];
-    if (!result || outcome_text(*result) != outcomes_[i]) return false;
+    const Told& told = outcomes_[i];
+    if (!result || outcome_text(*result, told.numbered) != told.text) return false;
   }
   return true;
 }

@@ -22,8 +22,12 @@ class TransactionRecord {
   bool same(const StepResults& results, size_t first) const;
 
  private:
+  struct Told {
+    std::string text;       // as JSON, errors by their codes
+    bool numbered = false;  // it says which number a row got
+  };
   std::vector<Statement> statements_;
-  std::vector<std::string> outcomes_;  // as JSON, errors by their codes
+  std::vector<Told> outcomes_;
   size_t bytes_ = 0;
   bool complete_ = true;
 };

@@ -44,19 +44,21 @@ void sort_sets(const Shape& shape, Row& row) {
 
 // What `SELECT *` says, by the columns' ids; or why it is no answer.
 tl::expected<std::map<Key, Row>, std::string> selected(Site& site, const Shape& shape) {
+  auto columns = shape.declared();
   Statement all;
-  all.sql = "SELECT * FROM " + shape.name;
+  all.sql = (shape.keyless() ? "SELECT rowid, * FROM " : "SELECT * FROM ") + shape.name;
+  if (shape.keyless()) columns.insert(columns.begin(), shape.key().front());
   const auto result = site.reader().execute(all);
   if (!result) return tl::unexpected(all.sql + ": " + result.error().text);
   std::string names, wanted;
   for (const auto& c : result->columns) names += c.name + " ";
-  for (const auto& c : shape.columns) wanted += c.name + " ";
+  for (const auto* c : columns) wanted += c->name + " ";
   if (names != wanted)
     return tl::unexpected(all.sql + " has the columns " + names + ", not " + wanted);
   std::map<Key, Row> out;
   for (const auto& values : result->rows) {
     Row row;
-    for (size_t i = 0; i < values.size(); ++i) row.emplace(shape.columns[i].id, values[i]);
+    for (size_t i = 0; i < values.size(); ++i) row.emplace(columns[i]->id, values[i]);
     sort_sets(shape, row);
     const Key key = key_of(shape, row);
     if (!out.emplace(key, std::move(row)).second)
@@ -102,6 +104,7 @@ Complaint check_waiting(Site& site, const Shape& shape, const PaperTable& expect
   for (const auto& entry : conflicts(site, ConflictQuery::State::kOpen)) {
     if (entry.table == shape.name) found.emplace(entry.key, entry.kind);
   }
+  if (expected.equal > 0) reached.met(Path::kEqualSettled);
   for (const auto& [key, kind] : expected.waiting) {
     if (kind == "unique") reached.met(Path::kHiddenByUnique);
     if (kind == "constraint") reached.met(Path::kHiddenByCheck);
@@ -128,6 +131,17 @@ bool lists(const Shape& shape, const RowVersion& listed, const std::optional<Row
     const auto it = listed.row->find(c->name);
     return it != listed.row->end() && identical(it->second, part.second);
   });
+}
+
+// True if a whole row that was written before a column came is what is shown: rows show of the
+// column what it is filled with until somebody writes it.
+bool is_shown(const Shape& shape, const Row& value, const std::optional<Row>& shown) {
+  return shown && std::all_of(shown->begin(), shown->end(), [&](const auto& part) {
+           const ShapeColumn* c = shape.find(part.first);
+           const auto it = value.find(part.first);
+           if (it != value.end()) return identical(it->second, part.second);
+           return c != nullptr && c->added && identical(Value(*c->added), part.second);
+         });
 }
 
 std::vector<std::string> texts(sqlite::Connection& db, const std::string& query) {
@@ -257,6 +271,7 @@ Complaint check_losers(Site& site, UserOracle& oracle, Reached& reached) {
         if (filled(*shape, w.value) == filled(*shape, r.shown().value)) continue;
         std::optional<Row> value;
         if (w.value) value = row.lost_with(w, group);
+        if (value && is_shown(*shape, *value, row.visible)) continue;
         const auto it = log.find({name.first, name.second, group, w.version.dot});
         const bool listed =
             it != log.end() && std::any_of(it->second.begin(), it->second.end(),

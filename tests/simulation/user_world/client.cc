@@ -115,7 +115,8 @@ Statement Client::insert(const Shape& shape, const Shapes& shapes) {
 
 // Names no column: SQLite takes those that there are now.
 Statement Client::insert_in_order(const Shape& shape, const Shapes& shapes) {
-  const auto columns = shape.written();
+  auto columns = shape.written();
+  std::erase_if(columns, [](const auto* c) { return c->rowid; });
   std::vector<Value> args;
   for (const auto* c : columns) args.push_back(value(shape, *c, shapes));
   return statement("INSERT INTO " + shape.name + " VALUES (" + marks(columns.size()) + ")",
@@ -301,6 +302,9 @@ Value Client::value(const Shape& shape, const ShapeColumn& column, const Shapes&
         default:
           return Null{};
       }
+    case Fill::kSame:
+      if (column.type != "INTEGER") return std::string("p");
+      return column.id == "gone" ? int64_t{0} : int64_t{4};
     case Fill::kCounter:
       return random_.between(0, 20);
     case Fill::kElements: {

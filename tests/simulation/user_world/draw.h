@@ -17,7 +17,10 @@ enum class Draw : size_t {
   kTextKey,
   kNocaseKey,
   kCompositeKey,
+  kKeyless,      // rows are told apart by their rowid …
+  kUniqueAsKey,  // … or by a UNIQUE over NOT NULL columns
   kStrict,
+  kAlike,            // without a key: rows are often equal
   kUntyped,          // a column without affinity, which holds anything
   kVirtualColumn,    // in any place of a rowid table, last in one without
   kVirtualAnywhere,  // also before others in a table without rowid

@@ -178,6 +178,22 @@ std::vector<std::vector<size_t>> Paper::numbers(const std::string& query) {
   return out;
 }
 
+// Rows that are not in the set and have all their values in common with one that is.
+std::set<size_t> Paper::equal_to_shown(const Shape& shape) {
+  std::string same;
+  for (const auto* c : shape.written()) {
+    if (c->rowid) continue;
+    same += " AND x." + c->id + " IS y." + c->id + " COLLATE BINARY AND typeof(x." + c->id +
+            ") = typeof(y." + c->id + ")";
+  }
+  std::set<size_t> out;
+  for (const auto& n : numbers("SELECT x._n FROM " + shape.id + " AS x JOIN " + shape.id +
+                               " AS y ON NOT x._in AND y._in" + same)) {
+    out.insert(n[0]);
+  }
+  return out;
+}
+
 PaperTable Paper::read(const Shape& shape, const Lines& lines) {
   PaperTable out;
   std::string names = "_n";
@@ -189,9 +205,13 @@ PaperTable Paper::read(const Shape& shape, const Lines& lines) {
       row.emplace(shape.columns[i].id, q.value(static_cast<int>(i) + 1));
     }
   }
-  for (const auto& line : lines) {
+  const auto equal = shape.keyless() ? equal_to_shown(shape) : std::set<size_t>();
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const Line& line = lines[i];
+    const bool settled = line.loses && equal.contains(i);
+    out.equal += settled;
     if (line.refused) out.waiting.emplace(line.key, "constraint");
-    if (line.loses) out.waiting.emplace(line.key, "unique");
+    if (line.loses && !settled) out.waiting.emplace(line.key, "unique");
     if (line.orphan) out.waiting.emplace(line.key, "foreign-key");
   }
   return out;

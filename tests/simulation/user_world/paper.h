@@ -24,6 +24,7 @@ using LiveRows = std::map<std::string, std::map<Key, LiveRow>>;  // by the table
 struct PaperTable {
   std::map<Key, Row> shown;  // by ids, generated columns included
   std::set<std::pair<Key, std::string>> waiting;
+  size_t equal = 0;  // rows that wait for their equal, in a table without a key: nobody is told
 };
 using PaperTables = std::map<std::string, PaperTable>;
 
@@ -62,6 +63,7 @@ class Paper {
   std::vector<size_t> without_parent(const Shape& shape, Parents which);
   std::vector<std::vector<size_t>> numbers(const std::string& query);
   PaperTable read(const Shape& shape, const Lines& lines);
+  std::set<size_t> equal_to_shown(const Shape& shape);
 
   const Shapes shapes_;
   sqlite::Connection db_;

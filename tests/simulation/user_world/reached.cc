@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "schema change met old writes",
     "key respelled",
     "hidden by UNIQUE",
+    "hidden by its equal",
     "hidden by CHECK",
     "orphan listed",
     "orphan hidden",

@@ -25,6 +25,7 @@ enum class Path : size_t {
   kSchemaMetOldWrites,  // written under the schema before, applied after the change
   kKeyRespelled,        // shown otherwise than its canonical bytes say
   kHiddenByUnique,
+  kEqualSettled,
   kHiddenByCheck,
   kOrphanListed,
   kOrphanHidden,

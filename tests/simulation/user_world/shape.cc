@@ -65,6 +65,19 @@ void draw_key(Shape& shape, const Draws& draws, Random& random) {
     shape.columns.push_back({"id", "id", "INTEGER", Fill::kKeyNumber});
     shape.columns[0].key_part = 1;
   }
+  // Plain SQLite gives the number of a deleted row again.
+  const bool keyless = draws.has(Draw::kKeyless) && !draws.has(Draw::kAlone);
+  if (keyless) {
+    shape.columns = {{"rowid", "rowid", "INTEGER", Fill::kKeyNumber}};
+    shape.columns[0].key_part = 1;
+    shape.columns[0].rowid = true;
+    return;
+  }
+  const bool words = std::all_of(shape.columns.begin(), shape.columns.end(), [](const auto& c) {
+    return c.constraints.find("NOT NULL") != std::string::npos;
+  });
+  shape.unique_is_key = draws.has(Draw::kUniqueAsKey) && words;
+  if (shape.unique_is_key) return;
   shape.without_rowid = draws.has(Draw::kWithoutRowid) && random.chance(0.7);
 }
 
@@ -200,8 +213,16 @@ void draw_columns(Shape& shape, const Draws& draws, Random& random) {
                            any ? Fill::kAnything : Fill::kWord});
   if (draws.has(Draw::kCounter))
     shape.columns.push_back({"hits", "hits", "INTEGER", Fill::kCounter, "NOT NULL DEFAULT 0"});
-  if (draws.has(Draw::kSet) && !draws.has(Draw::kAlone))
+  if (draws.has(Draw::kSet) && !draws.has(Draw::kAlone) && !shape.keyless())
     shape.columns.push_back({"tags", "tags", "TEXT", Fill::kElements, "NOT NULL DEFAULT '[]'"});
+}
+
+// What no UNIQUE key of a join table says is the same in all its rows.
+void make_alike(Shape& shape) {
+  for (auto& c : shape.columns) {
+    const bool said = c.key_part > 0 || c.id == "a" || c.id == "b";
+    if (!said && c.fill != Fill::kReference) c.fill = Fill::kSame;
+  }
 }
 
 void draw_check(Shape& shape, const Draws& draws) {
@@ -246,9 +267,10 @@ Shape draw_main(const Draws& draws, const Shapes& parents, Random& random) {
   shape.strict = draws.has(Draw::kStrict);
   draw_key(shape, draws, random);
   draw_columns(shape, draws, random);
+  if (shape.keyless() && draws.has(Draw::kAlike)) make_alike(shape);
   draw_generated(shape, draws, random);
   for (const auto& parent : parents) add_reference(shape, parent, "up", draws, random);
-  if (draws.has(Draw::kSelfReference) && shape.key().size() == 1) {
+  if (draws.has(Draw::kSelfReference) && shape.key().size() == 1 && !shape.keyless()) {
     add_reference(shape, Shape(shape), "boss", draws, random);
   }
   draw_check(shape, draws);
@@ -308,6 +330,14 @@ std::vector<const ShapeColumn*> Shape::key() const {
   }
 }
 
+std::vector<const ShapeColumn*> Shape::declared() const {
+  std::vector<const ShapeColumn*> out;
+  for (const auto& c : columns) {
+    if (!c.rowid) out.push_back(&c);
+  }
+  return out;
+}
+
 std::vector<const ShapeColumn*> Shape::written() const {
   std::vector<const ShapeColumn*> out;
   for (const auto& c : columns) {
@@ -323,6 +353,7 @@ TableDef Shape::definition() const {
     def.columns.push_back({c->id, c->type, any ? Affinity::kBlob : affinity_of(c->type),
                            c->nocase() ? Collation::kNocase : Collation::kBinary, false,
                            static_cast<uint16_t>(c->key_part)});
+    def.columns.back().rowid = c->rowid;
   }
   return def;
 }
@@ -341,9 +372,10 @@ const Shape* named(const Shapes& shapes, const std::string& name) {
 
 std::string create_table(const Shape& shape, const Shapes& all, const std::string& as) {
   std::vector<std::string> parts, key;
-  for (const auto& c : shape.columns) parts.push_back(declaration(c, shape));
+  for (const auto* c : shape.declared()) parts.push_back(declaration(*c, shape));
   for (const auto* c : shape.key()) key.push_back(c->name);
-  parts.push_back("PRIMARY KEY (" + join(key) + ")");
+  const std::string demanded = shape.unique_is_key ? "UNIQUE" : "PRIMARY KEY";
+  if (!shape.keyless()) parts.push_back(demanded + " (" + join(key) + ")");
   for (const auto& u : shape.uniques) {
     if (u.name.empty()) parts.push_back("UNIQUE (" + terms_of(u, shape) + ") " + u.clause);
   }
@@ -382,7 +414,7 @@ Shapes draw_shapes(const Draws& draws, Random& random) {
   if (draws.has(Draw::kForeignKey)) shapes.push_back(draw_parent(draws, random));
   shapes.push_back(draw_main(draws, Shapes(shapes), random));
   if (draws.has(Draw::kForeignKey) && draws.has(Draw::kChildTable) &&
-      shapes.back().key().size() == 1) {
+      shapes.back().key().size() == 1 && !shapes.back().keyless()) {
     shapes.push_back(draw_child(draws, Shape(shapes.back()), random));
   }
   return shapes;

@@ -23,6 +23,7 @@ enum class Fill {
   kElements,   // a JSON array of strings
   kKeyNumber,  // a key: few, so that clients meet
   kKeyWord,
+  kSame,       // always the same
   kReference,  // some key of the table that it refers to, or NULL
 };
 
@@ -35,6 +36,7 @@ struct ShapeColumn {
   std::string generated = {};    // the expression, see spelled(); "" for an ordinary column
   bool stored = false;
   size_t key_part = 0;
+  bool rowid = false;                 // not declared: the rowid of a table without a key
   std::optional<int64_t> added = {};  // came later: what rows show in which nobody has written it
 
   bool nocase() const { return constraints.find("NOCASE") != std::string::npos; }
@@ -68,6 +70,7 @@ struct Shape {
   bool there = true;
   std::vector<ShapeColumn> columns;
   bool without_rowid = false;
+  bool unique_is_key = false;  // it is declared UNIQUE, and there is no primary key
   bool strict = false;
   std::vector<std::string> checks;
   std::vector<ShapeUnique> uniques;
@@ -79,6 +82,9 @@ struct Shape {
   const ShapeColumn* find(const std::string& column_id) const;
   const ShapeColumn* named(const std::string& name) const;
   std::vector<const ShapeColumn*> key() const;
+  bool keyless() const { return key().front()->rowid; }
+  // As SELECT * shows them.
+  std::vector<const ShapeColumn*> declared() const;
   // Those that clients write.
   std::vector<const ShapeColumn*> written() const;
   // As replication tells rows apart, by the oracle's names.

@@ -39,7 +39,7 @@ std::string copy(const Shape& from, const std::string& from_name, const Shape& t
   std::string into, out;
   for (const auto* c : to.written()) {
     const ShapeColumn* was = from.find(c->id);
-    if (was == nullptr) continue;
+    if (was == nullptr || c->rowid) continue;
     into += (into.empty() ? "" : ", ") + c->name;
     out += (out.empty() ? "" : ", ") + was->name;
   }
@@ -91,7 +91,7 @@ Migration Tool::add_column(Shapes shapes) {
 std::optional<Migration> Tool::rename_column(Shapes shapes) {
   Shape& t = main_table(shapes);
   ShapeColumn& c = t.columns[random_.below(t.columns.size())];
-  if (t.rules.columns.contains(c.id) || !c.generated.empty()) return std::nullopt;
+  if (t.rules.columns.contains(c.id) || !c.generated.empty() || c.rowid) return std::nullopt;
   const std::string was = std::exchange(c.name, new_name());
   return Migration{{"ALTER TABLE t RENAME COLUMN " + was + " TO " + c.name}, shapes};
 }

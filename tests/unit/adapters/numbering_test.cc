@@ -242,6 +242,191 @@ TEST(Numbering, AnyColumnMayHaveANumberByDefault) {
   EXPECT_TRUE(a.reader->describe("INSERT INTO t (k) VALUES (?)"));
 }
 
+// ---- keys: {numbering: interleaved}
+// ---------------------------------------------------------------
+
+ConflictRules interleaved() {
+  ConflictRules rules;
+  rules.defaults.numbering = Numbering::kInterleaved;
+  return rules;
+}
+
+int64_t next_number(Site& site, const std::string& table = "t") {
+  const auto done = site.run("INSERT INTO " + table + " (v) VALUES (0) RETURNING id");
+  EXPECT_TRUE(done) << done.error().text;
+  return done ? std::get<int64_t>(done->rows[0][0]) : -1;
+}
+
+void alone(Site& site) {
+  site.options.alone = true;
+  site.open();
+}
+
+TEST(SmallNumbers, OneDatacenterCountsAsPlainSqliteDoes) {
+  for (const char* key : {"INTEGER PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"}) {
+    Folder folder;
+    Site a(folder / "a.db", 1, interleaved());
+    alone(a);
+    Plain plain;
+    Table ignored;
+    const std::vector<std::string> statements{
+        std::string("CREATE TABLE t (id ") + key + ", v)",
+        "INSERT INTO t (v) VALUES (1), (2)",
+        "INSERT INTO t VALUES (NULL, 3)",
+        "INSERT INTO t (id, v) VALUES (10, 4)",
+        "INSERT INTO t (v) SELECT v FROM t ORDER BY id",
+        "DELETE FROM t WHERE id = 2",
+        "INSERT INTO t (v) VALUES (9)",
+        "INSERT INTO t (id, v) VALUES (-5, 4)",
+        "INSERT INTO t DEFAULT VALUES",
+        "INSERT INTO t (id, v) VALUES (10, 1), (NULL, 2) ON CONFLICT DO NOTHING",
+        "INSERT INTO t (v) VALUES (1)",
+    };
+    for (const auto& sql : statements) {
+      a.must(sql);
+      ASSERT_TRUE(plain.run(sql, {}, ignored)) << sql;
+    }
+    Table want;
+    ASSERT_TRUE(plain.run("SELECT * FROM t ORDER BY id", {}, want));
+    EXPECT_EQ(a.query("SELECT * FROM t ORDER BY id"), want);
+  }
+}
+
+TEST(SmallNumbers, WhatIsRolledBackIsGivenAgain) {
+  Folder folder;
+  Site a(folder / "a.db", 1, interleaved());
+  alone(a);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE)");
+  a.must("INSERT INTO t (v) VALUES (7)");
+  EXPECT_FALSE(a.run("INSERT INTO t (v) VALUES (8), (7)"));
+  EXPECT_FALSE(a.transaction([](WriteSession& s) -> Result<void> {
+    Statement insert;
+    insert.sql = "INSERT INTO t (v) VALUES (9)";
+    if (auto done = s.execute(insert); !done) return tl::unexpected(done.error());
+    return fail(Code::kInvalid, "it changed its mind");
+  }));
+  a.must("INSERT OR IGNORE INTO t (v) VALUES (7)");
+  a.must("INSERT INTO t (v) VALUES (10)");
+  EXPECT_EQ(a.query("SELECT max(id) FROM t")[0][0], Value(int64_t{2}));
+}
+
+TEST(SmallNumbers, EachTableCountsByItself) {
+  Folder folder;
+  Site a(folder / "a.db", 1, interleaved());
+  alone(a);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  a.must("CREATE TABLE u (id INTEGER PRIMARY KEY, v)");
+  a.must("CREATE TABLE k (v)");
+  EXPECT_EQ(next_number(a), 1);
+  EXPECT_EQ(next_number(a), 2);
+  EXPECT_EQ(next_number(a, "u"), 1);
+  EXPECT_EQ(a.run("INSERT INTO k VALUES (1), (2)")->last_insert_rowid, 2);
+}
+
+TEST(SmallNumbers, TwoDatacentersNeverGiveTheSameAndEachAscends) {
+  Folder folder;
+  Site a(folder / "a.db", 1, interleaved()), b(folder / "b.db", 200, interleaved());
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  ship(a, b);
+  std::set<int64_t> all;
+  int64_t last_of_a = 0, last_of_b = 0;
+  for (int i = 0; i < 30; ++i) {
+    const int64_t of_a = next_number(a), of_b = next_number(b);
+    EXPECT_GT(of_a, last_of_a);
+    EXPECT_GT(of_b, last_of_b);
+    EXPECT_TRUE(all.insert(of_a).second && all.insert(of_b).second);
+    last_of_a = of_a, last_of_b = of_b;
+    if (i % 7 == 0) settle(a, b);
+  }
+  settle(a, b);
+  expect_same(a, b, "t");
+  EXPECT_LT(*all.rbegin(), 32 * 1024);
+}
+
+TEST(SmallNumbers, ADatacenterThatJoinsOneAloneTakesNoneOfItsNumbers) {
+  Folder folder;
+  Site a(folder / "a.db", 1, interleaved());
+  alone(a);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  for (int i = 1; i <= 40; ++i) EXPECT_EQ(next_number(a), i);
+  a.must("DELETE FROM t");
+  a.options.alone = false;
+  a.open();
+  const int64_t first = next_number(a);
+  EXPECT_GT(first, 40);
+  EXPECT_EQ(first % 32, SmallKeys::of(1, 0)->remainder);
+  ASSERT_TRUE(a.db->snapshot(folder / "b.db"));
+  DatabaseOptions options = a.options;
+  options.dc = "dc2", options.key_slot = 2, options.fresh_origin = origin_of(2);
+  auto opened = open_sqlite(folder / "b.db", options, {.new_life = true});
+  ASSERT_TRUE(opened) << opened.error().text;
+  opened->reset();
+  Site b(folder / "b.db", 2, interleaved());
+  const int64_t second = next_number(b);
+  EXPECT_GT(second, 40);
+  EXPECT_EQ(second % 32, SmallKeys::of(2, 0)->remainder);
+  settle(a, b);
+  expect_same(a, b, "t");
+  // It never is alone again, whatever the file says.
+  alone(a);
+  EXPECT_EQ(next_number(a) % 32, SmallKeys::of(1, 0)->remainder);
+}
+
+// A life that is over may have given numbers that nobody here ever heard of.
+TEST(SmallNumbers, ALaterLifeGivesNoneOfAnEarlierOne) {
+  Folder folder;
+  std::set<int64_t> all;
+  {
+    Site a(folder / "a.db", 1, interleaved());
+    a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+    ASSERT_TRUE(a.db->snapshot(folder / "backup.db"));
+    for (int i = 0; i < 20; ++i) all.insert(next_number(a));
+  }
+  for (uint8_t life = 1; life < 12; ++life) {
+    DatabaseOptions options;
+    options.dc = "dc1", options.key_slot = 1, options.rules = interleaved();
+    options.schema_leader_name = "dc1";
+    options.fresh_origin = origin_of(static_cast<uint8_t>(100 + life));
+    options.alone = life % 2 == 0;
+    const auto path = folder / "backup.db";
+    ASSERT_TRUE(open_sqlite(path, options, {.new_life = true}));
+    Site again(path, 1, interleaved());
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(all.insert(next_number(again)).second) << int{life};
+    again.must("DELETE FROM t");
+  }
+}
+
+TEST(SmallNumbers, ThoseOfDeletedRowsAreNotGivenAgain) {
+  Folder folder;
+  Site a(folder / "a.db", 1, interleaved());
+  alone(a);
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, v)");
+  EXPECT_EQ(next_number(a), 1);
+  EXPECT_EQ(next_number(a), 2);
+  a.must("DELETE FROM t");
+  ASSERT_TRUE(a.db->promise(a.db->state().streams.begin()->second.context));
+  VersionVector stable;
+  stable.advance(a.db->state().self, a.seq());
+  ASSERT_TRUE(a.db->collect(stable, 1000));
+  a.open();
+  EXPECT_EQ(next_number(a), 3);
+}
+
+TEST(SmallNumbers, AreChosenTableByTableAndTriggersKeepThem) {
+  Folder folder;
+  ConflictRules rules;
+  rules.tables["t"].numbering = Numbering::kInterleaved;
+  Site a(folder / "a.db", 1, rules);
+  alone(a);
+  a.now = kNow;
+  a.must("CREATE TABLE u (id INTEGER PRIMARY KEY, v)");
+  a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  a.must("CREATE TRIGGER told AFTER INSERT ON u BEGIN INSERT INTO t (v) VALUES (NEW.id); END");
+  EXPECT_GT(next_number(a, "u"), kNumbered);
+  EXPECT_GT(next_number(a, "u"), kNumbered);
+  EXPECT_EQ(a.query("SELECT id FROM t ORDER BY id"), (Table{{int64_t{1}}, {int64_t{2}}}));
+}
+
 // PostgreSQL's word, which a migration tool writes: to SQLite it is a number that may be NULL.
 TEST(Numbering, AKeyThatIsANumberAndLeftOutIsNumbered) {
   Folder folder;

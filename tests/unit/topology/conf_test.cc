@@ -58,10 +58,10 @@ TEST(Conf, ReferenceAndJsonSchemaHaveEveryKeyOfAPolicyAndOfAHandler) {
   const auto reference = contents(kConf / "README.md");
   const auto schema = contents(kConf / "entente.schema.json");
   for (const std::string key :
-       {"policy",      "merge",   "separator",     "markers",      "handler", "run",
-        "granularity", "blind",   "delete_update", "unique",       "orphans", "replicate",
-        "lua",         "plugin",  "old_values",    "instructions", "memory",  "sha256",
-        "config",      "trusted", "time"}) {
+       {"policy",      "merge",  "separator",     "markers",   "handler",      "run",
+        "granularity", "blind",  "delete_update", "unique",    "orphans",      "replicate",
+        "lua",         "plugin", "old_values",    "numbering", "instructions", "memory",
+        "sha256",      "config", "trusted",       "time"}) {
     EXPECT_NE(reference.find("| `" + key + "` |"), std::string::npos) << key;
     EXPECT_NE(schema.find("\"" + key + "\": {"), std::string::npos) << key;
   }

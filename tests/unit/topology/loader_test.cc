@@ -300,9 +300,10 @@ TEST(Loader, ReadsEveryKey) {
       "      database: {kind: memory}}\n"
       "conflicts: {policy: priority, run: write, granularity: row, blind: sibling}\n"
       "changes: {old_values: true}\n"
+      "keys: {numbering: interleaved}\n"
       "tables:\n"
       "  carts: {policy: siblings, run: read, blind: require, old_values: false}\n"
-      "  stock: {granularity: column, columns: {price: {policy: lww}}}\n"
+      "  stock: {granularity: column, numbering: time, columns: {price: {policy: lww}}}\n"
       "  audit: {replicate: false}\n"
       "security: {insecure: true}\n"
       "schema: sql/schema.sql\n"
@@ -326,6 +327,9 @@ TEST(Loader, ReadsEveryKey) {
   EXPECT_EQ(config.rules.priorities.at("b"), -2);
   EXPECT_TRUE(config.rules.defaults.old_values && config.rules.tables.at("stock").old_values);
   EXPECT_FALSE(config.rules.tables.at("carts").old_values);
+  EXPECT_EQ(config.rules.defaults.numbering, Numbering::kInterleaved);
+  EXPECT_EQ(config.rules.tables.at("carts").numbering, Numbering::kInterleaved);
+  EXPECT_EQ(config.rules.tables.at("stock").numbering, Numbering::kTime);
   EXPECT_TRUE(config.insecure);
   EXPECT_EQ(config.schema_path, "/etc/entente/sql/schema.sql");
   EXPECT_EQ(config.schema_leader, "b");

@@ -115,5 +115,15 @@ TEST(RulesFingerprint, ALoadedHandlerIsKnownByItsVersionAloneWhereverItsFileLies
   EXPECT_EQ(handler_versions(shop().rules).at("h"), "lua file h.lua");
 }
 
+TEST(RulesFingerprint, HowRowsAreNumberedMayDiffer) {
+  Config by_time = shop(), small = shop(), one_small = shop();
+  small.rules.defaults.numbering = Numbering::kInterleaved;
+  for (auto& [_, rules] : small.rules.tables) rules.numbering = Numbering::kInterleaved;
+  one_small.rules.tables["other"] = one_small.rules.defaults;
+  one_small.rules.tables["other"].numbering = Numbering::kInterleaved;
+  EXPECT_EQ(rules_fingerprint(by_time), rules_fingerprint(small));
+  EXPECT_EQ(rules_fingerprint(by_time), rules_fingerprint(one_small));
+}
+
 }  // namespace
 }  // namespace entente

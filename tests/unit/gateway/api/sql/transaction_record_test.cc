@@ -44,6 +44,24 @@ TEST(TransactionRecord, ComparesWhatItsClientSaw) {
   EXPECT_FALSE(record.same({affected(0), std::nullopt, taken}, 1));
 }
 
+TEST(TransactionRecord, ComparesTheNumberOfARowThatTheStatementMade) {
+  const auto numbered = [](int64_t rowid) {
+    StatementResult result;
+    result.affected = 1;
+    result.last_insert_rowid = rowid;
+    result.counts = ConnectionCounts{rowid, 1, 1};
+    return Result<StatementResult>(result);
+  };
+  TransactionRecord made, left;
+  made.add(statement("INSERT INTO t (v) VALUES (1)"), numbered(7));
+  EXPECT_TRUE(made.same({numbered(7)}, 0));
+  EXPECT_FALSE(made.same({numbered(8)}, 0));
+  Statement update = statement("UPDATE t SET v = 2");
+  update.counts.last_insert_rowid = 7;  // of a row that the connection made before
+  left.add(update, numbered(7));
+  EXPECT_TRUE(left.same({numbered(0)}, 0));
+}
+
 TEST(TransactionRecord, PastItsBoundsItForgetsAndSaysSo) {
   TransactionRecord many, large;
   for (size_t i = 0; i <= TransactionRecord::kStatementsMax; ++i) {
