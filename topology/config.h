@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,6 +59,18 @@ struct TopologySpec {
   std::chrono::milliseconds failover_after{3'000};
 };
 
+class GatewayTls;
+
+// What a gateway proves with who it is, and by what it knows others (gateway/transport/).
+struct TlsConfig {
+  std::string cert, key, ca;        // PEM files, resolved against the file's folder; "": no TLS
+  std::vector<std::string> denied;  // certificates that nobody takes: SHA-256, lower-case hex
+  // What was read of the files, by who needs them. Null: nobody has.
+  std::shared_ptr<GatewayTls> live;
+
+  bool given() const { return !cert.empty(); }
+};
+
 // One file for the whole cluster, the same at every gateway. Made by load_config(), which checks
 // everything: a Config that exists is consistent.
 struct Config {
@@ -67,6 +80,7 @@ struct Config {
   std::vector<Datacenter> datacenters;  // in the file's order
   ConflictRules rules;
   bool insecure = false;
+  TlsConfig tls;
   std::vector<std::string> cors;  // origins whose pages may ask this gateway
   std::string folder;             // what relative paths in the file are relative to
   std::string schema_path;        // resolved against the file's folder; "" none

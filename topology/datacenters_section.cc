@@ -18,8 +18,13 @@ using Taken = std::map<std::pair<std::string, uint16_t>, std::string>;
 
 enum class Scheme { kForbidden, kWebSocket };
 
+constexpr std::string_view kHowToLeave =
+    "`security: {tls: {cert: node.crt, key: node.key, ca: ca.crt}}`; `entente cert init` and "
+    "`entente cert issue` make these files";
+
 // Takes a scheme off `text`; absent and reported if it is none that fits.
-std::optional<std::string> without_scheme(const Word& word, Scheme scheme, Problems& problems) {
+std::optional<std::string> without_scheme(const Word& word, Scheme scheme, Reach reach,
+                                          Problems& problems) {
   const size_t split = word.text.find("://");
   if (split == std::string::npos) return word.text;
   const std::string name = word.text.substr(0, split);
@@ -30,36 +35,54 @@ std::optional<std::string> without_scheme(const Word& word, Scheme scheme, Probl
                  parse_endpoint(rest) ? rest : "");
     return std::nullopt;
   }
-  if (name == "ws") return rest;
-  const auto endpoint = parse_endpoint(rest);
-  problems.add(word.place,
-               name == "wss"
-                   ? "this version has no TLS: links between gateways are ws:// on loopback"
-                   : in_quotes(name) + " is not a scheme for links between gateways",
-               endpoint && is_loopback(endpoint->host) ? "ws://" + rest : "");
+  const std::string fits = reach == Reach::kAnywhere ? "wss" : "ws";
+  if (name == fits) return rest;
+  const bool readable = parse_endpoint(rest).has_value();
+  if (name == "wss") {
+    problems.add(word.place, "wss:// needs TLS: write " + std::string(kHowToLeave),
+                 readable && is_loopback(parse_endpoint(rest)->host) ? "ws://" + rest : "");
+  } else if (name == "ws") {
+    problems.add(word.place, "with `security.tls` links between gateways are wss://",
+                 readable ? "wss://" + rest : "");
+  } else {
+    problems.add(word.place, in_quotes(name) + " is not a scheme for links between gateways",
+                 readable && is_loopback(parse_endpoint(rest)->host) ? fits + "://" + rest : "");
+  }
   return std::nullopt;
 }
 
-std::optional<Endpoint> read_endpoint(const Word& word, Scheme scheme, Problems& problems) {
-  const auto text = without_scheme(word, scheme, problems);
+// All of a machine's addresses: where to listen, not where somebody could connect.
+bool is_wildcard(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
+
+std::optional<Endpoint> read_endpoint(const Word& word, Scheme scheme, Reach reach,
+                                      Problems& problems) {
+  const auto text = without_scheme(word, scheme, reach, problems);
   if (!text) return std::nullopt;
   auto endpoint = parse_endpoint(*text);
   if (!endpoint) {
     problems.add(word.place, endpoint.error().text);
     return std::nullopt;
   }
-  if (!is_loopback(endpoint->host)) {
+  if (reach == Reach::kLoopback && !is_loopback(endpoint->host)) {
     problems.add(word.place, in_quotes(endpoint->host) +
-                                 " is not on loopback, and this version serves loopback "
-                                 "only: use 127.0.0.1, [::1] or localhost");
+                                 " is not on loopback, and without TLS nothing else is served: "
+                                 "use 127.0.0.1, [::1] or localhost, or write " +
+                                 std::string(kHowToLeave));
     return std::nullopt;
   }
+  if (scheme == Scheme::kWebSocket && is_wildcard(endpoint->host)) {
+    problems.add(word.place, in_quotes(endpoint->host) +
+                                 " is no address that the others could connect to: write the name "
+                                 "that they reach this datacenter by");
+    return std::nullopt;
+  }
+  endpoint->tls = reach == Reach::kAnywhere;
   return *endpoint;
 }
 
 void take_address(const Endpoint& endpoint, const Word& word, const std::string& owner,
                   Taken& taken, Problems& problems) {
-  if (endpoint.port == 0) return;
+  if (endpoint.port == 0 || is_wildcard(endpoint.host)) return;
   const std::string host = endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host;
   const auto [first, is_new] = taken.try_emplace({host, endpoint.port}, owner);
   if (is_new) return;
@@ -67,10 +90,10 @@ void take_address(const Endpoint& endpoint, const Word& word, const std::string&
                                " is taken already by " + first->second);
 }
 
-Endpoint read_address(Fields& fields, const std::string& key, Scheme scheme, const std::string& dc,
-                      Taken& taken, Problems& problems) {
+Endpoint read_address(Fields& fields, const std::string& key, Scheme scheme, Reach reach,
+                      const std::string& dc, Taken& taken, Problems& problems) {
   const auto word = fields.word(key);
-  const auto endpoint = word ? read_endpoint(*word, scheme, problems) : std::nullopt;
+  const auto endpoint = word ? read_endpoint(*word, scheme, reach, problems) : std::nullopt;
   if (!endpoint) return {};
   take_address(*endpoint, *word, "`" + key + "` of " + dc, taken, problems);
   return *endpoint;
@@ -123,16 +146,17 @@ void read_database(Fields& parent, const std::filesystem::path& folder, Datacent
   fields.finish();
 }
 
-Datacenter read_datacenter(const Entry& entry, const std::filesystem::path& folder, Taken& taken,
-                           Problems& problems) {
+Datacenter read_datacenter(const Entry& entry, const std::filesystem::path& folder, Reach reach,
+                           Taken& taken, Problems& problems) {
   if (const auto name = parse_name(entry.key); !name) problems.add(entry.place, name.error().text);
   Datacenter out;
   out.name = entry.key;
   Fields fields(entry.value, "datacenter " + in_quotes(entry.key), entry.place, problems);
   fields.require("peers", "peers: ws://127.0.0.1:7400");
   fields.require("clients", "clients: 127.0.0.1:8080");
-  out.peers = read_address(fields, "peers", Scheme::kWebSocket, out.name, taken, problems);
-  out.clients = read_address(fields, "clients", Scheme::kForbidden, out.name, taken, problems);
+  out.peers = read_address(fields, "peers", Scheme::kWebSocket, reach, out.name, taken, problems);
+  out.clients =
+      read_address(fields, "clients", Scheme::kForbidden, reach, out.name, taken, problems);
   out.priority =
       static_cast<int>(fields.integer("priority", -kHighestPriority, kHighestPriority).value_or(0));
   out.key_slot = static_cast<uint8_t>(
@@ -144,7 +168,7 @@ Datacenter read_datacenter(const Entry& entry, const std::filesystem::path& fold
 
 }  // namespace
 
-DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& folder,
+DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& folder, Reach reach,
                                     Problems& problems) {
   DatacentersSection out;
   file.require("datacenters", "datacenters: {tokyo: {…}}");
@@ -166,7 +190,7 @@ DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& f
   for (const auto& entry : node->entries) {
     out.names.push_back(entry.key);
     places.push_back(entry.place);
-    out.list.push_back(read_datacenter(entry, folder, taken, problems));
+    out.list.push_back(read_datacenter(entry, folder, reach, taken, problems));
   }
   check_key_slots(out.list, places, problems);
   return out;

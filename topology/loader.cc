@@ -10,8 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::string_view kLoopbackOnly =
-    "this version serves loopback only, without TLS and tokens";
+constexpr std::string_view kProtected =
+    "say how this gateway is protected: `security: {tls: {cert: node.crt, key: node.key, ca: "
+    "ca.crt}}`, or on loopback alone `security: {insecure: true}`";
 
 std::string read_cluster(Fields& file, Problems& problems) {
   file.require("cluster", "cluster: shop");
@@ -44,22 +45,30 @@ void read_cors(Fields& security, Config& config, Problems& problems) {
   }
 }
 
-void read_security(Fields& file, Config& config, Problems& problems) {
+Reach read_security(Fields& file, const std::filesystem::path& folder, Config& config,
+                    Problems& problems) {
   const FilePlace place = file.place("security");
   Fields fields = section(file, "security", problems);
-  for (const std::string key : {"tls", "tokens"}) {
-    fields.refuse(key, in_quotes(key) + " cannot be used: " + std::string(kLoopbackOnly) +
-                           "; write `insecure: true` instead");
+  fields.refuse("tokens", "`tokens` cannot be used: this version has none; leave them out");
+  const bool secure = fields.has("tls");
+  if (secure) {
+    config.tls = read_tls(fields, folder, problems);
+  } else {
+    fields.refuse("denied", "`denied` goes with `tls`: without it nobody shows a certificate");
   }
   const bool given = fields.has("insecure");
   const auto insecure = fields.flag("insecure");
-  if (!given || insecure == false) {
-    problems.add(given ? fields.place("insecure") : place,
-                 std::string(kLoopbackOnly) + ": say so with `security: {insecure: true}`");
+  if (secure && insecure == true) {
+    problems.add(fields.place("insecure"),
+                 "`insecure: true` means that there is no TLS, and `tls` is given: leave one out");
+  }
+  if (!secure && (!given || insecure == false)) {
+    problems.add(given ? fields.place("insecure") : place, std::string(kProtected));
   }
   read_cors(fields, config, problems);
   fields.finish();
   config.insecure = insecure.value_or(false);
+  return secure ? Reach::kAnywhere : Reach::kLoopback;
 }
 
 std::string read_schema_leader(Fields& file, std::span<const std::string> datacenters,
@@ -87,7 +96,8 @@ Read read_config(const Node& root, const std::filesystem::path& folder, Problems
   Fields file(root, "the file", root.place, problems);
   config.cluster = read_cluster(file, problems);
   config.folder = folder.string();
-  auto datacenters = read_datacenters(file, folder, problems);
+  const Reach reach = read_security(file, folder, config, problems);
+  auto datacenters = read_datacenters(file, folder, reach, problems);
   config.datacenters = std::move(datacenters.list);
   config.topology = read_topology(file, datacenters.names, problems);
   auto handlers = read_handlers(file, folder, problems);
@@ -96,7 +106,6 @@ Read read_config(const Node& root, const std::filesystem::path& folder, Problems
   config.rules.handlers = std::move(handlers.sources);
   conflicts.places.handlers = std::move(handlers.places);
   for (const auto& dc : config.datacenters) config.rules.priorities[dc.name] = dc.priority;
-  read_security(file, config, problems);
   if (const auto schema = file.word("schema")) {
     conflicts.places.schema = schema->place;
     config.schema_path = (folder / schema->text).lexically_normal().string();

@@ -169,4 +169,8 @@ std::string format_endpoint(const Endpoint& endpoint) {
   return (ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
+std::string url_of(std::string_view scheme, const Endpoint& endpoint) {
+  return std::string(scheme) + (endpoint.tls ? "s" : "") + "://" + format_endpoint(endpoint);
+}
+
 }  // namespace entente

@@ -28,6 +28,8 @@ bool is_loopback(std::string_view host);  // 127.0.0.0/8, ::1, localhost
 std::string format_duration(std::chrono::milliseconds duration);
 std::string format_size(uint64_t bytes);
 std::string format_endpoint(const Endpoint& endpoint);  // host:port
+// `ws` or `http` with an `s` behind it if there is TLS, and the rest.
+std::string url_of(std::string_view scheme, const Endpoint& endpoint);
 
 // `a, b, c`; "none" if there are none.
 std::string listed(std::span<const std::string> items);

@@ -22,8 +22,14 @@ struct DatacentersSection {
 // Most datacenters in one file.
 constexpr size_t kDatacenters = 64;
 
-DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& folder,
+// Where addresses may be: with TLS anywhere, and then they are all served with it.
+enum class Reach { kLoopback, kAnywhere };
+
+DatacentersSection read_datacenters(Fields& file, const std::filesystem::path& folder, Reach reach,
                                     Problems& problems);
+
+// `tls` and `denied` of `security`.
+TlsConfig read_tls(Fields& security, const std::filesystem::path& folder, Problems& problems);
 
 TopologySpec read_topology(Fields& file, std::span<const std::string> datacenters,
                            Problems& problems);
