@@ -10,8 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::string_view kLoopbackOnly =
-    "this version serves loopback only, without TLS and tokens";
+constexpr std::string_view kLoopbackOnly = "this version serves loopback only, without TLS";
 
 std::string read_cluster(Fields& file, Problems& problems) {
   file.require("cluster", "cluster: shop");
@@ -44,13 +43,34 @@ void read_cors(Fields& security, Config& config, Problems& problems) {
   }
 }
 
+std::string in_folder(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+TokenSettings read_tokens(Fields& security, const std::string& folder, Problems& problems) {
+  constexpr size_t kFilesMax = 16;
+  Fields fields = section(security, "tokens", problems);
+  fields.require("keys", "keys: [token.pub]");
+  TokenSettings tokens;
+  if (const auto keys = fields.words("keys")) {
+    for (const auto& key : *keys) tokens.keys.push_back(in_folder(folder, key.text));
+    if (keys->empty() || keys->size() > kFilesMax) {
+      problems.add(fields.place("keys"),
+                   "`keys` names 1 to " + std::to_string(kFilesMax) + " files of public keys");
+    }
+  }
+  if (const auto revoked = fields.word("revoked")) {
+    tokens.revoked = in_folder(folder, revoked->text);
+  }
+  fields.finish();
+  return tokens;
+}
+
 void read_security(Fields& file, Config& config, Problems& problems) {
   const FilePlace place = file.place("security");
   Fields fields = section(file, "security", problems);
-  for (const std::string key : {"tls", "tokens"}) {
-    fields.refuse(key, in_quotes(key) + " cannot be used: " + std::string(kLoopbackOnly) +
+  fields.refuse("tls", "`tls` cannot be used: " + std::string(kLoopbackOnly) +
                            "; write `insecure: true` instead");
-  }
   const bool given = fields.has("insecure");
   const auto insecure = fields.flag("insecure");
   if (!given || insecure == false) {
@@ -58,6 +78,7 @@ void read_security(Fields& file, Config& config, Problems& problems) {
                  std::string(kLoopbackOnly) + ": say so with `security: {insecure: true}`");
   }
   read_cors(fields, config, problems);
+  if (fields.has("tokens")) config.tokens = read_tokens(fields, config.folder, problems);
   fields.finish();
   config.insecure = insecure.value_or(false);
 }

@@ -48,7 +48,7 @@ Result<void> SqliteWriteSession::open_savepoint() {
 }
 
 Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) {
-  auto compiled = side_.sql.prepare(statement.sql);
+  auto compiled = side_.sql.prepare(statement);
   if (!compiled) return tl::unexpected(compiled.error());
   switch ((*compiled)->kind) {
     case StatementKind::kTransactionControl:

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/access/audit.h"
 #include "gateway/api/changes/changes_api.h"
 #include "gateway/api/operations/standing.h"
 #include "gateway/api/verify/verify_api.h"
@@ -35,6 +36,8 @@ class Metrics {
     ChangesApi::Counts feeds;
     VerifyApi::Counts verified;
     size_t open_conflicts = 0;
+    Audit::Counts audit;
+    uint64_t failed_token_reloads = 0;
   };
   std::string render(const Now& now);
 
