@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/table_rights.h"
 #include "conflict/context.h"
 #include "conflict/policy.h"
 #include "conflict/result.h"
@@ -47,6 +48,8 @@ struct Statement {
   ConnectionCounts counts = {};
   // Of a reader: kBusy, "not_brief", sooner than the caller, whom many wait for, would mind.
   bool briefly = false;
+  // What its client may do in tables; absent: everything.
+  std::shared_ptr<const TableRights> rights = {};
 };
 
 struct StatementResult {
@@ -90,6 +93,7 @@ struct RowRequest {
   bool if_none_match = false;           // the row must not exist here
   std::optional<Dot> pick;              // put: take the columns of this sibling instead
   bool resolution = false;              // somebody decided a conflict: the log says so
+  std::string decided_by = {};          // and who, if that is known
 };
 
 // Whether concurrent values of a row met, and somebody has yet to decide about them.
@@ -211,7 +215,7 @@ struct ConflictEntry {
   std::vector<RowVersion> losers;  // resolved: what lost to it; open: all that SQL does not show
   uint64_t detected_ms = 0;        // Unix, this gateway's clock
   std::string
-      decided_by;    // "lww", "merge: text", "handler cart lua:…", "operator", …; "" while open
+      decided_by;  // "lww", "merge: text", "handler cart lua:…", "operator:ada", …; "" while open
   std::string note;  // open: why a handler failed, what is in the way
 };
 
@@ -298,8 +302,8 @@ class Reader {
   virtual Result<VersionVector> applied() = 0;
   // kRefused for a statement that writes.
   virtual Result<StatementResult> execute(const Statement& statement) = 0;
-  // Compiles it, one that writes too, and runs nothing.
-  virtual Result<StatementDescription> describe(std::string_view sql) = 0;
+  // Compiles it, one that writes too, and runs nothing. Of the statement: text and rights.
+  virtual Result<StatementDescription> describe(const Statement& statement) = 0;
   virtual Result<RowRead> row(std::string_view table, std::span<const Value> key,
                               bool all_siblings) = 0;
   virtual Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) = 0;

@@ -77,9 +77,10 @@ void complete(Sibling& put, const RowState& state, const Layout& layout, const V
   }
 }
 
-std::string describe(Decider decider, const Group& group) {
-  if (decider == Decider::kHandler) return group.policy.describe() + ", on read";
-  return decider == Decider::kOperator ? "operator" : "writer";
+std::string decider_of(const RowChange& change, const Group& group) {
+  if (change.decider == Decider::kHandler) return group.policy.describe() + ", on read";
+  if (change.decider == Decider::kWriter) return "writer";
+  return change.decided_by.empty() ? "operator" : "operator:" + change.decided_by;
 }
 
 std::string kind_of(const Sibling& loser, const Sibling& winner, bool inserted) {
@@ -237,7 +238,7 @@ void Application::list_decided(const Group& group, const std::vector<Sibling>& r
   for (const auto& s : replaced) {
     const bool same = s.row && winner.row ? includes(*winner.row, *s.row) : !s.row && !winner.row;
     if (same) continue;
-    losses_.push_back(loss_of(group, s, winner, false, describe(change.decider, group)));
+    losses_.push_back(loss_of(group, s, winner, false, decider_of(change, group)));
   }
 }
 

@@ -48,6 +48,16 @@ OldValues old_values(const RowChange& c) {
   return out;
 }
 
+// What stands in the place of Decider::kOperator if a name follows.
+constexpr uint8_t kNamedOperator = 3;
+
+void append_decider(ByteWriter& out, const RowChange& c) {
+  if (c.decider == Decider::kWriter) return;
+  const bool named = c.decider == Decider::kOperator && !c.decided_by.empty();
+  out.u8(named ? kNamedOperator : static_cast<uint8_t>(c.decider));
+  if (named) out.string(c.decided_by);
+}
+
 void append_row_change(ByteWriter& out, const RowChange& c) {
   const OldValues old = old_values(c);
   out.u8(c.erase ? kErase : kPut);
@@ -76,7 +86,7 @@ void append_row_change(ByteWriter& out, const RowChange& c) {
       out.string(f.column), out.origin(f.origin), out.varint(f.seq), out.wide(f.sum);
     }
   }
-  if (c.decider != Decider::kWriter) out.u8(static_cast<uint8_t>(c.decider));
+  append_decider(out, c);
   out.raw(old.view());
   out.raw(encode_keys_set(c.keys_set));
 }
@@ -118,10 +128,12 @@ bool read_floors(ByteReader& in, std::vector<Floor>& floors) {
 }
 
 // A decider that a later version may know is still a decision.
-bool read_decider(ByteReader& in, Decider& decider) {
+bool read_decider(ByteReader& in, RowChange& c) {
   const uint8_t who = in.u8();
-  decider = who == static_cast<uint8_t>(Decider::kHandler) ? Decider::kHandler : Decider::kOperator;
-  return in.ok() && who != 0;
+  const bool handler = who == static_cast<uint8_t>(Decider::kHandler);
+  c.decider = handler ? Decider::kHandler : Decider::kOperator;
+  if (who == kNamedOperator) c.decided_by = in.string();
+  return in.ok() && who != 0 && (who != kNamedOperator || !c.decided_by.empty());
 }
 
 // True if the next value is as the new one; then it is read.
@@ -191,7 +203,7 @@ Result<Change> read_row_change(ByteReader& in, bool erase) {
     }
   }
   if (flags & kFloors) whole = whole && read_floors(in, c.floors);
-  if (flags & kDecided) whole = whole && read_decider(in, c.decider);
+  if (flags & kDecided) whole = whole && read_decider(in, c);
   if (flags & kOld) whole = whole && read_old(in, *names, c);
   if (flags & kKeysSet) whole = whole && !erase && read_keys_set(in, c.keys_set);
   if (!in.ok() || c.table.empty() || !whole) {

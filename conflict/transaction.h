@@ -55,6 +55,7 @@ struct RowChange {
   std::vector<KeptSibling> kept;         // although the context covers them
   std::vector<Floor> floors = {};        // inserted: what its counters had counted before
   Decider decider = Decider::kWriter;
+  std::string decided_by = {};  // kOperator: who; "" if nobody knows
   // Where the rules say so, for readers of the change feed; no policy looks at them: of a put, what
   // it replaced in the columns that it changed; of an erase, all columns but the key.
   Row old = {};

@@ -71,6 +71,12 @@ struct TlsConfig {
   bool given() const { return !cert.empty(); }
 };
 
+// Who may ask a gateway (security.tokens). Files of a gateway's own machine.
+struct TokenSettings {
+  std::vector<std::string> keys;  // of public keys: whose tokens are good
+  std::string revoked;            // of token ids (jti), one a line; "" none
+};
+
 // One file for the whole cluster, the same at every gateway. Made by load_config(), which checks
 // everything: a Config that exists is consistent.
 struct Config {
@@ -81,11 +87,12 @@ struct Config {
   ConflictRules rules;
   bool insecure = false;
   TlsConfig tls;
-  std::vector<std::string> cors;  // origins whose pages may ask this gateway
-  std::string folder;             // what relative paths in the file are relative to
-  std::string schema_path;        // resolved against the file's folder; "" none
-  std::string schema_leader;      // a datacenter; the first unless the file says otherwise …
-  bool names_leader = false;      // … as it does here
+  std::optional<TokenSettings> tokens;  // absent: whoever connects may do everything
+  std::vector<std::string> cors;        // origins whose pages may ask this gateway
+  std::string folder;                   // what relative paths in the file are relative to
+  std::string schema_path;              // resolved against the file's folder; "" none
+  std::string schema_leader;  // a datacenter; the first unless the file says otherwise …
+  bool names_leader = false;  // … as it does here
   std::string file_rules;  // rules_fingerprint() of this gateway's own file; "": this is the file
   std::chrono::milliseconds max_clock_drift{10'000};
   Limits limits;

@@ -45,11 +45,33 @@ void read_cors(Fields& security, Config& config, Problems& problems) {
   }
 }
 
+std::string in_folder(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+TokenSettings read_tokens(Fields& security, const std::string& folder, Problems& problems) {
+  constexpr size_t kFilesMax = 16;
+  Fields fields = section(security, "tokens", problems);
+  fields.require("keys", "keys: [token.pub]");
+  TokenSettings tokens;
+  if (const auto keys = fields.words("keys")) {
+    for (const auto& key : *keys) tokens.keys.push_back(in_folder(folder, key.text));
+    if (keys->empty() || keys->size() > kFilesMax) {
+      problems.add(fields.place("keys"),
+                   "`keys` names 1 to " + std::to_string(kFilesMax) + " files of public keys");
+    }
+  }
+  if (const auto revoked = fields.word("revoked")) {
+    tokens.revoked = in_folder(folder, revoked->text);
+  }
+  fields.finish();
+  return tokens;
+}
+
 Reach read_security(Fields& file, const std::filesystem::path& folder, Config& config,
                     Problems& problems) {
   const FilePlace place = file.place("security");
   Fields fields = section(file, "security", problems);
-  fields.refuse("tokens", "`tokens` cannot be used: this version has none; leave them out");
   const bool secure = fields.has("tls");
   if (secure) {
     config.tls = read_tls(fields, folder, problems);
@@ -66,6 +88,7 @@ Reach read_security(Fields& file, const std::filesystem::path& folder, Config& c
     problems.add(given ? fields.place("insecure") : place, std::string(kProtected));
   }
   read_cors(fields, config, problems);
+  if (fields.has("tokens")) config.tokens = read_tokens(fields, config.folder, problems);
   fields.finish();
   config.insecure = insecure.value_or(false);
   return secure ? Reach::kAnywhere : Reach::kLoopback;

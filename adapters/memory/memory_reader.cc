@@ -106,7 +106,7 @@ Result<VersionVector> MemoryReader::applied() {
 }
 
 Result<StatementResult> MemoryReader::execute(const Statement&) { return no_sql(); }
-Result<StatementDescription> MemoryReader::describe(std::string_view) { return no_sql(); }
+Result<StatementDescription> MemoryReader::describe(const Statement&) { return no_sql(); }
 
 Result<RowRead> MemoryReader::row(std::string_view table, std::span<const Value> key,
                                   bool all_siblings) {

@@ -18,7 +18,7 @@ class MemoryReader final : public Reader {
   void end() override { snapshot_.reset(); }
   Result<VersionVector> applied() override;
   Result<StatementResult> execute(const Statement& statement) override;
-  Result<StatementDescription> describe(std::string_view sql) override;
+  Result<StatementDescription> describe(const Statement& statement) override;
   Result<RowRead> row(std::string_view table, std::span<const Value> key,
                       bool all_siblings) override;
   Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) override;

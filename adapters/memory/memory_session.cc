@@ -125,7 +125,10 @@ Result<RowOutcome> MemorySession::write(const RowRequest& request) {
   }
   Touched row = touch(name);  // a refusal leaves it as it is
   const Seen as_seen = *seen;
-  if (request.resolution || request.pick) row.change.decider = Decider::kOperator;
+  if (request.resolution || request.pick) {
+    row.change.decider = Decider::kOperator;
+    row.change.decided_by = request.decided_by;
+  }
   if (request.kind == RowRequest::Kind::kResolve) row.change.decider = Decider::kHandler;
   auto merged = merge(row, *target, request, std::move(*seen), std::move(*columns));
   if (!merged) return tl::unexpected(merged.error());

@@ -26,6 +26,7 @@ struct RowIntent {
   std::optional<VersionVector> context;  // ceiling of the client's context; absent: plain SQL's
   std::vector<KeptSibling> kept;
   Decider decider = Decider::kWriter;
+  std::string decided_by = {};                  // kOperator: who
   std::optional<std::vector<Floor>> anew = {};  // the row is made anew, over these floors
   std::optional<Row> counters = {};  // what the context of this or an earlier request showed
 };

@@ -1,6 +1,7 @@
 #include "adapters/sqlite/client_sql.h"
 
 #include <algorithm>
+#include <set>
 
 #include "adapters/sqlite/numbering.h"
 
@@ -38,6 +39,39 @@ void describe_columns(sqlite3_stmt* stmt, std::vector<StatementResult::Column>& 
     columns.push_back({name != nullptr ? name : "",
                        type != nullptr ? std::optional<std::string>(type) : std::nullopt});
   }
+}
+
+// Every name that a statement's text may hold: SQLite takes texts for names, too.
+std::set<std::string> names_in(const std::vector<std::string>& words) {
+  std::set<std::string> names;
+  for (const auto& word : words) names.insert(lower(unquoted(word)));
+  return names;
+}
+
+std::vector<std::string> named_among(const std::vector<std::string>& tables,
+                                     const std::set<std::string>& names) {
+  std::vector<std::string> out;
+  for (const auto& table : tables) {
+    if (names.contains(lower(table))) out.push_back(table);
+  }
+  return out;
+}
+
+// Tools read it before they do anything.
+bool is_schema_table(std::string_view name) {
+  return name == "sqlite_master" || name == "sqlite_schema";
+}
+
+// SQLite's own tables, and the virtual ones that tell of pages and of all tables.
+bool looks_into_the_file(std::string_view name) {
+  return name.starts_with("sqlite_") || name == "dbstat" || name == "bytecode" ||
+         name == "tables_used";
+}
+
+tl::unexpected<Error> not_permitted(std::string_view verb, const std::string& table) {
+  return fail(Code::kRefused,
+              "the token does not allow to " + std::string(verb) + " table " + table,
+              kNotPermitted);
 }
 
 }  // namespace
@@ -80,7 +114,14 @@ Guard::Bounds bounds_of(const DatabaseOptions& options) {
           std::max(options.transaction_bytes, options.result_bytes)};
 }
 
-Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
+Result<ClientStatement*> ClientSql::prepare(const Statement& statement) {
+  auto found = compiled(statement.sql);
+  if (!found || !statement.rights) return found;
+  if (auto done = permit(**found, *statement.rights); !done) return tl::unexpected(done.error());
+  return found;
+}
+
+Result<ClientStatement*> ClientSql::compiled(std::string_view sql) {
   auto it = by_text_.find(sql);
   if (it != by_text_.end() && it->second->is_pragma) {
     if (auto done = look_at_schema(); !done) return tl::unexpected(done.error());
@@ -90,9 +131,9 @@ Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
     latest_.splice(latest_.begin(), latest_, it->second);
     return &latest_.front();
   }
-  auto compiled = compile(sql);
-  if (!compiled) return tl::unexpected(compiled.error());
-  latest_.push_front(std::move(*compiled));
+  auto fresh = compile(sql);
+  if (!fresh) return tl::unexpected(fresh.error());
+  latest_.push_front(std::move(*fresh));
   by_text_.emplace(latest_.front().sql, latest_.begin());
   if (latest_.size() > kCached) {
     by_text_.erase(latest_.back().sql);
@@ -101,9 +142,41 @@ Result<ClientStatement*> ClientSql::prepare(std::string_view sql) {
   return &latest_.front();
 }
 
-Result<StatementDescription> ClientSql::describe(std::string_view sql) {
+Result<void> ClientSql::permit(const ClientStatement& compiled, const TableRights& rights) {
+  if (compiled.kind == StatementKind::kSchema || compiled.kind == StatementKind::kOtherSchema) {
+    return fail(Code::kRefused, "the token does not allow to change the schema", kNotPermitted);
+  }
+  if (compiled.looks_everywhere && !rights.others.read) {
+    return fail(Code::kRefused, "foreign_key_check looks into tables that the token does not name",
+                kNotPermitted);
+  }
+  for (const auto& name : compiled.names_written) {
+    if (!rights.may_write(name)) return not_permitted("write", name);
+  }
+  for (const auto& name : compiled.names_read) {
+    const std::string lower_name = lower(name);
+    if (rights.may_read(name) || is_schema_table(lower_name)) continue;
+    const auto table = is_table(name);  // or a WITH of its own, or a function
+    if (!table) return tl::unexpected(table.error());
+    if (*table || looks_into_the_file(lower_name)) return not_permitted("read", name);
+  }
+  return {};
+}
+
+Result<bool> ClientSql::is_table(const std::string& name) {
+  if (!table_named_) {
+    auto prepared = db_.prepare("SELECT 1 FROM sqlite_schema WHERE name = ? COLLATE NOCASE");
+    if (!prepared) return tl::unexpected(prepared.error());
+    table_named_ = std::move(*prepared);
+  }
+  table_named_.bind(1, Value(name));
+  Rows rows(table_named_);
+  return rows.next();
+}
+
+Result<StatementDescription> ClientSql::describe(const Statement& statement) {
   if (auto done = look_at_schema(); !done) return tl::unexpected(done.error());
-  const auto compiled = prepare(sql);
+  const auto compiled = prepare(statement);
   if (!compiled) return tl::unexpected(compiled.error());
   StatementDescription out;
   sqlite3_stmt* stmt = (*compiled)->stmt.get();
@@ -176,6 +249,11 @@ Result<ClientStatement> ClientSql::compile(std::string_view sql) {
   compiled.stmt = std::move(*stmt);
   compiled.reads_only = sqlite3_stmt_readonly(compiled.stmt.get()) != 0;
   compiled.written = guard_.written();
+  const std::set<std::string> names = names_in(words);
+  compiled.names_read = named_among(guard_.read(), names);
+  compiled.names_written = named_among(guard_.written(), names);
+  compiled.looks_everywhere =
+      names.contains("foreign_key_check") || names.contains("pragma_foreign_key_check");
   compiled.copy = copy_statement_of(words);
   compiled.brief = !guard_.calls_functions();
   return compiled;
@@ -273,7 +351,7 @@ Result<StatementResult> ClientSql::run(ClientStatement& compiled, const Statemen
   Result<void> done;
   {
     if (statement.briefly) sqlite3_stmt_status(stmt.get(), SQLITE_STMTSTATUS_VM_STEP, 1);  // ticks
-    const Guarded guarded(guard_, mode_, statement.briefly);
+    const Guarded guarded(guard_, mode_, statement.briefly, statement.rights.get());
     done = collect(stmt, statement.want_rows, result);
   }
   stmt.reset();

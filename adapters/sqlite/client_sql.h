@@ -25,6 +25,10 @@ struct ClientStatement {
   bool is_pragma = false;            // then stepping it need not notice that the schema changed
   bool brief = true;                 // as far as is known; see Statement::briefly
   std::vector<std::string> written;  // tables
+  // Tables, views and whatever else its text names, as far as it reads or writes them. What views,
+  // triggers and foreign keys reach beyond is the doing of who defined them.
+  std::vector<std::string> names_read, names_written;
+  bool looks_everywhere = false;  // it tells of rows whose tables it need not name
   std::optional<CopyStatement> copy;
 };
 
@@ -62,12 +66,13 @@ class ClientSql {
   // From now on, rows whose key nobody names are numbered as the world's tables want.
   void number_keys_in(const std::shared_ptr<const World>& world) { world_ = &world; }
 
-  // Valid until the next call of prepare() or clear().
-  Result<ClientStatement*> prepare(std::string_view sql);
+  // Valid until the next call of prepare() or clear(). What is kept was compiled for anybody: each
+  // call looks whether this client may.
+  Result<ClientStatement*> prepare(const Statement& statement);
   // `counts`: of the client's connection, before it.
   Result<StatementResult> run(ClientStatement& compiled, const Statement& statement,
                               const ConnectionCounts& counts);
-  Result<StatementDescription> describe(std::string_view sql);
+  Result<StatementDescription> describe(const Statement& statement);
   // Forgets what was compiled: the schema changed.
   void clear();
   // Runs one recognised schema statement, uncached.
@@ -83,7 +88,10 @@ class ClientSql {
 
  private:
   Result<void> look_at_schema();
+  Result<ClientStatement*> compiled(std::string_view sql);
   Result<ClientStatement> compile(std::string_view sql);
+  Result<void> permit(const ClientStatement& compiled, const TableRights& rights);
+  Result<bool> is_table(const std::string& name);
   Result<Stmt> compile_one(std::string_view sql, Guard::Mode mode);
   Result<void> bind(Stmt& stmt, const Statement& statement);
   Result<void> bind_unnamed(Stmt& stmt, const Statement& statement, const std::vector<bool>& given);
@@ -100,7 +108,7 @@ class ClientSql {
   const DatabaseOptions& options_;
   Guard::Mode mode_;
   const std::shared_ptr<const World>* world_ = nullptr;
-  Stmt schema_version_, any_table_;
+  Stmt schema_version_, any_table_, table_named_;
   std::optional<int64_t> schema_;      // its version when `latest_` were compiled
   std::list<ClientStatement> latest_;  // most recent first
   std::unordered_map<std::string_view, std::list<ClientStatement>::iterator> by_text_;

@@ -533,7 +533,10 @@ Result<void> Committer::write_slow(const Capture::Change& c, Record& record) {
   } else {
     change.kept = hidden_siblings(loaded->state, t.layout, world.ranks);
   }
-  if (c.intent != nullptr && !c.plain) change.decider = c.intent->decider;
+  if (c.intent != nullptr && !c.plain) {
+    change.decider = c.intent->decider;
+    change.decided_by = c.intent->decided_by;
+  }
   if (c.intent != nullptr && c.intent->anew) {
     auto done = renew(change, loaded->state, t.layout, *c.intent->anew);
     if (!done) return done;

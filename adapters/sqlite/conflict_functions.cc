@@ -76,6 +76,9 @@ void ConflictFunctions::answer(Asked asked, sqlite3_context* context, int count,
   const auto world = worlds_();
   const Table* t = table != nullptr ? world->find(*table) : nullptr;
   if (t == nullptr) return refuse(context, "there is no table " + describe(named));
+  if (!guard_.may_read(*table)) {
+    return refuse(context, "the token does not allow to read table " + *table);
+  }
   std::vector<Value> parts;
   for (int i = 1; i < count; ++i) parts.push_back(read_value(arguments[i]));
   const auto key = canonical_key(t->def, parts);

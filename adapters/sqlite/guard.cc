@@ -30,6 +30,10 @@ bool listed(const std::array<std::string_view, N>& list, std::string_view name) 
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
+void add(std::vector<std::string>& names, std::string_view name) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+}
+
 bool is_main(const char* database) { return database == nullptr || lower(database) == "main"; }
 
 std::string elsewhere(const char* database) {
@@ -62,13 +66,15 @@ void Guard::install(Connection& db, const Bounds& bounds) {
   sqlite3_progress_handler(db.get(), kOperationsPerTick, &Guard::tick, this);
 }
 
-void Guard::raise(Mode mode, bool briefly) {
+void Guard::raise(Mode mode, bool briefly, const TableRights* rights) {
   mode_ = mode;
+  rights_ = rights;
   briefly_ = briefly;
   calls_functions_ = false;
   out_of_memory_ = false;
   memory_at_first_ = memory_in_use();
   written_.clear();
+  read_.clear();
   refusal_.clear();
   deadline_ = Clock::now() + statement_time_;
   sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, briefly ? kBriefValue : value_bytes_);
@@ -76,6 +82,7 @@ void Guard::raise(Mode mode, bool briefly) {
 
 void Guard::lower() {
   mode_ = Mode::kDown;
+  rights_ = nullptr;
   sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, static_cast<int>(kValueMax));
 }
 
@@ -109,6 +116,7 @@ bool Guard::allows(int action, const char* a, const char* b, const char* databas
       if (is_reserved(first) || first == "sqlite_stmt") {
         return deny("table " + std::string(first) + " belongs to the gateway");
       }
+      add(read_, first);
       return true;
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
@@ -122,9 +130,7 @@ bool Guard::allows(int action, const char* a, const char* b, const char* databas
                deny("table " + std::string(first) + " belongs to SQLite: nobody else writes it");
       }
       if (!is_main(database)) return deny(elsewhere(database));
-      if (std::find(written_.begin(), written_.end(), first) == written_.end()) {
-        written_.emplace_back(first);
-      }
+      add(written_, first);
       return true;
     case SQLITE_FUNCTION:
       if (second == "load_extension" || second == "fts3_tokenizer") {

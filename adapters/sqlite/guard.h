@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapters/sqlite/connection.h"
+#include "adapters/table_rights.h"
 
 namespace entente::sqlite {
 
@@ -40,11 +41,18 @@ class Guard {
   void install(Connection& db, const Bounds& bounds);
   // `briefly`: stops what it guards at the first tick, after some thousand steps of SQLite's
   // machine at most, or at a value that takes long to copy (SQLITE_TOOBIG).
-  void raise(Mode mode, bool briefly = false);
+  // `rights`: the client's, while the guard is up; null: everything.
+  void raise(Mode mode, bool briefly = false, const TableRights* rights = nullptr);
   void lower();
 
-  // Tables that the statements compiled since raise() write.
+  // Tables that the statements compiled since raise() write, and what they read: those that
+  // triggers, views and foreign keys reach, too.
   const std::vector<std::string>& written() const { return written_; }
+  const std::vector<std::string>& read() const { return read_; }
+  // Whether a function of ours may look into this table for the client.
+  bool may_read(std::string_view table) const {
+    return rights_ == nullptr || rights_->may_read(table);
+  }
   // Whether they call functions whose cost depends on what they are given.
   bool calls_functions() const { return calls_functions_; }
   // Whether the last statement was stopped because it took too much memory.
@@ -72,15 +80,17 @@ class Guard {
   int64_t statement_memory_ = 0;
   int64_t memory_at_first_ = 0;
   Clock::time_point deadline_;
-  std::vector<std::string> written_;
+  const TableRights* rights_ = nullptr;
+  std::vector<std::string> written_, read_;
   std::string refusal_;
 };
 
 // Raises a guard for a scope.
 class Guarded {
  public:
-  Guarded(Guard& guard, Guard::Mode mode, bool briefly = false) : guard_(guard) {
-    guard_.raise(mode, briefly);
+  Guarded(Guard& guard, Guard::Mode mode, bool briefly = false, const TableRights* rights = nullptr)
+      : guard_(guard) {
+    guard_.raise(mode, briefly, rights);
   }
   ~Guarded() { guard_.lower(); }
   Guarded(const Guarded&) = delete;

@@ -287,9 +287,12 @@ Result<bool> SqliteWriteSession::run_patch(const Writing& w) {
 }
 
 RowIntent SqliteWriteSession::intent_of(const Writing& w) const {
-  RowIntent intent{&w.table, w.key, w.erase, {}, std::nullopt, w.kept, Decider::kWriter};
+  RowIntent intent{&w.table, w.key, w.erase, {}, std::nullopt, w.kept};
   const bool patch = patches(w);
-  if (w.request.resolution || w.request.pick) intent.decider = Decider::kOperator;
+  if (w.request.resolution || w.request.pick) {
+    intent.decider = Decider::kOperator;
+    intent.decided_by = w.request.decided_by;
+  }
   if (w.request.kind == RowRequest::Kind::kResolve) intent.decider = Decider::kHandler;
   if (w.request.kind == RowRequest::Kind::kRenew) intent.anew = w.request.floors;
   for (const size_t i : w.table.by_name) {

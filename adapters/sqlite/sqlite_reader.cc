@@ -86,7 +86,7 @@ Result<VersionVector> SqliteReader::applied() {
 }
 
 Result<StatementResult> SqliteReader::execute(const Statement& statement) {
-  auto compiled = sql_.prepare(statement.sql);
+  auto compiled = sql_.prepare(statement);
   if (!compiled) return tl::unexpected(compiled.error());
   const auto kind = (*compiled)->kind;
   if (kind == StatementKind::kTransactionControl || kind == StatementKind::kSavepoint) {
@@ -100,8 +100,8 @@ Result<StatementResult> SqliteReader::execute(const Statement& statement) {
   return sql_.run(**compiled, statement, statement.counts);
 }
 
-Result<StatementDescription> SqliteReader::describe(std::string_view sql) {
-  return sql_.describe(sql);
+Result<StatementDescription> SqliteReader::describe(const Statement& statement) {
+  return sql_.describe(statement);
 }
 
 Result<RowRead> SqliteReader::row(std::string_view table, std::span<const Value> key,

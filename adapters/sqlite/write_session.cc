@@ -49,7 +49,7 @@ Result<void> SqliteWriteSession::open_savepoint() {
 
 Result<StatementResult> SqliteWriteSession::execute(const Statement& statement) {
   if (!counts_) counts_ = statement.counts;
-  auto compiled = side_.sql.prepare(statement.sql);
+  auto compiled = side_.sql.prepare(statement);
   if (!compiled) return tl::unexpected(compiled.error());
   switch ((*compiled)->kind) {
     case StatementKind::kTransactionControl:

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "gateway/access/access.h"
 #include "gateway/async/task.h"
 #include "gateway/peers/peers.h"
 #include "gateway/store/short_reads.h"
@@ -23,6 +24,7 @@ struct Site {
   Loop& loop;
   boost::asio::any_io_executor executor;                     // the loop's, for sockets
   std::function<void(std::function<void(PeersView)>)> view;  // Peers::view
+  Access& access;
 };
 
 }  // namespace entente

@@ -45,4 +45,28 @@ Result<std::string> parse_base64(std::string_view text) {
   return bytes;
 }
 
+void append_base64url(std::string& out, std::string_view bytes) {
+  const size_t begin = out.size();
+  append_base64(out, bytes, false);
+  for (size_t i = begin; i < out.size(); ++i) {
+    if (out[i] == '+') out[i] = '-';
+    if (out[i] == '/') out[i] = '_';
+  }
+}
+
+Result<std::string> parse_base64url(std::string_view text) {
+  std::string standard(text);
+  for (char& c : standard) {
+    if (c == '+' || c == '/' || c == '=') return fail(Code::kInvalid, "this is not base64url");
+    if (c == '-') c = '+';
+    if (c == '_') c = '/';
+  }
+  auto bytes = parse_base64(standard);
+  if (!bytes) return bytes;
+  std::string again;  // the last digit may hold bits that no byte has
+  append_base64(again, *bytes, false);
+  if (again != standard) return fail(Code::kInvalid, "this base64url is not canonical");
+  return bytes;
+}
+
 }  // namespace entente

@@ -25,6 +25,8 @@ std::string_view reason(int status) {
       return "No Content";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
@@ -45,6 +47,8 @@ std::string_view reason(int status) {
       return "Unprocessable Content";
     case 428:
       return "Precondition Required";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 503:
@@ -99,11 +103,19 @@ void append_head(std::string& out, const Response& response, const HttpService& 
   out += "\r\n\r\n";
 }
 
+// "" if the client is gone already.
+std::string address_of(const boost::asio::ip::tcp::socket& socket) {
+  boost::system::error_code error;
+  const auto peer = socket.remote_endpoint(error);
+  return error ? "" : peer.address().to_string();
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(Transport transport, std::string received, const Limits& limits,
                                const HttpService& service, const bool& stopping)
     : transport_(std::move(transport)),
+      from_(address_of(transport_.socket())),
       limits_(limits),
       service_(service),
       stopping_(stopping),
@@ -153,6 +165,7 @@ Task<void> HttpConnection::serve() {
     }
     const bool client_stays = parser_.keep_alive();
     Request request = parser_.take();
+    request.from = from_;
     const bool head_only = request.method == Method::kHead;
     const bool chunked = request.takes_chunks;
     auto offer = request.web_socket;

@@ -68,6 +68,7 @@ class HttpConnection {
   void allow(std::chrono::milliseconds patience) { deadline_ = Clock::now() + patience; }
 
   Transport transport_;
+  const std::string from_;  // the client's address
   const Limits& limits_;
   const HttpService& service_;
   const bool& stopping_;  // the server's: no further requests

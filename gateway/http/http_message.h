@@ -48,6 +48,8 @@ struct Request {
   std::optional<std::string> gateway;  // Entente-Gateway: see introduction.h
   std::optional<std::string> accept;
   std::optional<std::string> host;
+  std::optional<std::string> authorization;  // "": several of them
+  std::string from;                          // the address of whoever asks
   std::optional<std::string> origin;         // Origin: the page that asks, in a browser
   std::optional<std::string> fetch_site;     // Sec-Fetch-Site
   std::optional<std::string> last_event_id;  // Last-Event-ID: an event stream goes on after it
@@ -60,7 +62,8 @@ struct Response {
   std::string_view content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string_view, std::string>> headers;
-  std::string session;  // the token of what the client has now seen; "": all applied here
+  std::string session;    // the token of what the client has now seen; "": all applied here
+  bool admitted = false;  // who is told may know what this gateway is, and what it has applied
   // 101: what happens on the connection from now on, instead of HTTP.
   std::function<Task<void>(WebSocket&)> upgrade;
   // Writes the body, which nobody knows the length of yet, instead of `body`.

@@ -40,6 +40,8 @@ std::string_view title(int status) {
   switch (status) {
     case 400:
       return "The request is malformed";
+    case 401:
+      return "A token is needed";
     case 403:
       return "Not allowed here";
     case 404:
@@ -62,6 +64,8 @@ std::string_view title(int status) {
       return "This is another host";
     case 428:
       return "A context is needed";
+    case 429:
+      return "Too many requests";
     case 431:
       return "The request's head is too large";
     case 503:

@@ -209,6 +209,8 @@ Request RequestParser::take() {
   request.gateway = header(message, "Entente-Gateway");
   request.accept = header(message, http::field::accept);
   request.host = header(message, http::field::host);
+  request.authorization = header(message, http::field::authorization);
+  if (message.count(http::field::authorization) > 1) request.authorization = "";
   request.origin = header(message, http::field::origin);
   request.fetch_site = header(message, "Sec-Fetch-Site");
   request.last_event_id = header(message, "Last-Event-ID");

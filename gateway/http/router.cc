@@ -53,9 +53,9 @@ std::string_view to_string(Method method) {
   return "";
 }
 
-void Router::add(Method method, std::string_view pattern, std::string_view family,
+void Router::add(Method method, std::string_view pattern, std::string_view family, Right right,
                  RouteHandler handler) {
-  routes_.push_back({method, path_segments(pattern), family, std::move(handler)});
+  routes_.push_back({method, path_segments(pattern), family, right, std::move(handler)});
 }
 
 Router::Match Router::find(Method method, std::string_view path) const {
@@ -68,6 +68,7 @@ Router::Match Router::find(Method method, std::string_view path) const {
     match.family = route.family;
     if (route.method == method) {
       match.handler = &route.handler;
+      match.right = route.right;
       for (size_t i = 0; i < segments.size(); ++i) {
         if (route.pattern[i] == "*") match.parts.emplace_back(segments[i]);
       }

@@ -81,7 +81,7 @@ Response refused(const Error& error) {
 }  // namespace
 
 void TopologyApi::add_to(Router& people) {
-  people.add(Method::kPost, "/v1/topology", "operations",
+  people.add(Method::kPost, "/v1/topology", "operations", Right::kAdmin,
              [this](RoutedRequest r) { return change(std::move(r)); });
 }
 

@@ -97,7 +97,7 @@ struct Hello {
     uint64_t seq = 0;
     std::array<uint8_t, 16> chain{};  // the origin's hash chain at seq
   };
-  uint32_t protocol = 7;
+  uint32_t protocol = 8;
   std::string cluster;
   std::string dc;
   Origin incarnation;

@@ -13,6 +13,7 @@
 #include "gateway/api/introduction.h"
 #include "gateway/api/late/unshipped_api.h"
 #include "gateway/api/operations/operations_api.h"
+#include "gateway/api/refused.h"
 #include "gateway/api/rows/increments_api.h"
 #include "gateway/api/rows/rows_api.h"
 #include "gateway/api/rows/transactions_api.h"
@@ -34,6 +35,17 @@ namespace {
 constexpr std::chrono::minutes kAttemptCounts{2};
 constexpr std::string_view kTopologyPath = "/v1/topology";
 
+// For the audit's lines; what a query says may be of rows.
+std::string target_of(const Request& request) {
+  return std::string(to_string(request.method)) + " " + request.path;
+}
+
+// Who only looks does nothing that must be written down; what changes the schema is, by whoever
+// runs the statement.
+bool is_act(const Router::Match& match, Method method) {
+  return match.right >= Right::kOperate && method != Method::kGet && method != Method::kHead;
+}
+
 }  // namespace
 
 struct ClientServer::Impl {
@@ -43,6 +55,7 @@ struct ClientServer::Impl {
         browsers(config.cors, config.find(dc) != nullptr ? config.find(dc)->clients : Endpoint{}),
         server(config.limits),
         short_reads(store, server.executor()),
+        access(config),
         site{config,
              graph,
              std::move(dc),
@@ -50,7 +63,8 @@ struct ClientServer::Impl {
              short_reads,
              server.loop(),
              server.executor(),
-             [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); }},
+             [&peers](std::function<void(PeersView)> done) { peers.view(std::move(done)); },
+             access},
         increments(site),
         sql(site, streams),
         changes(site),
@@ -92,6 +106,8 @@ struct ClientServer::Impl {
     // Whether it may still ask, as whom it says it is. kMismatch.
     Result<void> check_certificate(const std::optional<std::string>& introduction);
     Task<Response> lead(RoutedRequest routed);
+    // Another gateway may do what its router has; whose client it asks for, it has looked at.
+    static ClientPtr gateway(const Request& request);
 
     Impl& server;
     const std::shared_ptr<const PeerCertificate> certificate;
@@ -103,7 +119,10 @@ struct ClientServer::Impl {
   std::shared_ptr<const HttpService> serve_follower(std::shared_ptr<const PeerCertificate> by);
   Task<Response> answer_follower(Follower& follower, Request request);
   Task<Response> answer_client(Request request);
-  Task<Response> handle(const Router& by, Request request);
+  Task<Response> handle(const Router& by, ClientPtr gateway, Request request);
+  tl::expected<ClientPtr, Refusal> admit(const Router::Match& match, const Request& request);
+  void audit(const Router::Match& match, const Client& client, const std::string& from,
+             const std::string& target, int status);
   void look_whether_caught_up();
   std::string why_not_replaced() {
     const std::lock_guard lock(not_replaced_mutex);
@@ -116,6 +135,7 @@ struct ClientServer::Impl {
   const BrowserRules browsers;
   HttpServer server;
   ShortReads short_reads;
+  Access access;
   const Site site;
   IncrementsApi increments;
   HranaStream::Counts streams;
@@ -141,25 +161,67 @@ Task<Response> ClientServer::Impl::answer_client(Request request) {
   auto response = browsers.answer(request);
   const auto origin = request.origin;
   if (!response) {
-    Task<Response> handling = handle(router, std::move(request));
+    Task<Response> handling = handle(router, nullptr, std::move(request));
     response = co_await handling;
   }
   browsers.permit(origin, *response);
   co_return std::move(*response);
 }
 
-Task<Response> ClientServer::Impl::handle(const Router& by, Request request) {
+// A stranger, where anybody may ask.
+tl::expected<ClientPtr, Refusal> ClientServer::Impl::admit(const Router::Match& match,
+                                                           const Request& request) {
+  static const auto kStranger = std::make_shared<const Client>();
+  if (match.right == Right::kOpen && access.needs_tokens()) return kStranger;
+  const std::string target = target_of(request);
+  auto admission = access.admit(request.authorization, request.from, target);
+  if (!admission || (*admission)->may(match.right)) return admission;
+  Refusal refusal{Refusal::Why::kForbidden,
+                  "the token's role is " + std::string(to_string((*admission)->role)) +
+                      ", and this needs " + std::string(to_string(match.right)),
+                  (*admission)->sub, (*admission)->jti};
+  if (is_act(match, request.method)) {
+    access.audit().count(refusal.why);
+    audit(match, **admission, request.from, target, refusal.meaning().status);
+  } else {
+    access.audit().refused(refusal, request.from, target);
+  }
+  return tl::unexpected(std::move(refusal));
+}
+
+void ClientServer::Impl::audit(const Router::Match& match, const Client& client,
+                               const std::string& from, const std::string& target, int status) {
+  const auto result = status < 400    ? Audit::Result::kDone
+                      : status == 403 ? Audit::Result::kRefused
+                                      : Audit::Result::kFailed;
+  access.audit().act(match.right, client, from, target, result);
+}
+
+// `gateway`: who asks, if he was let in already.
+Task<Response> ClientServer::Impl::handle(const Router& by, ClientPtr gateway, Request request) {
   const auto began = std::chrono::steady_clock::now();
   auto match = by.find(request.method, request.path);
+  auto admission = gateway ? tl::expected<ClientPtr, Refusal>(gateway) : admit(match, request);
+  if (!admission) {
+    const bool hrana = match.family == "sql";
+    Response refusal = hrana ? refused_by_hrana(admission.error()) : refused(admission.error());
+    metrics.observe(match.family, refusal.status, std::chrono::steady_clock::now() - began);
+    co_return refusal;
+  }
+  const ClientPtr client = *admission;
+  const std::string from = request.from, target = target_of(request);
+  const bool act = !gateway && is_act(match, request.method);
   Response response = std::move(match.refusal);
   if (catching_up && match.family != "operations") {
     response = problem(503, "catching_up",
                        site.dc + " has a copy of its database and catches up before it serves");
   } else if (match.handler != nullptr) {
-    RoutedRequest routed{std::move(request), std::move(match.parts)};
+    RoutedRequest routed{std::move(request), std::move(match.parts), client};
     Task<Response> dispatching = dispatch(*match.handler, std::move(routed));
     response = co_await dispatching;
   }
+  response.admitted = client->may(Right::kRead);
+  if (act) audit(match, *client, from, target, response.status);
   metrics.observe(match.family, response.status, std::chrono::steady_clock::now() - began);
   co_return response;
 }
@@ -201,26 +263,27 @@ Task<Response> ClientServer::Impl::dispatch(const RouteHandler& handler, RoutedR
 }
 
 void ClientServer::Impl::append_headers(const Response& response, std::string& out) const {
+  out += "\r\nX-Content-Type-Options: nosniff";
+  if (access.needs_tokens() && !response.admitted) return;
   out += "\r\nEntente-Dc: ";
   out += site.dc;
   out += "\r\nEntente-Session: ";
   out += response.session.empty() ? session_token(site.store.applied()) : response.session;
-  out += "\r\nX-Content-Type-Options: nosniff";
 }
 
 // ---- Other gateways ----------------------------------------------------------------------------
 
 ClientServer::Impl::Follower::Follower(Impl& s, std::shared_ptr<const PeerCertificate> by)
     : server(s), certificate(std::move(by)), sql(s.site, s.streams) {
-  router.add(Method::kPost, "/v3/pipeline", "schema",
+  router.add(Method::kPost, "/v3/pipeline", "schema", Right::kSchema,
              [this](RoutedRequest r) { return lead(std::move(r)); });
-  router.add(Method::kPost, "/v1/snapshot", "snapshot",
+  router.add(Method::kPost, "/v1/snapshot", "snapshot", Right::kOperate,
              [this](RoutedRequest r) { return server.snapshots.answer(std::move(r)); });
-  router.add(Method::kPost, kTopologyPath, "operations",
+  router.add(Method::kPost, kTopologyPath, "operations", Right::kAdmin,
              [this](RoutedRequest r) { return server.topology.answer_gateway(std::move(r)); });
-  router.add(Method::kPost, "/v1/unshipped", "operations",
+  router.add(Method::kPost, "/v1/unshipped", "operations", Right::kOperate,
              [this](RoutedRequest r) { return server.unshipped.answer_gateway(std::move(r)); });
-  router.add(Method::kPost, "/v1/digest", "digest",
+  router.add(Method::kPost, "/v1/digest", "digest", Right::kOperate,
              [this](RoutedRequest r) { return server.verify.digest(std::move(r)); });
   server.followers.insert(this);
 }
@@ -252,6 +315,15 @@ Result<void> ClientServer::Impl::Follower::check_certificate(
       [&] { return check_claim(certificate.get(), introduced_dc(introduction)); });
 }
 
+ClientPtr ClientServer::Impl::Follower::gateway(const Request& request) {
+  auto client = std::make_shared<Client>();
+  client->sub = "gateway:" + introduced_dc(request.gateway);
+  client->owner = client->sub;
+  client->role = Right::kAdmin;
+  client->tables = nullptr;
+  return client;
+}
+
 // Only the schema leader answers: nothing is sent on twice.
 Task<Response> ClientServer::Impl::Follower::lead(RoutedRequest routed) {
   const Site& site = server.site;
@@ -280,7 +352,7 @@ Task<Response> ClientServer::Impl::answer_follower(Follower& follower, Request r
   const auto needed = request.path == kTopologyPath ? Agreement::kCluster : Agreement::kTopology;
   const auto known = check_introduction(site, request.gateway, needed);
   if (!known) co_return problem(403, "not_this_cluster", known.error().text);
-  Task<Response> handling = handle(follower.router, std::move(request));
+  Task<Response> handling = handle(follower.router, follower.gateway(request), std::move(request));
   co_return co_await handling;
 }
 
@@ -299,12 +371,14 @@ Result<void> ClientServer::start() {
   auto& s = *impl_;
   const auto* datacenter = s.site.config.find(s.site.dc);
   if (datacenter == nullptr) return fail(Code::kInvalid, "no datacenter " + s.site.dc);
+  if (auto ok = s.access.reload(); !ok) return ok;
   HttpService service;
   service.handle = [&s](Request request) { return s.answer_client(std::move(request)); };
   service.append_headers = [&s](const Response& response, std::string& out) {
     s.append_headers(response, out);
   };
   service.tick = [&s] {
+    s.access.tick();
     s.sql.expire();
     for (auto* follower : s.followers) follower->sql.expire();
     s.changes.tick();
@@ -337,5 +411,7 @@ void ClientServer::not_replaced(std::string reason) {
 
 void ClientServer::stop() { impl_->server.stop(); }
 uint16_t ClientServer::port() const { return impl_->server.port(); }
+const Router& ClientServer::routes() const { return impl_->router; }
+Result<void> ClientServer::reload_tokens() { return impl_->access.reload(); }
 
 }  // namespace entente

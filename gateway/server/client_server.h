@@ -14,6 +14,8 @@
 
 namespace entente {
 
+class Router;
+
 // What applications connect to: HTTP/1.1 with keep-alive; rows, transactions, SQL by Hrana,
 // conflicts, status and metrics. And other gateways' clients, as far as they change the schema.
 //
@@ -53,6 +55,10 @@ class ClientServer {
   // Stops accepting, lets requests in flight finish for up to 10 s, then closes.
   void stop();
   uint16_t port() const;
+  // Everything that applications may ask.
+  const Router& routes() const;
+  // Reads the token files again, now. After an error those from before hold. From any thread.
+  Result<void> reload_tokens();
 
  private:
   struct Impl;

@@ -141,13 +141,7 @@ Result<void> ChangeFeed::write_change(Reader& reader, const LogHead::At& head, s
   const auto* row = std::get_if<RowChange>(&*change);
   if (row == nullptr) {
     const auto& schema = std::get<SchemaChange>(*change);
-    const auto& dropped = schema.dropped;
-    const bool wanted =
-        options_.tables.empty() ||
-        std::any_of(schema.tables.begin(), schema.tables.end(),
-                    [&](const TableDef& t) { return wants(t.name); }) ||
-        std::any_of(dropped.begin(), dropped.end(), [&](const auto& name) { return wants(name); });
-    if (wanted) begin_line(head, out), note_schema_change(schema);
+    if (tells(schema)) begin_line(head, out), note_schema_change(schema);
     return {};
   }
   if (!wants(row->table)) return {};
@@ -158,7 +152,17 @@ Result<void> ChangeFeed::write_change(Reader& reader, const LogHead::At& head, s
 }
 
 bool ChangeFeed::wants(std::string_view table) const {
-  return options_.tables.empty() || options_.tables.contains(std::string(table));
+  return (options_.tables.empty() || options_.tables.contains(std::string(table))) &&
+         options_.client->may_read(table);
+}
+
+// One of no table, a view's, is for readers of all.
+bool ChangeFeed::tells(const SchemaChange& change) const {
+  const auto& [epoch, sql, tables, dropped] = change;
+  return (options_.tables.empty() && options_.client->may_read_all()) ||
+         std::any_of(tables.begin(), tables.end(),
+                     [&](const TableDef& t) { return wants(t.name); }) ||
+         std::any_of(dropped.begin(), dropped.end(), [&](const auto& name) { return wants(name); });
 }
 
 void ChangeFeed::begin(std::string_view event, std::string_view id, std::string& out) const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/access/client.h"
 #include "gateway/api/changes/log_chunks.h"
 #include "gateway/api/changes/log_head.h"
 #include "gateway/api/row_json.h"
@@ -16,6 +17,7 @@ namespace entente {
 struct FeedOptions {
   bool events = false;           // Server-Sent Events; otherwise JSON, one a line
   std::set<std::string> tables;  // only their changes; empty: all
+  ClientPtr client;              // only changes of what he may read
   BigIntegers big = BigIntegers::kNumber;
   uint64_t limit = UINT64_MAX;  // transactions
   bool until_now = false;       // ends where the log ended when the feed began
@@ -50,6 +52,7 @@ class ChangeFeed {
   // The last line said so, too.
   bool told() const { return told_; }
   bool events() const { return options_.events; }
+  const Client& client() const { return *options_.client; }
 
   // Where the reader stands, while there is nothing else to say.
   std::string heartbeat();
@@ -104,6 +107,7 @@ class ChangeFeed {
   void begin_line(const LogHead::At& head, std::string& out);
   void end_transaction(std::string& out);
   bool wants(std::string_view table) const;
+  bool tells(const SchemaChange& change) const;
   Result<const std::vector<std::string>*> key_names(Reader& reader, const std::string& table);
   // Around a line's JSON.
   void begin(std::string_view event, std::string_view id, std::string& out) const;

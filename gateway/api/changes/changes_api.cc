@@ -16,6 +16,8 @@ namespace {
 // One piece of a feed, roughly.
 constexpr size_t kPieceBytes = 64 << 10;
 constexpr std::chrono::milliseconds kBusyPause{100};
+// How often a feed that has nothing to tell looks whether its reader's token has ended.
+constexpr std::chrono::seconds kLookAtToken{1};
 
 // ---- What the reader asks ----------------------------------------------------------------------
 
@@ -82,6 +84,12 @@ Result<Question> parse_question(const Request& request) {
   return question;
 }
 
+Response token_ended() {
+  return problem(401, "token_ended",
+                 "the token of this feed's reader has expired or was revoked: go on with another "
+                 "one from the last cursor");
+}
+
 Response problem_of(const Error& error) {
   if (error.tag == "cursor_expired") return problem(410, error.tag, error.text);
   return problem(error);
@@ -105,13 +113,17 @@ ChangesApi::ChangesApi(const Site& site) : site_(site), head_(site.store.opened(
 }
 
 void ChangesApi::add_to(Router& router) {
-  router.add(Method::kGet, "/v1/changes", "changes",
+  router.add(Method::kGet, "/v1/changes", "changes", Right::kRead,
              [this](RoutedRequest r) { return answer(std::move(r)); });
 }
 
 Task<Response> ChangesApi::answer(RoutedRequest routed) {
   auto question = parse_question(routed.request);
   if (!question) co_return problem(question.error());
+  for (const auto& table : question->options.tables) {
+    if (auto ok = permit_read(*routed.client, table); !ok) co_return problem(ok.error());
+  }
+  question->options.client = routed.client;
   if (counts_.open >= site_.config.limits.changes_feeds) {
     co_return problem(503, "busy",
                       "as many change feeds are open here as may be (limits.changes_feeds); close "
@@ -168,6 +180,9 @@ Task<std::string> ChangesApi::next(ChangeFeed& changes, ResponseStream& client) 
   const auto silent_until = LogHead::Clock::now() + site_.config.limits.changes_heartbeat;
   while (!changes.over()) {
     if (head_.stopping() || client.client_gone()) co_return "";
+    if (!site_.access.holds(changes.client())) {
+      co_return changes.between_lines() ? changes.farewell(token_ended().body) : "";
+    }
     bool busy = false;
     Task<Result<std::string>> reading = read(changes, busy);
     auto piece = co_await reading;
@@ -179,7 +194,9 @@ Task<std::string> ChangesApi::next(ChangeFeed& changes, ResponseStream& client) 
     const auto now = LogHead::Clock::now();
     if (now >= silent_until && changes.between_lines()) co_return changes.heartbeat();
     const LogPosition after = busy ? UINT64_MAX : changes.position();
-    LogHead::Growth growth(head_, after, busy ? now + kBusyPause : silent_until, client);
+    const auto pause =
+        site_.access.needs_tokens() ? std::min(silent_until, now + kLookAtToken) : silent_until;
+    LogHead::Growth growth(head_, after, busy ? now + kBusyPause : pause, client);
     co_await growth;
   }
   co_return changes.told() ? "" : changes.heartbeat();

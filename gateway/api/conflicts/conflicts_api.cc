@@ -112,10 +112,13 @@ Result<Page> read_page(Reader& reader, const Question& question) {
   return Page{std::move(*entries), std::move(*applied)};
 }
 
-Response render(Page page, const Question& question, std::string_view dc) {
+// What the client may not read is left out; the next page begins after it all the same.
+Response render(Page page, const Question& question, std::string_view dc, const Client& client) {
   JsonWriter out;
   out.begin_object().key("conflicts").begin_array();
-  for (const auto& entry : page.entries) write_conflict(out, entry, dc, question.big);
+  for (const auto& entry : page.entries) {
+    if (client.may_read(entry.table)) write_conflict(out, entry, dc, question.big);
+  }
   out.end_array().key("next");
   if (page.entries.size() == question.query.limit) {
     out.string(std::to_string(page.entries.back().id));
@@ -131,12 +134,16 @@ Response render(Page page, const Question& question, std::string_view dc) {
 Task<Response> get_conflicts(const Site& site, RoutedRequest routed) {
   const auto question = parse_question(routed.request.query);
   if (!question) co_return problem(question.error());
+  const std::string& table = question->query.table;
+  if (auto ok = permit_read(*routed.client, table); !ok && !table.empty()) {
+    co_return problem(ok.error());
+  }
   Result<Page> page = tl::unexpected(too_busy());
   std::function<void(Reader&)> job = [&](Reader& r) { page = read_page(r, *question); };
   ReadCall call(site.store, site.loop, std::move(job));
   co_await call;
   if (!page) co_return problem(page.error());
-  co_return render(std::move(*page), *question, site.dc);
+  co_return render(std::move(*page), *question, site.dc, *routed.client);
 }
 
 // ---- One entry ---------------------------------------------------------------------------------
@@ -151,7 +158,10 @@ struct OneEntry {
   VersionVector applied;
 };
 
-Result<OneEntry> read_entry(Reader& reader, uint64_t id) {
+// `permitted`: may somebody know that there is an entry about this table?
+using Permitted = std::function<bool(const std::string& table)>;
+
+Result<OneEntry> read_entry(Reader& reader, uint64_t id, const Permitted& permitted) {
   Snapshot snapshot(reader);
   auto applied = snapshot.applied();
   if (!applied) return tl::unexpected(applied.error());
@@ -160,7 +170,7 @@ Result<OneEntry> read_entry(Reader& reader, uint64_t id) {
   query.limit = 1;
   auto entries = reader.conflicts(query);
   if (!entries) return tl::unexpected(entries.error());
-  if (entries->empty() || entries->front().id != id) {
+  if (entries->empty() || entries->front().id != id || !permitted(entries->front().table)) {
     return fail(Code::kNotFound,
                 "this datacenter's log has no conflict " + std::to_string(id) +
                     ": it was settled, or is too long ago, or is another datacenter's number",
@@ -175,9 +185,9 @@ Result<OneEntry> read_entry(Reader& reader, uint64_t id) {
 }
 
 // Asks a reading thread; the answer lives in the awaiting coroutine.
-Task<Result<OneEntry>> find_entry(const Site& site, uint64_t id) {
+Task<Result<OneEntry>> find_entry(const Site& site, uint64_t id, Permitted permitted) {
   Result<OneEntry> found = tl::unexpected(too_busy());
-  std::function<void(Reader&)> job = [&](Reader& r) { found = read_entry(r, id); };
+  std::function<void(Reader&)> job = [&](Reader& r) { found = read_entry(r, id, permitted); };
   ReadCall call(site.store, site.loop, std::move(job));
   co_await call;
   co_return found;
@@ -188,7 +198,8 @@ Task<Response> get_conflict(const Site& site, RoutedRequest routed) {
   if (!id) co_return problem(id.error());
   const auto integers = query_parameter(routed.request.query, "integers");
   if (!integers) co_return problem(integers.error());
-  Task<Result<OneEntry>> finding = find_entry(site, *id);
+  Permitted may_read = [client = routed.client](const auto& t) { return client->may_read(t); };
+  Task<Result<OneEntry>> finding = find_entry(site, *id, std::move(may_read));
   const auto found = co_await finding;
   if (!found) co_return problem(found.error());
   JsonWriter out;
@@ -205,11 +216,17 @@ Task<Response> resolve_conflict(const Site& site, RoutedRequest routed) {
   if (!id) co_return problem(id.error());
   const auto choice = parse_choice(routed.request.body);
   if (!choice) co_return problem(choice.error());
-  Task<Result<OneEntry>> finding = find_entry(site, *id);
+  // Its refusals tell of the row: who decides may read it.
+  Permitted may_decide = [client = routed.client](const auto& t) { return client->may_read(t); };
+  Task<Result<OneEntry>> finding = find_entry(site, *id, std::move(may_decide));
   const auto found = co_await finding;
   if (!found) co_return problem(found.error());
+  if (auto ok = permit_write(*routed.client, found->entry.table); !ok) {
+    co_return problem(ok.error());
+  }
   auto write = decided(found->entry, found->row, *choice);
   if (!write) co_return problem(write.error());
+  write->decided_by = routed.client->sub;
   Task<Response> writing = commit_row_write(site, std::move(*write));
   co_return co_await writing;
 }
@@ -217,11 +234,11 @@ Task<Response> resolve_conflict(const Site& site, RoutedRequest routed) {
 }  // namespace
 
 void add_conflicts_api(Router& router, const Site& site) {
-  router.add(Method::kGet, "/v1/conflicts", "conflicts",
+  router.add(Method::kGet, "/v1/conflicts", "conflicts", Right::kRead,
              [&site](RoutedRequest r) { return get_conflicts(site, std::move(r)); });
-  router.add(Method::kGet, "/v1/conflicts/*", "conflicts",
+  router.add(Method::kGet, "/v1/conflicts/*", "conflicts", Right::kRead,
              [&site](RoutedRequest r) { return get_conflict(site, std::move(r)); });
-  router.add(Method::kPost, "/v1/conflicts/*/resolve", "conflicts",
+  router.add(Method::kPost, "/v1/conflicts/*/resolve", "conflicts", Right::kWrite,
              [&site](RoutedRequest r) { return resolve_conflict(site, std::move(r)); });
 }
 

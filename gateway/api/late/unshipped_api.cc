@@ -72,7 +72,7 @@ Error silent(const std::string& dc) {
 }  // namespace
 
 void UnshippedApi::add_to(Router& people) {
-  people.add(Method::kPost, kPath, "operations",
+  people.add(Method::kPost, kPath, "operations", Right::kOperate,
              [this](RoutedRequest r) { return take(std::move(r.request.body)); });
 }
 

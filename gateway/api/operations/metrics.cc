@@ -86,6 +86,28 @@ void add_store(std::vector<MetricFamily>& out, const Store::Counters& c) {
       gauge("entente_disk_full", "1 while writes fail for want of space").add(c.disk_full).take());
 }
 
+// Every reason from the start: what is not there yet cannot be seen to grow.
+void add_access(std::vector<MetricFamily>& out, const Metrics::Now& now) {
+  auto refused = counter("entente_auth_refused_total", "Requests that were not let in, by reason");
+  for (size_t i = 0; i < Refusal::kWhys; ++i) {
+    const auto word = Refusal::meaning(static_cast<Refusal::Why>(i)).word;
+    const auto at = now.audit.refused.find(word);
+    refused.add(at == now.audit.refused.end() ? 0 : number(at->second),
+                {{"reason", std::string(word)}});
+  }
+  auto acts = counter("entente_audit_total", "Acts that need schema, operate or admin, by outcome");
+  for (const auto& [act, count] : now.audit.acts) {
+    const auto& [action, result] = act;
+    acts.add(number(count), {{"action", std::string(action)}, {"result", std::string(result)}});
+  }
+  out.push_back(refused.take());
+  out.push_back(acts.take());
+  out.push_back(counter("entente_token_files_not_taken_total",
+                        "Times that the files of keys or revoked tokens had changed and were bad")
+                    .add(number(now.failed_token_reloads))
+                    .take());
+}
+
 void add_links(std::vector<MetricFamily>& out, const std::vector<LinkView>& links) {
   auto up = gauge("entente_link_up", "1 while the link to this datacenter is up");
   auto losses = counter("entente_link_losses_total", "How often the link was up and then lost");
@@ -291,6 +313,7 @@ void Metrics::observe(std::string_view family, int status,
 std::string Metrics::render(const Now& now) {
   auto families = registry_.Collect();
   add_store(families, now.store);
+  add_access(families, now);
   add_links(families, now.sight->peers.links);
   add_origins(families, *now.sight);
   add_datacenters(families, *now.sight);

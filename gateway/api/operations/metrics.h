@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/access/audit.h"
 #include "gateway/api/changes/changes_api.h"
 #include "gateway/api/operations/standing.h"
 #include "gateway/api/verify/verify_api.h"
@@ -37,6 +38,8 @@ class Metrics {
     VerifyApi::Counts verified;
     size_t open_conflicts = 0;
     const GatewayTls* tls = nullptr;  // outlives the call; null without TLS
+    Audit::Counts audit;
+    uint64_t failed_token_reloads = 0;
   };
   std::string render(const Now& now);
 

@@ -340,6 +340,8 @@ Task<Response> get_metrics(const Operations& operations) {
   now.feeds = operations.feeds();
   now.verified = operations.verified();
   now.tls = site.config.tls.live.get();
+  now.audit = site.access.audit().counts();
+  now.failed_token_reloads = site.access.failed_reloads();
   Response response = text_response(200, operations.metrics.render(now));
   response.content_type = "text/plain; version=0.0.4";
   co_return response;
@@ -373,19 +375,20 @@ Task<Response> get_root(const Site& site) {
 
 void add_operations_api(Router& router, const Operations& operations) {
   const Site& site = operations.site;
-  const auto add = [&](std::string_view path, RouteHandler handler) {
-    router.add(Method::kGet, path, "operations", std::move(handler));
+  const auto add = [&](std::string_view path, Right right, RouteHandler handler) {
+    router.add(Method::kGet, path, "operations", right, std::move(handler));
   };
   // POST, too: a request with a body that costs nothing but HTTP, to measure the others against.
-  router.add(Method::kPost, "/livez", "operations", [](RoutedRequest) { return get_livez(); });
-  add("/livez", [](RoutedRequest) { return get_livez(); });
-  add("/readyz", [&operations](RoutedRequest) { return get_readyz(operations); });
-  add("/health", [](RoutedRequest) { return get_livez(); });
-  add("/metrics", [&operations](RoutedRequest) { return get_metrics(operations); });
-  add("/v1/status", [&operations](RoutedRequest) { return get_status(operations); });
-  add("/v1/topology", [&site](RoutedRequest) { return get_topology(site); });
-  add("/v1/links", [&site](RoutedRequest) { return get_links(site); });
-  add("/", [&site](RoutedRequest) { return get_root(site); });
+  router.add(Method::kPost, "/livez", "operations", Right::kOpen,
+             [](RoutedRequest) { return get_livez(); });
+  add("/livez", Right::kOpen, [](RoutedRequest) { return get_livez(); });
+  add("/readyz", Right::kOpen, [&operations](RoutedRequest) { return get_readyz(operations); });
+  add("/health", Right::kRead, [](RoutedRequest) { return get_livez(); });
+  add("/metrics", Right::kRead, [&operations](RoutedRequest) { return get_metrics(operations); });
+  add("/v1/status", Right::kRead, [&operations](RoutedRequest) { return get_status(operations); });
+  add("/v1/topology", Right::kRead, [&site](RoutedRequest) { return get_topology(site); });
+  add("/v1/links", Right::kRead, [&site](RoutedRequest) { return get_links(site); });
+  add("/", Right::kRead, [&site](RoutedRequest) { return get_root(site); });
 }
 
 }  // namespace entente

@@ -35,15 +35,20 @@ Result<Row> parse_amounts(std::string& text) {
   return amounts;
 }
 
-Result<RowRequest> parse_increment(RoutedRequest& routed) {
+Result<RowName> permitted_row(const RoutedRequest& routed) {
   auto name = row_name(routed);
-  if (!name) return tl::unexpected(name.error());
+  if (!name) return name;
+  if (auto ok = permit_write(*routed.client, name->table); !ok) return tl::unexpected(ok.error());
+  return name;
+}
+
+Result<RowRequest> parse_increment(RoutedRequest& routed, RowName name) {
   auto amounts = parse_amounts(routed.request.body);
   if (!amounts) return tl::unexpected(amounts.error());
   RowRequest write;
   write.kind = RowRequest::Kind::kIncrement;
-  write.table = std::move(name->table);
-  write.key = std::move(name->key);
+  write.table = std::move(name.table);
+  write.key = std::move(name.key);
   write.columns = std::move(*amounts);
   return write;
 }
@@ -72,16 +77,19 @@ class Claim {
 }  // namespace
 
 Task<Response> IncrementsApi::increment(RoutedRequest routed) {
-  const auto key = routed.request.idempotency_key;
+  auto name = permitted_row(routed);
+  if (!name) co_return problem(name.error());
+  auto key = routed.request.idempotency_key;
   if (key && (key->empty() || key->size() > kLongestKey)) {
     co_return problem(400, "idempotency_key", "an Idempotency-Key has 1 to 255 bytes");
   }
   if (key) {
+    *key += '\n' + routed.client->owner;  // two clients may hit upon the same
     auto known = keys_.begin(*key, routed.request.path + "\n" + routed.request.body);
     if (known) co_return std::move(*known);
   }
   Claim claim(keys_, key);
-  auto write = parse_increment(routed);
+  auto write = parse_increment(routed, std::move(*name));
   if (!write) co_return problem(write.error());
   Task<Response> writing = commit_row_write(site_, std::move(*write));
   Response response = co_await writing;
@@ -90,7 +98,7 @@ Task<Response> IncrementsApi::increment(RoutedRequest routed) {
 }
 
 void IncrementsApi::add_to(Router& router) {
-  router.add(Method::kPost, "/v1/tables/*/rows/*/increment", "rows",
+  router.add(Method::kPost, "/v1/tables/*/rows/*/increment", "rows", Right::kWrite,
              [this](RoutedRequest r) { return increment(std::move(r)); });
 }
 

@@ -103,6 +103,7 @@ Task<void> decide(const Site& site, const RowName& name, const RowRead& read) {
 Task<Response> get_row(const Site& site, RoutedRequest routed) {
   const auto name = row_name(routed);
   if (!name) co_return problem(name.error());
+  if (auto ok = permit_read(*routed.client, name->table); !ok) co_return problem(ok.error());
   const auto siblings = query_parameter(routed.request.query, "siblings");
   const auto integers = query_parameter(routed.request.query, "integers");
   if (!siblings) co_return problem(siblings.error());
@@ -197,7 +198,9 @@ RowRequest::Kind kind_of(Verb verb) {
 Result<RowRequest> parse_write(RoutedRequest& routed, Verb verb) {
   auto name = row_name(routed);
   if (!name) return tl::unexpected(name.error());
+  if (auto ok = permit_write(*routed.client, name->table); !ok) return tl::unexpected(ok.error());
   RowRequest write;
+  write.decided_by = routed.client->sub;
   write.kind = kind_of(verb);
   write.table = std::move(name->table);
   write.key = std::move(name->key);
@@ -234,12 +237,13 @@ void add_rows_api(Router& router, const Site& site) {
   const auto writer = [&site](Verb verb) {
     return [&site, verb](RoutedRequest r) { return write_row(site, std::move(r), verb); };
   };
-  router.add(Method::kGet, kRow, "rows",
+  router.add(Method::kGet, kRow, "rows", Right::kRead,
              [&site](RoutedRequest r) { return get_row(site, std::move(r)); });
-  router.add(Method::kPut, kRow, "rows", writer(Verb::kPut));
-  router.add(Method::kPatch, kRow, "rows", writer(Verb::kPatch));
-  router.add(Method::kDelete, kRow, "rows", writer(Verb::kDelete));
-  router.add(Method::kPost, "/v1/tables/*/rows/*/resolve", "rows", writer(Verb::kResolve));
+  router.add(Method::kPut, kRow, "rows", Right::kWrite, writer(Verb::kPut));
+  router.add(Method::kPatch, kRow, "rows", Right::kWrite, writer(Verb::kPatch));
+  router.add(Method::kDelete, kRow, "rows", Right::kWrite, writer(Verb::kDelete));
+  router.add(Method::kPost, "/v1/tables/*/rows/*/resolve", "rows", Right::kWrite,
+             writer(Verb::kResolve));
 }
 
 }  // namespace entente

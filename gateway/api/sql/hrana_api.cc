@@ -4,6 +4,7 @@
 
 #include <boost/beast/http/rfc7230.hpp>
 
+#include "gateway/api/refused.h"
 #include "gateway/api/sql/legacy_sql_api.h"
 #include "gateway/encoding/base64.h"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr std::chrono::seconds kExpiredRemembered{300};
 constexpr size_t kExpiredMax = 10'000;
 constexpr size_t kRequestsMax = 10'000;
+constexpr std::string_view kSocketTarget = "WebSocket /";
 
 // Exactly these types: libSQL's client compares the whole header before it reads the message.
 Response json_error(int status, const Error& error) {
@@ -36,6 +38,8 @@ Result<std::string> random_baton() {
   append_base64(baton, bytes, false);
   return baton;
 }
+
+SqlCaller caller_of(const RoutedRequest& routed) { return {routed.client, routed.request.from}; }
 
 void write_answer(JsonWriter& out, const std::string& type, const HranaAnswer& answer) {
   out.begin_object();
@@ -64,21 +68,25 @@ Result<std::string> subprotocol_of(const std::optional<std::string>& offered) {
 
 // ---- Streams -----------------------------------------------------------------------------------
 
-Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::open() {
+Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::open(SqlCaller caller) {
   if (auto admitted = admit_stream(site_, counts_); !admitted) {
     return tl::unexpected(admitted.error());
   }
-  return std::make_unique<Conversation>(site_, counts_);
+  return std::make_unique<Conversation>(site_, counts_, std::move(caller));
 }
 
-Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const Json& body) {
+Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const Json& body,
+                                                                          SqlCaller caller) {
   const Json* json = body.find("baton");
-  if (json == nullptr || json->is_null()) return open();
+  if (json == nullptr || json->is_null()) return open(std::move(caller));
   const std::string* baton = json->string();
   if (baton == nullptr) return hrana_malformed("\"baton\" must be a text or null");
-  if (const auto at = resting_.find(*baton); at != resting_.end()) {
+  const auto at = resting_.find(*baton);
+  if (at != resting_.end() &&
+      at->second.conversation->stream.client().owner == caller.client->owner) {
     auto conversation = std::move(at->second.conversation);
     resting_.erase(at);
+    conversation->stream.act_for(std::move(caller));
     return conversation;
   }
   const auto expired = expired_.find(*baton);
@@ -92,7 +100,7 @@ Result<std::unique_ptr<HranaApi::Conversation>> HranaApi::conversation_of(const 
         "STREAM_EXPIRED");
   }
   expired_.erase(expired);
-  return open();
+  return open(std::move(caller));
 }
 
 Result<std::string> HranaApi::rest(std::unique_ptr<Conversation> conversation) {
@@ -110,11 +118,11 @@ void HranaApi::remember_expired(std::string baton, bool lost_nothing, Clock::tim
 void HranaApi::expire() {
   const auto now = Clock::now();
   for (auto at = resting_.begin(); at != resting_.end();) {
-    if (at->second.expires > now) {
+    const Conversation& idle = *at->second.conversation;
+    if (at->second.expires > now && site_.access.holds(idle.stream.client())) {
       ++at;
       continue;
     }
-    const Conversation& idle = *at->second.conversation;
     remember_expired(at->first, idle.stream.autocommit() && idle.texts.empty(), now);
     at = resting_.erase(at);
   }
@@ -137,7 +145,7 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
       requests->array()->size() > kRequestsMax) {
     co_return protocol_error({Code::kInvalid, "a pipeline needs \"requests\", at most 10000", ""});
   }
-  auto opened = conversation_of(*body);
+  auto opened = conversation_of(*body, caller_of(routed));
   if (!opened) co_return refusal(opened.error());
   auto conversation = std::move(*opened);
   HranaStream& stream = conversation->stream;
@@ -174,7 +182,7 @@ Task<Response> HranaApi::pipeline(RoutedRequest routed) {
 Task<Response> HranaApi::cursor(RoutedRequest routed) {
   const auto body = parse_json(routed.request.body);
   if (!body) co_return protocol_error(body.error());
-  auto opened = conversation_of(*body);
+  auto opened = conversation_of(*body, caller_of(routed));
   if (!opened) co_return refusal(opened.error());
   auto conversation = std::move(*opened);
   auto job = read_hrana_batch(*body, conversation->texts);
@@ -197,7 +205,7 @@ Task<Response> HranaApi::cursor(RoutedRequest routed) {
 Task<Response> HranaApi::alone(RoutedRequest routed, std::string type) {
   auto body = parse_json(routed.request.body);
   if (!body) co_return protocol_error(body.error());
-  const auto opened = open();
+  const auto opened = open(caller_of(routed));
   if (!opened) co_return refusal(opened.error());
   Conversation& conversation = **opened;
   auto job = read_hrana_job(type, *body, conversation.texts);
@@ -214,15 +222,23 @@ Task<Response> HranaApi::alone(RoutedRequest routed, std::string type) {
 Task<Response> HranaApi::web_socket(RoutedRequest routed) {
   const auto chosen = subprotocol_of(routed.request.web_socket->subprotocols);
   if (!chosen) co_return protocol_error(chosen.error());
+  SqlCaller caller = caller_of(routed);
+  if (const auto& header = routed.request.authorization) {
+    auto admission = site_.access.admit(header, caller.from, kSocketTarget);
+    if (!admission) co_return refused_by_hrana(admission.error());
+    caller.client = std::move(*admission);
+  }
   Response response;
   response.status = 101;
   if (!chosen->empty()) response.headers.emplace_back("Sec-WebSocket-Protocol", *chosen);
-  response.upgrade = [this](WebSocket& socket) { return serve(socket); };
+  response.upgrade = [this, caller = std::move(caller)](WebSocket& socket) {
+    return serve(socket, caller);
+  };
   co_return response;
 }
 
-Task<void> HranaApi::serve(WebSocket& web_socket) {
-  HranaSocket socket(site_, counts_, web_socket);
+Task<void> HranaApi::serve(WebSocket& web_socket, SqlCaller caller) {
+  HranaSocket socket(site_, counts_, web_socket, std::move(caller));
   sockets_.insert(&socket);
   Task<void> serving = socket.serve();
   co_await serving;  // throws nothing
@@ -231,15 +247,15 @@ Task<void> HranaApi::serve(WebSocket& web_socket) {
 
 void HranaApi::add_to(Router& router) {
   const auto pipelines = [this](RoutedRequest r) { return pipeline(std::move(r)); };
-  router.add(Method::kPost, "/v2/pipeline", "sql", pipelines);
-  router.add(Method::kPost, "/v3/pipeline", "sql", pipelines);
-  router.add(Method::kPost, "/v3/cursor", "sql",
+  router.add(Method::kPost, "/v2/pipeline", "sql", Right::kRead, pipelines);
+  router.add(Method::kPost, "/v3/pipeline", "sql", Right::kRead, pipelines);
+  router.add(Method::kPost, "/v3/cursor", "sql", Right::kRead,
              [this](RoutedRequest r) { return cursor(std::move(r)); });
-  router.add(Method::kPost, "/v1/execute", "sql",
+  router.add(Method::kPost, "/v1/execute", "sql", Right::kRead,
              [this](RoutedRequest r) { return alone(std::move(r), "execute"); });
-  router.add(Method::kPost, "/v1/batch", "sql",
+  router.add(Method::kPost, "/v1/batch", "sql", Right::kRead,
              [this](RoutedRequest r) { return alone(std::move(r), "batch"); });
-  router.add(Method::kWebSocket, "/", "sql",
+  router.add(Method::kWebSocket, "/", "sql", Right::kOpen,
              [this](RoutedRequest r) { return web_socket(std::move(r)); });
   add_legacy_sql_api(router, site_, counts_);
   // What clients ask before they choose a version, and sqld's own two.
@@ -247,7 +263,7 @@ void HranaApi::add_to(Router& router) {
     co_return text_response(200, "this is entente\n");
   };
   for (const auto* path : {"/v1", "/v2", "/v3", "/health", "/version"}) {
-    router.add(Method::kGet, path, "sql", probe);
+    router.add(Method::kGet, path, "sql", Right::kRead, probe);
   }
 }
 

@@ -37,7 +37,8 @@ class HranaApi {
   using Clock = std::chrono::steady_clock;
   // A stream by HTTP and the texts stored for it.
   struct Conversation {
-    Conversation(const Site& site, HranaStream::Counts& counts) : stream(site, counts) {}
+    Conversation(const Site& site, HranaStream::Counts& counts, SqlCaller caller)
+        : stream(site, counts, std::move(caller)) {}
     HranaStream stream;
     SqlTexts texts;
   };
@@ -49,10 +50,11 @@ class HranaApi {
   Task<Response> cursor(RoutedRequest routed);
   Task<Response> alone(RoutedRequest routed, std::string type);
   Task<Response> web_socket(RoutedRequest routed);
-  Task<void> serve(WebSocket& web_socket);
+  Task<void> serve(WebSocket& web_socket, SqlCaller caller);
   static Response refusal(const Error& error);
-  Result<std::unique_ptr<Conversation>> open();
-  Result<std::unique_ptr<Conversation>> conversation_of(const Json& body);
+  Result<std::unique_ptr<Conversation>> open(SqlCaller caller);
+  // A stream belongs to whoever opened it, and does what his token of now allows.
+  Result<std::unique_ptr<Conversation>> conversation_of(const Json& body, SqlCaller caller);
   // Puts the stream to rest and returns the baton that wakes it, as JSON; an error if there is no
   // randomness.
   Result<std::string> rest(std::unique_ptr<Conversation> conversation);

@@ -24,6 +24,15 @@ std::string ok_message(int64_t request_id, const std::string& type, const std::s
          R"(,"response":{"type":")" + type + '"' + (members.empty() ? "" : "," + members) + "}}";
 }
 
+constexpr std::string_view kHelloTarget = "hello";
+
+std::string hello_error(const Refusal& refusal) {
+  JsonWriter out;
+  out.begin_object().member("type", "hello_error").key("error").begin_object();
+  out.member("message", refusal.text).member("code", refusal.meaning().code);
+  return out.end_object().end_object().take();
+}
+
 std::string error_message(int64_t request_id, const Error& error) {
   JsonWriter out;
   out.begin_object().member("type", "response_error").key("request_id").integer(request_id);
@@ -46,8 +55,13 @@ struct HranaSocket::Room {
   void await_resume() const noexcept {}
 };
 
-HranaSocket::HranaSocket(const Site& site, HranaStream::Counts& counts, WebSocket& socket)
-    : site_(site), counts_(counts), socket_(socket), tasks_(log_throw) {}
+HranaSocket::HranaSocket(const Site& site, HranaStream::Counts& counts, WebSocket& socket,
+                         SqlCaller caller)
+    : site_(site),
+      counts_(counts),
+      socket_(socket),
+      caller_(std::move(caller)),
+      tasks_(log_throw) {}
 HranaSocket::~HranaSocket() = default;
 
 // ---- The connection ----------------------------------------------------------------------------
@@ -75,7 +89,7 @@ Task<void> HranaSocket::listen() {
     Task<Obedience> taking = take(std::move(*text));
     const auto obeyed = co_await taking;
     if (!obeyed) {
-      Task<void> closing = socket_.close(obeyed.error().code, obeyed.error().text);
+      Task<void> closing = goodbye(obeyed.error());
       co_await closing;
       co_return;
     }
@@ -84,7 +98,29 @@ Task<void> HranaSocket::listen() {
   }
 }
 
+Task<void> HranaSocket::goodbye(Violation violation) {
+  if (std::exchange(closing_, true)) co_return;
+  Task<void> closing = socket_.close(violation.code, violation.text);
+  co_await closing;
+}
+
+// What is open is rolled back before the client has heard of it. Whoever reads finds the connection
+// closed.
+Task<void> HranaSocket::end_with_token() {
+  gone_ = true;
+  cursors_.clear();
+  streams_.clear();
+  Task<void> closing = goodbye({WebSocket::Close::kPolicy, "the token has expired or was revoked"});
+  co_await closing;
+  socket_.cut();
+  answered(kRequestOverhead);
+}
+
 void HranaSocket::expire() {
+  if (greeted_ && !closing_ && !gone_ && !site_.access.holds(*caller_.client)) {
+    outstanding_ += kRequestOverhead;
+    return tasks_.spawn(end_with_token());
+  }
   for (const auto& [id, stream] : streams_) {
     if (!stream->running) stream->sql.expire();
   }
@@ -106,7 +142,7 @@ Task<HranaSocket::Obedience> HranaSocket::take(std::string text) {
   }
   const auto type = text_of(*message, "type");
   if (type == "hello") {
-    Task<Obedience> greeting = take_hello();
+    Task<Obedience> greeting = take_hello(*message);
     co_return co_await greeting;
   }
   if (type != "request") {
@@ -119,7 +155,29 @@ Task<HranaSocket::Obedience> HranaSocket::take(std::string text) {
   co_return co_await taking;
 }
 
-Task<HranaSocket::Obedience> HranaSocket::take_hello() {
+Access::Admission HranaSocket::admit(const Json& message) const {
+  const Json* jwt = message.find("jwt");
+  const bool silent = jwt == nullptr || jwt->is_null();
+  if (silent && caller_.client->may(Right::kRead)) return caller_.client;  // the header said it
+  if (silent) return site_.access.admit(std::nullopt, caller_.from, kHelloTarget);
+  const auto* token = jwt->string();
+  return site_.access.admit_token(token == nullptr ? "" : *token, caller_.from, kHelloTarget);
+}
+
+// What it asked of streams that are open stays with whoever opened them.
+Task<HranaSocket::Obedience> HranaSocket::take_hello(const Json& message) {
+  auto admission = admit(message);
+  const bool another = admission && greeted_ && (*admission)->owner != caller_.client->owner;
+  if (another) {
+    admission = tl::unexpected(
+        Refusal{Refusal::Why::kForbidden, "the token is another client's than the connection's"});
+  }
+  if (!admission) {
+    Task<bool> refusing = socket_.send(hello_error(admission.error()));
+    co_await refusing;
+    co_return tl::unexpected(Violation{WebSocket::Close::kPolicy, admission.error().text});
+  }
+  caller_.client = std::move(*admission);
   greeted_ = true;
   Task<bool> sending = socket_.send(R"({"type":"hello_ok"})");
   co_await sending;
@@ -163,7 +221,7 @@ Result<bool> HranaSocket::begin(int64_t request_id, const std::string& type, con
   if (std::holds_alternative<HranaJob::Nothing>(job->what)) return true;
   const auto stream = stream_of(request);
   if (!stream) return tl::unexpected(stream.error());
-  enqueue(*stream, {request_id, type, 0, std::move(*job)});
+  enqueue(*stream, {request_id, type, 0, {}, std::move(*job)});
   return false;
 }
 
@@ -184,7 +242,7 @@ Result<bool> HranaSocket::open_stream(const Json& request) {
   if (auto admitted = admit_stream(site_, counts_); !admitted) {
     return tl::unexpected(admitted.error());
   }
-  streams_[*id] = std::make_shared<Stream>(site_, counts_);
+  streams_[*id] = std::make_shared<Stream>(site_, counts_, caller_);
   return true;
 }
 
@@ -197,7 +255,7 @@ Result<bool> HranaSocket::close_stream(int64_t request_id, const Json& request) 
   const auto stream = std::move(at->second);
   streams_.erase(at);
   std::erase_if(cursors_, [&](const auto& c) { return c.second.stream == stream; });
-  enqueue(stream, {request_id, "close_stream", 0, HranaJob{HranaJob::Close{}, std::nullopt}});
+  enqueue(stream, {request_id, "close_stream", 0, {}, HranaJob{HranaJob::Close{}, std::nullopt}});
   return false;
 }
 
@@ -213,7 +271,7 @@ Result<bool> HranaSocket::open_cursor(int64_t request_id, const Json& request) {
   if (!batch) return tl::unexpected(batch.error());
   const auto cursor = std::make_shared<Cursor>();
   cursors_[*id] = {*stream, cursor};
-  enqueue(*stream, {request_id, "open_cursor", 0, OpenCursor{std::move(*batch), cursor}});
+  enqueue(*stream, {request_id, "open_cursor", 0, {}, OpenCursor{std::move(*batch), cursor}});
   return false;
 }
 
@@ -228,7 +286,10 @@ Result<bool> HranaSocket::fetch_cursor(int64_t request_id, const Json& request) 
     return fail(Code::kInvalid, "cursor " + std::to_string(*id) + " is not open",
                 "CURSOR_NOT_FOUND");
   }
-  enqueue(at->second.stream, {request_id, "fetch_cursor", 0,
+  enqueue(at->second.stream, {request_id,
+                              "fetch_cursor",
+                              0,
+                              {},
                               FetchCursor{at->second.cursor, static_cast<size_t>(*max_count)}});
   return false;
 }
@@ -240,7 +301,7 @@ Result<bool> HranaSocket::close_cursor(int64_t request_id, const Json& request) 
   if (at == cursors_.end()) return true;
   const auto stream = at->second.stream;
   cursors_.erase(at);
-  enqueue(stream, {request_id, "close_cursor", 0, Finish{}});
+  enqueue(stream, {request_id, "close_cursor", 0, {}, Finish{}});
   return false;
 }
 
@@ -248,6 +309,7 @@ Result<bool> HranaSocket::close_cursor(int64_t request_id, const Json& request) 
 
 void HranaSocket::enqueue(const std::shared_ptr<Stream>& stream, Queued queued) {
   queued.bytes = message_bytes_ + kRequestOverhead;
+  queued.client = caller_.client;
   outstanding_ += queued.bytes;
   socket_.set_busy(true);
   stream->queue.push_back(std::move(queued));
@@ -266,6 +328,7 @@ Task<void> HranaSocket::run(std::shared_ptr<Stream> stream) {
       HranaAnswer outcome =
           fail(Code::kSql, "the gateway failed to answer this request", "INTERNAL");
       try {
+        stream->sql.act_for({queued.client, caller_.from});
         Task<HranaAnswer> running = run_one(stream->sql, std::move(queued));
         outcome = co_await running;
       } catch (const std::exception& e) {

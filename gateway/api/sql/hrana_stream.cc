@@ -30,6 +30,11 @@ Error cannot_move(const std::string& why, const std::string& leader) {
           "schema_leader"};
 }
 
+Result<void> done_of(const Result<StatementResult>& outcome) {
+  if (!outcome) return tl::unexpected(outcome.error());
+  return {};
+}
+
 BatchStep step_of(Statement statement) {
   return {BatchCondition{BatchCondition::Kind::kOk, 0, {}}, std::move(statement)};
 }
@@ -122,7 +127,48 @@ bool is_whole_transaction(const std::vector<BatchStep>& steps) {
          condition->operands[0].step == commit;
 }
 
+void HranaStream::act_for(SqlCaller caller) {
+  caller_ = std::move(caller);
+  if (!leader_ || client().may(Right::kSchema)) return;
+  leader_->forbid({Code::kRefused,
+                   "the transaction changes the schema, which this token does not allow: roll back",
+                   kNotPermitted});
+}
+
+Statement HranaStream::by_caller(Statement statement) const {
+  statement.enforce_foreign_keys = enforce_foreign_keys_;
+  statement.rights = client().tables;
+  statement.counts = counted_;
+  return statement;
+}
+
+void HranaStream::audit(std::string_view sql, const Result<void>& outcome) const {
+  using Audited = Audit::Result;
+  const bool refused = !outcome && outcome.error().tag == kNotPermitted;
+  const auto result = outcome ? Audited::kDone : refused ? Audited::kRefused : Audited::kFailed;
+  site_.access.audit().act(Right::kSchema, client(), caller_.from, schema_target(sql), result);
+}
+
+void HranaStream::audit(const std::vector<BatchStep>& steps, const StepResults& results,
+                        bool stands) const {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!results[i] || !changes_schema(steps[i].statement.sql)) continue;
+    const auto outcome = done_of(*results[i]);
+    const bool undone = outcome && !stands;
+    audit(steps[i].statement.sql, undone ? fail(Code::kSql, "rolled back") : outcome);
+  }
+}
+
 Task<Result<StatementResult>> HranaStream::execute(Statement statement) {
+  std::string schema_change;
+  if (changes_schema(statement.sql)) schema_change = statement.sql;
+  Task<Outcome> running = execute_anywhere(std::move(statement));
+  auto outcome = co_await running;
+  if (!schema_change.empty()) audit(schema_change, done_of(outcome));
+  co_return outcome;
+}
+
+Task<Result<StatementResult>> HranaStream::execute_anywhere(Statement statement) {
   // Of the schema, in this transaction or alone.
   const bool first_change = !leader_ && !reading_ && belongs_there(statement.sql);
   if (first_change) {
@@ -143,8 +189,7 @@ Task<Result<StatementResult>> HranaStream::execute_here(Statement statement) {
     const auto caught_up = co_await waiting;
     if (!caught_up) co_return tl::unexpected(caught_up.error());
   }
-  statement.enforce_foreign_keys = enforce_foreign_keys_;
-  statement.counts = counted_;
+  statement = by_caller(std::move(statement));
   const SqlControl control = control_of(statement.sql);
   switch (control) {
     case SqlControl::kBegin:
@@ -288,7 +333,8 @@ Task<Result<StatementResult>> HranaStream::in_snapshot(Statement statement) {
   std::function<void(Reader&)> job = [&](Reader&) { outcome = snapshot_->execute(statement); };
   ReadCall call(site_.store, site_.loop, std::move(job));
   co_await call;
-  const bool refused = !outcome && outcome.error().code == Code::kRefused;
+  const bool refused =
+      !outcome && outcome.error().code == Code::kRefused && outcome.error().tag != kNotPermitted;
   if (refused && !may_only_read(statement.sql)) {
     co_return fail(Code::kSql, "attempt to write in a read-only transaction", "SQLITE_READONLY");
   }
@@ -325,6 +371,7 @@ std::optional<Result<StatementResult>> HranaStream::execute_at_once(Statement& s
   } work{statement, tl::unexpected(too_busy()), {}};
   statement.briefly = true;
   statement.counts = counted_;
+  statement.rights = client().tables;
   const bool ran = site_.short_reads.read([&work](Reader& reader) {
     work.applied = reader.applied();
     if (work.applied) work.outcome = reader.execute(work.statement);
@@ -354,7 +401,8 @@ Task<Result<StatementResult>> HranaStream::read(const Statement& statement) {
 Task<Result<StatementResult>> HranaStream::alone(Statement statement) {
   if (may_only_read(statement.sql)) {
     auto outcome = co_await read(statement);
-    const bool writes = !outcome && outcome.error().code == Code::kRefused;
+    const bool writes =
+        !outcome && outcome.error().code == Code::kRefused && outcome.error().tag != kNotPermitted;
     if (!writes) co_return outcome;
   }
   Outcome outcome;
@@ -373,7 +421,7 @@ Task<Result<StatementResult>> HranaStream::alone(Statement statement) {
 // ---- At the schema leader ----------------------------------------------------------------------
 
 bool HranaStream::belongs_there(std::string_view sql) const {
-  return follows() && changes_schema(sql);
+  return follows() && client().may(Right::kSchema) && changes_schema(sql);
 }
 
 Task<bool> HranaStream::has_table(std::string name) {
@@ -413,17 +461,22 @@ Task<Result<StatementResult>> HranaStream::execute_there(Statement statement) {
 
 Task<StepResults> HranaStream::batch_there(std::vector<BatchStep> steps) {
   go_there(texts_of(steps));
-  Task<StepResults> running = leader_->batch(std::move(steps));
+  Task<StepResults> running = leader_->batch(steps);
   auto results = co_await running;
+  audit(steps, results, true);
   Task<void> returning = come_back();
   co_await returning;
   co_return results;
 }
 
 Task<Result<void>> HranaStream::sequence_there(std::string sql) {
-  go_there(split_statements(sql));
-  Task<Result<void>> running = leader_->sequence(std::move(sql));
+  const auto statements = split_statements(sql);
+  go_there(statements);
+  Task<Result<void>> running = leader_->sequence(sql);
   auto done = co_await running;
+  for (const auto statement : statements) {
+    if (changes_schema(statement)) audit(statement, done);
+  }
   Task<void> returning = come_back();
   co_await returning;
   co_return done;
@@ -476,10 +529,7 @@ Task<StepResults> HranaStream::batch(std::vector<BatchStep> steps) {
     Task<StepResults> running = batch_there(std::move(steps));
     co_return co_await running;
   }
-  for (auto& step : steps) {
-    step.statement.enforce_foreign_keys = enforce_foreign_keys_;
-    step.statement.counts = counted_;
-  }
+  for (auto& step : steps) step.statement = by_caller(std::move(step.statement));
   const bool whole = autocommit() && is_whole_transaction(steps);
   Task<StepResults> running = whole ? at_once(steps) : one_by_one(steps);
   co_return co_await running;
@@ -521,6 +571,7 @@ Task<StepResults> HranaStream::at_once(const std::vector<BatchStep>& steps) {
   for (const auto& result : run.results) {
     if (result) count(*result);
   }
+  audit(steps, run.results, committed.has_value());
   co_return std::move(run.results);
 }
 
@@ -546,7 +597,10 @@ Task<Result<StatementDescription>> HranaStream::describe(std::string sql) {
   const auto caught_up = co_await waiting;
   if (!caught_up) co_return tl::unexpected(caught_up.error());
   Result<StatementDescription> description = tl::unexpected(too_busy());
-  std::function<void(Reader&)> job = [&](Reader& reader) { description = reader.describe(sql); };
+  Statement statement;
+  statement.sql = std::move(sql);
+  statement = by_caller(std::move(statement));
+  std::function<void(Reader&)> job = [&](Reader& r) { description = r.describe(statement); };
   ReadCall call(site_.store, site_.loop, std::move(job));
   co_await call;
   co_return description;

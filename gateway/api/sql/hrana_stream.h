@@ -12,6 +12,12 @@
 
 namespace entente {
 
+// Who sends SQL, and from where.
+struct SqlCaller {
+  ClientPtr client;
+  std::string from;  // an address
+};
+
 // One SQL connection of a client, as Hrana sees it: at times, it has a transaction.
 //
 // Outside a transaction each statement is one of its own: those that read go to a reading
@@ -24,6 +30,9 @@ namespace entente {
 // again. What the leader commits is waited for here (limits.session_wait) before the answer; if it
 // does not come, the answer comes all the same, and the next thing asked of this stream waits.
 //
+// A client without the right to change the schema is refused here, and everything else by the
+// database, which knows what a statement reads and writes.
+//
 // Threads: its loop's; one call at a time.
 class HranaStream {
  public:
@@ -34,7 +43,8 @@ class HranaStream {
     uint64_t forwarded = 0;  // schema statements sent to the leader, ever
   };
 
-  HranaStream(const Site& site, Counts& counts) : site_(site), counts_(counts) {
+  HranaStream(const Site& site, Counts& counts, SqlCaller caller)
+      : site_(site), counts_(counts), caller_(std::move(caller)) {
     ++counts_.streams;
   }
   ~HranaStream() {
@@ -43,6 +53,12 @@ class HranaStream {
   }
   HranaStream(const HranaStream&) = delete;
   HranaStream& operator=(const HranaStream&) = delete;
+
+  // What is asked from now on is asked by this one. Not while a call runs. A transaction that is
+  // open at the schema leader, where nobody looks at rights, goes on only for who may change the
+  // schema.
+  void act_for(SqlCaller caller);
+  const Client& client() const { return *caller_.client; }
 
   Task<Result<StatementResult>> execute(Statement statement);
   // The outcome of a statement that only reads, and little; otherwise nothing, and nothing was
@@ -99,8 +115,15 @@ class HranaStream {
   // Waits for what was committed there.
   Task<Result<void>> catch_up();
 
+  Statement by_caller(Statement statement) const;
+  Task<Outcome> execute_anywhere(Statement statement);
+  void audit(std::string_view sql, const Result<void>& outcome) const;
+  // `stands`: what the steps did was not rolled back.
+  void audit(const std::vector<BatchStep>& steps, const StepResults& results, bool stands) const;
+
   const Site& site_;
   Counts& counts_;
+  SqlCaller caller_;
   VersionVector seen_;
   VersionVector awaited_;                 // committed at the leader, and not applied here yet
   std::unique_ptr<LeaderStream> leader_;  // does all that is asked

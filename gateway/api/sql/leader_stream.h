@@ -34,6 +34,9 @@ class LeaderStream {
   // Stops at the first statement that fails.
   Task<Result<void>> sequence(std::string sql);
 
+  // Its client may not go on there: it is as if the leader were lost.
+  void forbid(Error why) { lost_.emplace(std::move(why)); }
+
   bool autocommit() const { return autocommit_; }
   // The leader is away, and the transaction with it.
   bool lost() const { return lost_.has_value(); }

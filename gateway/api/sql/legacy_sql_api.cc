@@ -121,7 +121,7 @@ Task<Response> run(const Site& site, HranaStream::Counts& counts, RoutedRequest 
   if (!statements) co_return error_body(statements.error());
   const auto admitted = admit_stream(site, counts);
   if (!admitted) co_return error_body(admitted.error());
-  HranaStream stream(site, counts);
+  HranaStream stream(site, counts, {routed.client, routed.request.from});
   Task<StepResults> running = stream.batch(as_transaction(std::move(*statements)));
   const auto results = co_await running;
   Response response = render(results);
@@ -132,7 +132,7 @@ Task<Response> run(const Site& site, HranaStream::Counts& counts, RoutedRequest 
 }  // namespace
 
 void add_legacy_sql_api(Router& router, const Site& site, HranaStream::Counts& counts) {
-  router.add(Method::kPost, "/", "sql",
+  router.add(Method::kPost, "/", "sql", Right::kRead,
              [&site, &counts](RoutedRequest r) { return run(site, counts, std::move(r)); });
 }
 

@@ -138,6 +138,23 @@ bool changes_schema(std::string_view sql) {
   return starts_with_one_of(sql, {"CREATE", "ALTER", "DROP"}) || sets_user_version(sql);
 }
 
+std::string schema_target(std::string_view sql) {
+  constexpr std::string_view kSkipped[] = {"IF", "NOT", "EXISTS", "TEMP", "TEMPORARY", "UNIQUE"};
+  std::string target;
+  int left = 3;  // verb, kind, name
+  for (auto token = next_sql_token(sql, 0); left > 0; token = next_sql_token(sql, token.end)) {
+    const bool name = token.kind == Token::Kind::kWord || token.kind == Token::Kind::kName;
+    if (!name && !is(token, ".")) break;
+    const bool skipped = std::any_of(std::begin(kSkipped), std::end(kSkipped),
+                                     [&](std::string_view word) { return is(token, word); });
+    if (skipped) continue;
+    if (!target.empty()) target += ' ';
+    target += token.text;
+    --left;
+  }
+  return target;
+}
+
 std::string table_if_absent(std::string_view sql) {
   Token token;
   for (const std::string_view word : {"CREATE", "TABLE", "IF", "NOT", "EXISTS"}) {

@@ -30,6 +30,8 @@ bool may_only_read(std::string_view sql);
 
 // CREATE, ALTER, DROP or PRAGMA user_version = …: only the schema leader runs it.
 bool changes_schema(std::string_view sql);
+// What such a statement is about, for a log: `CREATE TABLE t`. Never more of it than names.
+std::string schema_target(std::string_view sql);
 // Which table a CREATE TABLE IF NOT EXISTS makes; "" for any other statement.
 std::string table_if_absent(std::string_view sql);
 

@@ -115,8 +115,9 @@ VerifyApi::VerifyApi(const Site& site)
       repair_due_(Clock::now() + site.config.limits.repair_every) {}
 
 void VerifyApi::add_to(Router& router) {
-  router.add(Method::kGet, "/v1/verify", "operations", [this](RoutedRequest) { return look(); });
-  router.add(Method::kPost, "/v1/verify", "operations",
+  router.add(Method::kGet, "/v1/verify", "operations", Right::kOperate,
+             [this](RoutedRequest) { return look(); });
+  router.add(Method::kPost, "/v1/verify", "operations", Right::kOperate,
              [this](RoutedRequest r) { return start(std::move(r)); });
 }
 

@@ -92,7 +92,7 @@ class StaleStatements : public ::testing::Test {
     const Answer want = fresh(site, sql);
     EXPECT_EQ(answer_of(site.reader->execute(statement)), want) << sql;
     EXPECT_EQ(answer_of(site.run(statement)), want) << "in a transaction: " << sql;
-    const auto described = site.reader->describe(sql);
+    const auto described = site.reader->describe(statement);
     EXPECT_EQ(described.has_value(), want.error.empty()) << sql;
     if (!described) return;
     Answer columns = answer_of(StatementResult{described->columns, want.rows, 0, {}});

@@ -219,6 +219,7 @@ TEST(MemoryDatabase, SiblingsStayOpenUntilAWriteThatSawThemAll) {
   auto resolve = put(1, "");
   resolve.pick = read.values.at(1).version.dot;
   resolve.context = read.context;
+  resolve.decided_by = "ada";
   const auto resolved = b.write(resolve);
   ASSERT_TRUE(resolved);
   EXPECT_NE(resolved->conflict, RowConflict::kOpen);
@@ -228,8 +229,9 @@ TEST(MemoryDatabase, SiblingsStayOpenUntilAWriteThatSawThemAll) {
   EXPECT_TRUE(b.db->reader().value()->conflicts(open).value().empty());
   const auto log = b.db->reader().value()->conflicts({}).value();
   ASSERT_FALSE(log.empty()) << "who decided is remembered";
-  EXPECT_EQ(log.back().decided_by, "operator");
+  EXPECT_EQ(log.back().decided_by, "operator:ada");
   a.take_all_from(b);
+  EXPECT_EQ(a.db->reader().value()->conflicts({}).value().back().decided_by, "operator:ada");
   EXPECT_EQ(a.read(1).etag, b.read(1).etag);
 }
 

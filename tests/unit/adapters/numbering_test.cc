@@ -239,7 +239,9 @@ TEST(Numbering, AnyColumnMayHaveANumberByDefault) {
   Statement reading;
   reading.sql = "SELECT entente_id()";
   EXPECT_FALSE(a.reader->execute(reading));
-  EXPECT_TRUE(a.reader->describe("INSERT INTO t (k) VALUES (?)"));
+  Statement insert;
+  insert.sql = "INSERT INTO t (k) VALUES (?)";
+  EXPECT_TRUE(a.reader->describe(insert));
 }
 
 // ---- keys: {numbering: interleaved}

@@ -11,6 +11,12 @@
 namespace entente {
 namespace {
 
+Result<StatementDescription> described(Reader& reader, std::string sql) {
+  Statement statement;
+  statement.sql = std::move(sql);
+  return reader.describe(statement);
+}
+
 using namespace test;
 
 TEST(SqliteDatabase, FileThatIsNoDatabaseIsRefused) {
@@ -272,17 +278,17 @@ TEST(SqliteDatabase, DescribesWithoutRunning) {
   Folder folder;
   Site a(folder / "a.db", 1);
   a.must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
-  const auto d = a.reader->describe("INSERT INTO t VALUES (?, :v) RETURNING id, v || '!'");
+  const auto d = described(*a.reader, "INSERT INTO t VALUES (?, :v) RETURNING id, v || '!'");
   ASSERT_TRUE(d);
   EXPECT_EQ(d->parameters, (std::vector<std::optional<std::string>>{std::nullopt, ":v"}));
   ASSERT_EQ(d->columns.size(), 2u);
   EXPECT_EQ(d->columns[0].name, "id");
   EXPECT_EQ(d->columns[0].decltype_, "INTEGER");
   EXPECT_FALSE(d->is_readonly || d->is_explain);
-  EXPECT_TRUE(a.reader->describe("EXPLAIN SELECT 1")->is_explain);
-  EXPECT_TRUE(a.reader->describe("SELECT 1")->is_readonly);
-  EXPECT_FALSE(a.reader->describe("SELEC 1"));
-  EXPECT_FALSE(a.reader->describe("CREATE TABLE u (id)")->is_readonly);
+  EXPECT_TRUE(described(*a.reader, "EXPLAIN SELECT 1")->is_explain);
+  EXPECT_TRUE(described(*a.reader, "SELECT 1")->is_readonly);
+  EXPECT_FALSE(described(*a.reader, "SELEC 1"));
+  EXPECT_FALSE(described(*a.reader, "CREATE TABLE u (id)")->is_readonly);
   EXPECT_EQ(a.count("t"), 0);
 }
 

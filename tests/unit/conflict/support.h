@@ -194,6 +194,7 @@ class Random {
                           static_cast<Int128>(next()) * -static_cast<Int128>(wide() >> 28)});
     }
     if (one_in(4)) c.decider = one_in(2) ? Decider::kOperator : Decider::kHandler;
+    if (c.decider == Decider::kOperator && one_in(2)) c.decided_by = "u" + text();
     for (size_t n = one_in(3) ? below(3) : 0; n > 0; --n)
       c.kept.push_back({text(), dot(3, wide())});
     if (c.erase && one_in(2)) c.old = row();

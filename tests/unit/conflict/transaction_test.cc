@@ -77,6 +77,8 @@ TEST(Record, EveryFieldOfARowChangeRoundTrips) {
     EXPECT_TRUE(identical(r.old, c.old));
     EXPECT_EQ(r.context, c.context);
     EXPECT_EQ(r.kept, c.kept);
+    EXPECT_EQ(r.decider, c.decider);
+    EXPECT_EQ(r.decided_by, c.decided_by);
     EXPECT_EQ(r.keys_set, c.keys_set);
   }
 }

@@ -227,18 +227,23 @@ const std::string kNoSecurity = kMesh.substr(0, 14) + kMesh.substr(kMesh.find("d
 
 INSTANTIATE_TEST_SUITE_P(
     Security, BadFile,
-    testing::Values(Bad{"Missing", kNoSecurity, 1, 1, "security: {insecure: true}"},
-                    Bad{"Empty", kNoSecurity + "security:\n", 7, 1, "insecure: true"},
-                    Bad{"NotInsecure", kNoSecurity + "security: {insecure: false}\n", 7, 12,
-                        "say how this gateway is protected"},
-                    Bad{"DeniedWithoutTls",
-                        kNoSecurity + "security: {insecure: true, denied: [abc]}\n", 7, 28,
-                        "`denied` goes with `tls`"},
-                    Bad{"Tokens", kNoSecurity + "security: {insecure: true, tokens: {file: a}}\n",
-                        7, 28, "`tokens` cannot be used"},
-                    Bad{"OriginWithAPath",
-                        kNoSecurity + "security: {insecure: true, cors: [https://a.example/x]}\n",
-                        7, 35, "is not an origin"}),
+    testing::Values(
+        Bad{"Missing", kNoSecurity, 1, 1, "security: {insecure: true}"},
+        Bad{"Empty", kNoSecurity + "security:\n", 7, 1, "insecure: true"},
+        Bad{"NotInsecure", kNoSecurity + "security: {insecure: false}\n", 7, 12,
+            "say how this gateway is protected"},
+        Bad{"DeniedWithoutTls", kNoSecurity + "security: {insecure: true, denied: [abc]}\n", 7, 28,
+            "`denied` goes with `tls`"},
+        Bad{"TokensWithoutKeys", kNoSecurity + "security: {insecure: true, tokens: {revoked: a}}\n",
+            7, 28, "needs `keys`"},
+        Bad{"TokensOfNoKey", kNoSecurity + "security: {insecure: true, tokens: {keys: []}}\n", 7,
+            37, "1 to 16 files"},
+        Bad{"TokensUnknown",
+            kNoSecurity + "security: {insecure: true, tokens: {keys: [a], file: b}}\n", 7, 48,
+            "not a key of `tokens`"},
+        Bad{"OriginWithAPath",
+            kNoSecurity + "security: {insecure: true, cors: [https://a.example/x]}\n", 7, 35,
+            "is not an origin"}),
     name_of);
 
 TEST(Loader, ReportsAllProblemsTogetherInTheFilesOrder) {

@@ -70,7 +70,7 @@ TEST_F(Handshake, AnotherProtocolIsRefused) {
   auto theirs = hello("b", 2);
   theirs.protocol = 1;
   EXPECT_EQ(refusal(theirs),
-            "the peer's protocol is 1 and this gateway's is 7: run the same version at both");
+            "the peer's protocol is 1 and this gateway's is 8: run the same version at both");
 }
 
 TEST_F(Handshake, AnotherClusterTopologyOrRulesIsRefusedWithBothSides) {

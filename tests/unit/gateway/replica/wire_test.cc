@@ -116,7 +116,7 @@ TEST(Wire, FieldsArriveInTheirPlaces) {
   const auto& h = std::get<Hello>(*hello);
   EXPECT_EQ(h.cluster + "/" + h.dc + "/" + h.topology + "/" + h.rules,
             "shop/tokyo/t-print/r-print");
-  EXPECT_EQ(h.protocol, 7u);
+  EXPECT_EQ(h.protocol, 8u);
   EXPECT_EQ(h.incarnation, origin(7));
   EXPECT_EQ(h.wall_ms, 1'700'000'000'000u);
   EXPECT_EQ(h.window, 8u << 20);

@@ -102,9 +102,9 @@ class FakeReader : public Reader {
   void end() override {}
   Result<VersionVector> applied() override { return database_.snapshot().applied; }
   Result<StatementResult> execute(const Statement& s) override { return database_.sql(s, true); }
-  Result<StatementDescription> describe(std::string_view sql) override {
+  Result<StatementDescription> describe(const Statement& statement) override {
     StatementDescription out;
-    out.is_readonly = sql.starts_with("SELECT");
+    out.is_readonly = statement.sql.starts_with("SELECT");
     return out;
   }
   Result<std::vector<ConflictEntry>> conflicts(const ConflictQuery& query) override {

@@ -3,9 +3,8 @@
 #include <cstdlib>
 
 namespace entente::test {
-namespace {
 
-Config one_datacenter() {
+Config Served::one_datacenter() {
   Config config;
   config.cluster = "test";
   config.insecure = true;
@@ -17,8 +16,6 @@ Config one_datacenter() {
   config.schema_leader = "here";
   return config;
 }
-
-}  // namespace
 
 Served::Served(const std::function<void(Limits&)>& adjust, FakeDatabase::Sql sql)
     : config_(one_datacenter()) {
@@ -32,6 +29,10 @@ Served::Served(const std::function<void(Limits&)>& adjust, FakeDatabase::Sql sql
 Served::Served(std::unique_ptr<Database> database, const std::function<void(Limits&)>& adjust)
     : config_(one_datacenter()) {
   adjust(config_.limits);
+  serve(std::move(database));
+}
+
+Served::Served(std::unique_ptr<Database> database, Config config) : config_(std::move(config)) {
   serve(std::move(database));
 }
 

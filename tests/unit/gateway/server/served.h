@@ -15,7 +15,11 @@ class Served {
       const std::function<void(Limits&)>& adjust = [](Limits&) {}, FakeDatabase::Sql sql = nullptr);
   // Over another database; then there is no database().
   Served(std::unique_ptr<Database> database, const std::function<void(Limits&)>& adjust);
+  // The same, of a configuration that began as one_datacenter().
+  Served(std::unique_ptr<Database> database, Config config);
   ~Served();
+
+  static Config one_datacenter();
 
   uint16_t port() const { return server_->port(); }
   ClientServer& server() { return *server_; }

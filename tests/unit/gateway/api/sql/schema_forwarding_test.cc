@@ -363,7 +363,7 @@ class LeadersDoor : public SchemaForwarding {
                       introduction.empty() ? "" : "Entente-Gateway: " + introduction + "\r\n");
   }
   std::string introduction(const std::string& dc, const std::string& cluster = "shop") const {
-    return R"({"protocol":7,"cluster":")" + cluster + R"(","dc":")" + dc + R"(","topology":")" +
+    return R"({"protocol":8,"cluster":")" + cluster + R"(","dc":")" + dc + R"(","topology":")" +
            topology_fingerprint(config_) + "\"}";
   }
 };
@@ -376,7 +376,7 @@ TEST_F(LeadersDoor, OnlyGatewaysOfThisClusterAreAnswered) {
   EXPECT_NE(nobody.body.find("\"code\":\"not_this_cluster\""), std::string::npos) << nobody.body;
   EXPECT_EQ(ask("a", introduction("c", "other")).status, 403);
   EXPECT_EQ(ask("a", introduction("nowhere")).status, 403);
-  EXPECT_EQ(ask("a", R"({"protocol":7,"cluster":"shop","dc":"c","topology":"other"})").status, 403);
+  EXPECT_EQ(ask("a", R"({"protocol":8,"cluster":"shop","dc":"c","topology":"other"})").status, 403);
   EXPECT_EQ(ask("a", R"({"protocol":1,"cluster":"shop","dc":"c"})").status, 403);
   EXPECT_EQ(ask("a", "[]").status, 403);
 }
