@@ -103,19 +103,12 @@ void append_head(std::string& out, const Response& response, const HttpService& 
   out += "\r\n\r\n";
 }
 
-// "" if the client is gone already.
-std::string address_of(const boost::asio::ip::tcp::socket& socket) {
-  boost::system::error_code error;
-  const auto peer = socket.remote_endpoint(error);
-  return error ? "" : peer.address().to_string();
-}
-
 }  // namespace
 
 HttpConnection::HttpConnection(Transport transport, std::string received, const Limits& limits,
                                const HttpService& service, const bool& stopping)
     : transport_(std::move(transport)),
-      from_(address_of(transport_.socket())),
+      from_(transport_.from()),
       limits_(limits),
       service_(service),
       stopping_(stopping),
