@@ -97,6 +97,7 @@ void Capture::start(const World& world, size_t bytes_max) {
 }
 
 void Capture::begin_statement() {
+  ++statements_;
   statement_ = mark();
   refusal_.reset();
 }

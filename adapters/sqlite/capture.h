@@ -67,6 +67,8 @@ class Capture {
   // Tables by id whose rows are not captured: they are compared at the end. Outlives the capture.
   void leave_out(const std::vector<int64_t>* tables) { left_out_ = tables; }
   void begin_statement();
+  // Which one it is, of all there ever were.
+  uint64_t statement_number() const { return statements_; }
   void undo_statement() { undo_to(statement_); }
   // Whether something is still there of what the statement did that just failed. SQLite undid all
   // of it, or, if it said FAIL, nothing; sqlite3_total_changes() counts what triggers did even
@@ -146,6 +148,7 @@ class Capture {
   std::deque<RowIntent> intents_;
   std::optional<Error> refusal_;
   Mark statement_;  // where the one that runs began
+  uint64_t statements_ = 0;
 };
 
 // Appends a value as ByteWriter::value would.

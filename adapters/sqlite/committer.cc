@@ -38,7 +38,7 @@ Committer::Committer(Connection& db, Guard& guard, FileState& state, const Datab
       sql_(db, guard, options, Guard::Mode::kWrite),
       capture_(db, guard, rows_),
       functions_(db, guard, rows_, [&state] { return state.world; }),
-      ids_(db, guard, rows_, state, options),
+      ids_(db, guard, rows_, capture_, state, options),
       schema_(db, sql_, storage_, rows_, log_, state),
       side_{db, sql_, capture_, rows_, schema_, state, options, group_.wall_ms} {
   functions_.install();

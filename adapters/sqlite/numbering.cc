@@ -265,9 +265,9 @@ std::string with_numbered_keys_inside(std::string_view trigger, const World& wor
   return out += trigger.substr(copied);
 }
 
-IdFunction::IdFunction(Connection& db, Guard& guard, RowStore& rows, FileState& state,
-                       const DatabaseOptions& options)
-    : maker_(Maker{guard, rows, state, options}) {
+IdFunction::IdFunction(Connection& db, Guard& guard, RowStore& rows, const Capture& capture,
+                       FileState& state, const DatabaseOptions& options)
+    : maker_(Maker{guard, rows, capture, state, options}) {
   install(db);
 }
 
@@ -336,8 +336,14 @@ Result<int64_t> IdFunction::small(const Table& t) {
   if (!last) return last;
   const auto made = state.numbers.made.find(t.id);
   const int64_t own = made != state.numbers.made.end() ? made->second : 0;
-  const auto key = small_ ? small_->after(std::max(own, *last)) : std::nullopt;
-  return key ? Result<int64_t>(*key) : by_clock();
+  if (given_by_ != maker_->capture.statement_number()) {
+    given_by_ = maker_->capture.statement_number();
+    given_.clear();
+  }
+  int64_t& given = given_[t.id];
+  const auto key = small_ ? small_->after(std::max({own, *last, given})) : std::nullopt;
+  if (!key) return by_clock();
+  return given = *key;
 }
 
 // The highest small number of a row, whoever gave it.

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "adapters/database.h"
+#include "adapters/sqlite/capture.h"
 #include "adapters/sqlite/guard.h"
 #include "adapters/sqlite/storage.h"
 
@@ -30,7 +31,7 @@ std::string with_numbered_keys_inside(std::string_view trigger, const World& wor
 class IdFunction {
  public:
   // For the writer: `state` has the keys.
-  IdFunction(Connection& db, Guard& guard, RowStore& rows, FileState& state,
+  IdFunction(Connection& db, Guard& guard, RowStore& rows, const Capture& capture, FileState& state,
              const DatabaseOptions& options);
   // For a connection that makes no keys: what it answers instead, the same in every datacenter; or
   // an error.
@@ -46,6 +47,7 @@ class IdFunction {
   struct Maker {
     Guard& guard;
     RowStore& rows;
+    const Capture& capture;
     FileState& state;
     const DatabaseOptions& options;
   };
@@ -61,10 +63,13 @@ class IdFunction {
   std::optional<Maker> maker_;
   std::optional<int64_t> instead_;
   uint64_t wall_ms_ = 0;
-  std::optional<SmallKeys> small_;              // of this datacenter …
-  size_t small_of_ = 0;                         // … while it knows so many origins
-  std::shared_ptr<const World> world_;          // what `by_epoch_` is of
-  std::map<uint64_t, const Table*> by_epoch_;   // tables that were asked for
+  std::optional<SmallKeys> small_;             // of this datacenter …
+  size_t small_of_ = 0;                        // … while it knows so many origins
+  std::shared_ptr<const World> world_;         // what `by_epoch_` is of
+  std::map<uint64_t, const Table*> by_epoch_;  // tables that were asked for
+  // Given by the statement that runs, by table: SQLite may ask for all before it inserts a row.
+  std::map<int64_t, int64_t> given_;
+  uint64_t given_by_ = 0;
   std::map<int64_t, int64_t> highest_version_;  // in this group, by table: of rows not shown, too
 };
 
