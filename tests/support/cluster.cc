@@ -60,7 +60,7 @@ std::filesystem::path Cluster::write_config(const std::string& dc) {
     const auto more = options_.datacenters.find(other);
     out << (more == options_.datacenters.end() ? "" : ", " + more->second) << "}\n";
   }
-  out << "security: {insecure: true}\nschema: schema.sql\n" << options_.extra;
+  out << "security: " << options_.security << "\nschema: schema.sql\n" << options_.extra;
   return path;
 }
 

@@ -22,6 +22,7 @@ class Cluster {
     std::string schema;    // SQL
     std::string extra;     // more top-level YAML
     std::map<std::string, std::string> datacenters = {};  // more keys of theirs: `priority: 3`
+    std::string security = "{insecure: true}";
   };
 
   explicit Cluster(Options options);
