@@ -15,6 +15,8 @@
 #include "gateway/commands/snapshot.h"
 #include "gateway/commands/sql_shell.h"
 #include "gateway/commands/status.h"
+#include "gateway/commands/token.h"
+#include "gateway/commands/token_file.h"
 #include "gateway/commands/topology.h"
 #include "gateway/commands/verify.h"
 #include "gateway/handlers/handler_host.h"
@@ -27,6 +29,16 @@ void add_output_option(CLI::App* command, std::string& format) {
       ->type_name("table|json");
 }
 
+// Where the token lies: the environment is where http_call looks.
+void add_token_option(CLI::App* command) {
+  command
+      ->add_option_function<std::string>(
+          "--token-file",
+          [](const std::string& path) { ::setenv(entente::kTokenFileVariable, path.c_str(), 1); },
+          "the file with the token, instead of $ENTENTE_TOKEN_FILE or what `login` keeps")
+      ->type_name("FILE");
+}
+
 void add_url_option(CLI::App* command, std::string& url) {
   command->add_option("url", url, "where it serves its clients")
       ->capture_default_str()
@@ -37,6 +49,7 @@ void add_url_option(CLI::App* command, std::string& url) {
           "the CA that must vouch for an https:// URL [those that the system trusts]")
       ->envname("ENTENTE_CA")
       ->type_name("FILE");
+  add_token_option(command);
 }
 
 void add_datacenter_options(CLI::App* command, entente::ServeOptions& options) {
@@ -138,6 +151,56 @@ class Topology {
   CLI::App *command_, *show_, *plan_, *apply_, *remove_, *submit_;
   entente::TopologyStep step_;
   std::filesystem::path unshipped_;
+};
+
+// `entente token init|new|show`.
+class Token {
+ public:
+  Token(CLI::App& app, std::string& format)
+      : command_(app.add_subcommand("token", "what lets clients in (security.tokens)")) {
+    command_->require_subcommand(1);
+    init_ = command_->add_subcommand("init", "make the key that signs a cluster's tokens");
+    new_ = command_->add_subcommand("new", "make a token");
+    show_ = command_->add_subcommand("show", "what a token says");
+    for (CLI::App* one : {init_, new_}) {
+      one->add_option("file", fresh_.file, "the topology file")->required()->type_name("FILE");
+    }
+    init_->add_option("--folder", first_.folder, "where to [<cluster>-ca]")->type_name("DIR");
+    new_->add_option("--role", fresh_.role,
+                     "read, write, schema, operate or admin; each includes "
+                     "those before it")
+        ->required()
+        ->type_name("ROLE");
+    new_->add_option("--tables", fresh_.tables, "only these tables")
+        ->delimiter(',')
+        ->type_name("NAME,…");
+    new_->add_option("--for", fresh_.lasts, "how long: 30d, 12h, 90m, 45s")
+        ->capture_default_str()
+        ->type_name("TIME");
+    new_->add_option("--sub", fresh_.sub, "whose it is [who runs this]")->type_name("NAME");
+    new_->add_option("--key", fresh_.key, "what signs it [<cluster>-ca/token.key]")
+        ->type_name("FILE");
+    new_->add_option("--out", fresh_.to, "into this file, instead of printing it")
+        ->type_name("FILE");
+    show_->add_option("token", shown_, "the token's file [$ENTENTE_TOKEN_FILE]")->type_name("FILE");
+    add_output_option(new_, format);
+    add_output_option(show_, format);
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(entente::OutputFormat format) {
+    first_.file = fresh_.file;
+    if (*init_) return entente::init_tokens(first_, std::cout, std::cerr);
+    if (*show_) return entente::show_token(shown_, format, std::cout, std::cerr);
+    return entente::new_token(fresh_, format, std::cout, std::cerr);
+  }
+
+ private:
+  CLI::App *command_, *init_, *new_, *show_;
+  entente::TokenInitOptions first_;
+  entente::TokenNewOptions fresh_;
+  std::filesystem::path shown_;
 };
 
 // `entente leader show|move`.
@@ -373,6 +436,14 @@ int main(int argc, char** argv) {
   const Cert cert(app, format_name);
   Topology topology_command(app, url, format_name);
   Leader leader_command(app, url, format_name);
+  Token token_command(app, format_name);
+  std::string login_url;
+  CLI::App* login_command = app.add_subcommand(
+      "login", "keep a token for the commands that call a gateway; it is read from the input");
+  login_command->add_option("url", login_url, "where it serves its clients")
+      ->required()
+      ->type_name("URL");
+  add_token_option(login_command);
 
   try {
     app.parse(argc, argv);
@@ -406,6 +477,8 @@ int main(int argc, char** argv) {
   if (cert) return cert.run(format);
   if (handler_check) return handler_check.run(format);
   if (topology_command) return topology_command.run(url, format);
+  if (token_command) return token_command.run(format);
+  if (*login_command) return entente::login(login_url, std::cin, std::cout, std::cerr);
   if (leader_command) return leader_command.run(url, format);
   return entente::status(url, format, status_parts, std::cout, std::cerr);
 }

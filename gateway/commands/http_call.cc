@@ -1,5 +1,8 @@
 #include "gateway/commands/http_call.h"
 
+#include <cstdlib>
+
+#include "gateway/commands/token_file.h"
 #include "topology/scalars.h"
 
 namespace entente {
@@ -13,8 +16,10 @@ std::string& trusted_ca() {
   return file;
 }
 
-Result<HttpAnswer> call(const Endpoint& endpoint, HttpQuestion question,
-                        std::chrono::milliseconds timeout) {
+Result<HttpAnswer> call(const Result<std::string>& token, const Endpoint& endpoint,
+                        HttpQuestion question, std::chrono::milliseconds timeout) {
+  if (!token) return tl::unexpected(token.error());
+  if (!token->empty()) question.headers.emplace_back("Authorization", "Bearer " + *token);
   return ask_server(to_server(endpoint, trusted_ca()), std::move(question), {timeout, timeout},
                     kLongestBody);
 }
@@ -38,16 +43,30 @@ Result<Endpoint> parse_url(std::string_view url) {
   return endpoint;
 }
 
+Result<std::string> token_for(const Endpoint& endpoint) {
+  const char* named = std::getenv(kTokenFileVariable);
+  if (named != nullptr && *named != '\0') return read_token_file(named);
+  const auto kept = login_file(endpoint);
+  std::error_code error;
+  if (kept.empty() || !std::filesystem::exists(kept, error)) return "";
+  return read_token_file(kept);
+}
+
+Result<HttpAnswer> http_get_as(const std::string& token, const Endpoint& endpoint,
+                               const std::string& path, std::chrono::milliseconds timeout) {
+  return call(token, endpoint, {path, "", {}}, timeout);
+}
+
 Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,
                             std::chrono::milliseconds timeout) {
-  return call(endpoint, {path, "", {}}, timeout);
+  return call(token_for(endpoint), endpoint, {path, "", {}}, timeout);
 }
 
 Result<HttpAnswer> http_post(const Endpoint& endpoint, const std::string& path, std::string json,
                              std::chrono::milliseconds timeout, const std::string& session) {
   HttpQuestion question{path, std::move(json), {}};
   if (!session.empty()) question.headers.emplace_back("Entente-Session", session);
-  return call(endpoint, std::move(question), timeout);
+  return call(token_for(endpoint), endpoint, std::move(question), timeout);
 }
 
 }  // namespace entente

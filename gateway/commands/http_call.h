@@ -14,6 +14,14 @@ void trust_ca(std::string file);
 // `http://host:port` or `https://host:port`, with or without a slash behind it.
 Result<Endpoint> parse_url(std::string_view url);
 
+// What commands send with each request: the token of ENTENTE_TOKEN_FILE, or else the one that
+// `entente login` keeps for this gateway; "" without either.
+Result<std::string> token_for(const Endpoint& endpoint);
+
+// The same as below, with the token that it is given; "": none.
+Result<HttpAnswer> http_get_as(const std::string& token, const Endpoint& endpoint,
+                               const std::string& path, std::chrono::milliseconds timeout);
+
 // One request over a connection of its own, done within `timeout`. The answer's body is at most 16
 // MiB.
 Result<HttpAnswer> http_get(const Endpoint& endpoint, const std::string& path,

@@ -169,6 +169,18 @@ Result<StatusPicture> picture_status(std::string_view json, const StatusParts& p
   return StatusPicture{flag_of(root, "healthy"), std::move(text)};
 }
 
+namespace {
+
+// Why a gateway that wants a token does not answer.
+std::string refusal_in(const HttpAnswer& answer) {
+  if (answer.status != 401 && answer.status != 403 && answer.status != 429) return "";
+  dom::parser parser;
+  dom::element root;
+  return parser.parse(answer.body).get(root) ? "" : text_of(root, "detail");
+}
+
+}  // namespace
+
 int status(const std::string& url, OutputFormat format, const StatusParts& parts, std::ostream& out,
            std::ostream& err) {
   const auto endpoint = parse_url(url);
@@ -179,6 +191,9 @@ int status(const std::string& url, OutputFormat format, const StatusParts& parts
   const auto answer = http_get(*endpoint, "/v1/status", kTimeout);
   if (!answer)
     return unreachable("cannot reach " + url + ": " + answer.error().text, format, out, err);
+  if (const auto refusal = refusal_in(*answer); !refusal.empty()) {
+    return unreachable(url + " answered: " + refusal, format, out, err);
+  }
   if (answer->status != 200) {
     return unreachable(url + "/v1/status answered " + std::to_string(answer->status) +
                            ": is this where a gateway serves its clients?",

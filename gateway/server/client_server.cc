@@ -352,7 +352,8 @@ Task<Response> ClientServer::Impl::answer_follower(Follower& follower, Request r
   const auto needed = request.path == kTopologyPath ? Agreement::kCluster : Agreement::kTopology;
   const auto known = check_introduction(site, request.gateway, needed);
   if (!known) co_return problem(403, "not_this_cluster", known.error().text);
-  Task<Response> handling = handle(follower.router, follower.gateway(request), std::move(request));
+  ClientPtr gateway = Follower::gateway(request);
+  Task<Response> handling = handle(follower.router, std::move(gateway), std::move(request));
   co_return co_await handling;
 }
 

@@ -1,11 +1,12 @@
 // What a token costs a request: the first time, when its signature is verified, and every time
-// after that. Among as many clients as verdicts are kept for.
+// after that. Among as many clients as verdicts are kept for. In CPU time.
 //
 //   access_bench [ROUNDS]
 
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -19,7 +20,6 @@ namespace {
 
 using entente::Access;
 using entente::bench::die;
-using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kFarAway = 4'000'000'000;
 
@@ -39,16 +39,21 @@ std::vector<std::string> headers_of(size_t clients, const std::string& secret) {
   return headers;
 }
 
+double cpu_microseconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
 // Microseconds for each.
 double admit_all(Access& access, const std::vector<std::string>& headers, size_t rounds) {
-  const auto begin = Clock::now();
+  const double begin = cpu_microseconds();
   for (size_t round = 0; round < rounds; ++round) {
     for (const auto& header : headers) {
       if (!access.admit(header, "127.0.0.1", "bench")) die("a good token was refused");
     }
   }
-  const std::chrono::duration<double, std::micro> took = Clock::now() - begin;
-  return took.count() / static_cast<double>(rounds * headers.size());
+  return (cpu_microseconds() - begin) / static_cast<double>(rounds * headers.size());
 }
 
 }  // namespace

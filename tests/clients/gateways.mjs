@@ -1,6 +1,7 @@
 // Real gateways for client tests: one process a datacenter, in a temporary folder, on free ports.
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { createPrivateKey, sign } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,11 +30,19 @@ const topologies = {
   star: '{kind: star, hub: frankfurt}',
 }
 
-// Tokyo is the schema leader. Schemas are made by the clients.
+// A JWT with these claims, whatever they are, signed with a key of `entente token init`.
+function signed(claims, secret) {
+  const part = (json) => Buffer.from(JSON.stringify(json)).toString('base64url')
+  const text = `${part({ alg: 'EdDSA', typ: 'JWT' })}.${part(claims)}`
+  return `${text}.${sign(null, Buffer.from(text), createPrivateKey(secret)).toString('base64url')}`
+}
+
+// Tokyo is the schema leader. Schemas are made by the clients, who need tokens if `tokens` says so.
 export async function startGateways({
   dcs = ['tokyo', 'virginia', 'frankfurt'],
   topology = topologies[process.env.ENTENTE_TOPOLOGY],
   extra = '',
+  tokens = false,
 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'entente-clients-'))
   const ports = {}
@@ -44,7 +53,14 @@ export async function startGateways({
     yaml += `  ${dc}: {peers: "ws://127.0.0.1:${free.pop()}", clients: "127.0.0.1:${ports[dc]}"}\n`
   }
   const config = join(folder, 'cluster.yaml')
-  writeFileSync(config, `${yaml}security: {insecure: true}\n${extra}`)
+  const wanted = tokens ? ', tokens: {keys: [ca/token.pub], revoked: revoked}' : ''
+  writeFileSync(config, `${yaml}security: {insecure: true${wanted}}\n${extra}`)
+  const entente = (...args) => execFileSync(process.env.ENTENTE_BINARY, args, { encoding: 'utf8' })
+  const key = join(folder, 'ca', 'token.key')
+  if (tokens) {
+    entente('token', 'init', config, '--folder', join(folder, 'ca'))
+    writeFileSync(join(folder, 'revoked'), '')
+  }
 
   const processes = dcs.map((dc) =>
     spawn(
@@ -59,6 +75,10 @@ export async function startGateways({
 
   return {
     url,
+    // What `entente token new` prints.
+    token: (...args) => entente('token', 'new', config, '--key', key, '-o', 'json', ...args),
+    signed: (claims) => signed(claims, readFileSync(key)),
+    revoke: (jti) => writeFileSync(join(folder, 'revoked'), `${jti}\n`),
     stop() {
       for (const p of processes) p.kill('SIGTERM')
       return Promise.all(processes.map((p) => new Promise((done) => p.on('exit', done)))).then(() =>

@@ -95,6 +95,7 @@ std::vector<Change> sample_changes() {
                  {{"a", {origin_of(1), 2}}},
                  {{"b", origin_of(2), 3, -4}},
                  Decider::kOperator,
+                 "ada",
                  {{"a", std::string("y")}}};
   RowChange erase{"t", std::string("\x11", 1), true, false, {}, {}, {}, {}};
   RowChange recalled = erase;

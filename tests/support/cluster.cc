@@ -65,7 +65,7 @@ void Cluster::give(const std::string& dc, const Issued& issued) const {
 }
 
 std::string Cluster::security(const std::string& dc) const {
-  if (!options_.tls) return "{insecure: true}";
+  if (!options_.tls) return options_.security;
   const std::string at = tls_folder(dc).string();
   return "{tls: {cert: " + at + "/node.crt, key: " + at + "/node.key, ca: " + at + "/ca.crt}}";
 }

@@ -25,6 +25,7 @@ class Cluster {
     std::map<std::string, std::string> datacenters = {};  // more keys of theirs: `priority: 3`
     // With TLS everywhere; ENTENTE_TEST_TLS=1 in the environment: all are.
     bool tls = false;
+    std::string security = "{insecure: true}";  // without TLS
   };
 
   explicit Cluster(Options options);
