@@ -91,12 +91,12 @@ describe('tokens, @tursodatabase/serverless', () => {
   })
   after(() => gateways.stop())
 
-  test('it sends one, and shows why it is refused', async () => {
+  test('it sends one, and shows why a query is refused', async () => {
     const { token } = JSON.parse(gateways.token('--role', 'schema'))
     const connection = connect({ url: gateways.url('tokyo'), authToken: token })
     await connection.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)')
     const stranger = connect({ url: gateways.url('tokyo'), authToken: 'nonsense' })
-    await assert.rejects(async () => stranger.exec('SELECT 1'), (error) => {
+    await assert.rejects(async () => stranger.all('SELECT 1'), (error) => {
       assert.match(error.message, /is no JWT/)
       return true
     })

@@ -154,6 +154,21 @@ TEST_F(TableRightsTest, WritingNeedsItsOwnRight) {
   EXPECT_EQ(read("SELECT * FROM looks"), "accepted");
 }
 
+// Nor of a table that a trigger reaches.
+TEST_F(TableRightsTest, ErrorOfAConstraintTellsNothingOfTheRowInTheWay) {
+  a.must(
+      "CREATE TRIGGER copies AFTER INSERT ON carts BEGIN INSERT INTO secret VALUES (1, 'x'); END");
+  may = rights({{"carts", {false, true}}});
+  for (const char* sql :
+       {"INSERT INTO carts (id) VALUES (1)", "INSERT INTO carts (id) VALUES (50)"}) {
+    const auto done = a.run(statement(sql));
+    ASSERT_FALSE(done) << sql;
+    EXPECT_EQ(done.error().tag, "SQLITE_CONSTRAINT") << sql;
+    EXPECT_EQ(done.error().text.find("hidden"), std::string::npos) << done.error().text;
+    EXPECT_EQ(done.error().text.find("seen"), std::string::npos) << done.error().text;
+  }
+}
+
 TEST_F(TableRightsTest, SchemaIsNotChanged) {
   may = rights({}, {true, true});
   for (const char* sql :
