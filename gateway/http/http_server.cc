@@ -100,6 +100,12 @@ struct HttpServer::Impl {
     HttpConnection::Clock::time_point since;
   };
   std::list<Handshake> handshakes;  // oldest first
+  // One of them, while it is under way.
+  struct UnderWay {
+    std::list<Handshake>& all;
+    std::list<Handshake>::iterator here;
+    ~UnderWay() { all.erase(here); }
+  };
   RepeatedLine refusals;
   std::atomic<size_t> connection_count{0};
   bool stopping = false;
@@ -177,11 +183,13 @@ void HttpServer::Impl::turn_away(Transport& transport) {
 }
 
 Task<bool> HttpServer::Impl::open(HttpConnection& connection, std::string from) {
-  const auto here =
-      handshakes.insert(handshakes.end(), {&connection, HttpConnection::Clock::now()});
-  Task<bool> opening = connection.open(plainly);
-  const bool opened = co_await opening;
-  handshakes.erase(here);
+  bool opened = false;
+  {
+    handshakes.push_back({&connection, HttpConnection::Clock::now()});
+    const UnderWay under_way{handshakes, std::prev(handshakes.end())};
+    Task<bool> opening = connection.open(plainly);
+    opened = co_await opening;
+  }
   if (opened || stopping) co_return opened;
   const std::string reason =
       connection.failure().empty() ? "it took too long" : connection.failure();

@@ -76,7 +76,7 @@ TEST(Check, ListsPoliciesOfColumnsAndGroupsAndWhatHandlersMayUse) {
 }
 
 // A folder with shop.yaml and its schema.
-class SchemaOf : public testing::Test {
+class SchemaOf : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "entente-check-test-XXXXXX").string();

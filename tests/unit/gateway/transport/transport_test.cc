@@ -304,7 +304,9 @@ TEST_F(TransportTest, ClientsMayOfferHttpAndNothingElse) {
   for (const auto& [protocols, taken] : {Offer{"\x02h2\x08http/1.1", true},
                                          {"\x08http/1.1", true},
                                          {"\x02h2", false},
-                                         {"\x0e" "entente-peer/1", false}}) {
+                                         {"\x0e"
+                                          "entente-peer/1",
+                                          false}}) {
     auto context = client_context("");
     ASSERT_TRUE(context);
     SSL_CTX_set_alpn_protos(context->get(),
