@@ -4,9 +4,11 @@
 #include <string_view>
 
 #include "gateway/commands/adopt.h"
+#include "gateway/commands/cert.h"
 #include "gateway/commands/check.h"
 #include "gateway/commands/conflicts.h"
 #include "gateway/commands/handler_check.h"
+#include "gateway/commands/http_call.h"
 #include "gateway/commands/line_editor.h"
 #include "gateway/commands/output.h"
 #include "gateway/commands/serve.h"
@@ -29,6 +31,12 @@ void add_url_option(CLI::App* command, std::string& url) {
   command->add_option("url", url, "where it serves its clients")
       ->capture_default_str()
       ->type_name("URL");
+  command
+      ->add_option_function<std::string>(
+          "--ca", entente::trust_ca,
+          "the CA that must vouch for an https:// URL [those that the system trusts]")
+      ->envname("ENTENTE_CA")
+      ->type_name("FILE");
 }
 
 void add_datacenter_options(CLI::App* command, entente::ServeOptions& options) {
@@ -157,6 +165,67 @@ class Leader {
  private:
   CLI::App *command_, *show_, *move_;
   entente::TopologyStep step_{};
+};
+
+// `entente cert init|issue|request|sign|renew|show`.
+class Cert {
+ public:
+  Cert(CLI::App& app, std::string& format)
+      : command_(app.add_subcommand("cert", "who gateways are: a CA, and their certificates")) {
+    command_->require_subcommand(1);
+    init_ = command_->add_subcommand("init", "make a CA for the cluster");
+    issue_ = command_->add_subcommand("issue", "make datacenters' keys and certificates");
+    request_ = command_->add_subcommand("request", "on its host: make a key that stays there");
+    sign_ = command_->add_subcommand("sign", "where the CA is: certify what was requested");
+    renew_ = command_->add_subcommand(
+        "renew", "the same again, for who has used two thirds of his time; for a timer");
+    show_ = command_->add_subcommand("show", "who it is, until when, what it is not good for");
+    for (CLI::App* one : {init_, issue_, request_, sign_, renew_}) {
+      one->add_option("file", options_.file, "the topology file")->required()->type_name("FILE");
+    }
+    for (CLI::App* one : {issue_, renew_}) {
+      one->add_option("dc", options_.dcs, "which datacenters")->type_name("NAME");
+      one->add_flag("--all", options_.all, "every one of the file");
+    }
+    request_->add_option("--dc", options_.dcs, "which datacenter this is")
+        ->required()
+        ->expected(1)
+        ->type_name("NAME");
+    request_->add_option("--to", options_.to, "where to put it [.]")->type_name("DIR");
+    sign_->add_option("request", options_.request, "its node.csr")->required()->type_name("CSR");
+    renew_->add_flag("--now", options_.now, "also what is good for long");
+    for (CLI::App* one : {init_, issue_, sign_, renew_}) {
+      one->add_option("--folder", options_.folder, "where the CA is [./<cluster>-ca]")
+          ->type_name("DIR");
+      one->add_option("--days", options_.days, "how long it is valid [init 3653, others 90]")
+          ->check(CLI::Range(1, 36500));
+    }
+    for (CLI::App* one : {issue_, sign_, renew_}) {
+      one->add_option("--host", options_.hosts, "one more name that clients reach it by")
+          ->type_name("HOST");
+    }
+    show_->add_option("certificate", options_.certificates, "files with certificates")
+        ->required()
+        ->type_name("FILE");
+    for (CLI::App* one : {init_, issue_, request_, sign_, renew_, show_}) {
+      add_output_option(one, format);
+    }
+  }
+
+  explicit operator bool() const { return command_->parsed(); }
+
+  int run(entente::OutputFormat format) const {
+    const auto with = [&](auto command) { return command(options_, format, std::cout, std::cerr); };
+    if (*init_) return with(entente::cert_init);
+    if (*issue_) return with(entente::cert_issue);
+    if (*request_) return with(entente::cert_request);
+    if (*sign_) return with(entente::cert_sign);
+    return *renew_ ? with(entente::cert_renew) : with(entente::cert_show);
+  }
+
+ private:
+  CLI::App *command_, *init_, *issue_, *request_, *sign_, *renew_, *show_;
+  entente::CertOptions options_;
 };
 
 // `entente handler check`.
@@ -301,6 +370,7 @@ int main(int argc, char** argv) {
 
   const Conflicts conflicts(app, url, format_name);
   const HandlerCheck handler_check(app, format_name);
+  const Cert cert(app, format_name);
   Topology topology_command(app, url, format_name);
   Leader leader_command(app, url, format_name);
 
@@ -333,6 +403,7 @@ int main(int argc, char** argv) {
     return entente::verify(verify, format, std::cout, std::cerr);
   }
   if (conflicts) return conflicts.run(url, format);
+  if (cert) return cert.run(format);
   if (handler_check) return handler_check.run(format);
   if (topology_command) return topology_command.run(url, format);
   if (leader_command) return leader_command.run(url, format);

@@ -6,6 +6,7 @@
 
 #include "gateway/commands/rules_check.h"
 #include "gateway/commands/rules_picture.h"
+#include "gateway/transport/tls_material.h"
 #include "topology/graph.h"
 #include "topology/scalars.h"
 
@@ -69,7 +70,7 @@ std::vector<std::string> pairs(const Graph& graph) {
 std::string datacenters_table(const Config& config, const Graph& graph) {
   Rows rows{{"DATACENTER", "PEERS", "CLIENTS", "PRIORITY", "DATABASE", "LINKED WITH"}};
   for (const auto& dc : config.datacenters) {
-    rows.push_back({dc.name, "ws://" + format_endpoint(dc.peers), format_endpoint(dc.clients),
+    rows.push_back({dc.name, url_of("ws", dc.peers), format_endpoint(dc.clients),
                     std::to_string(dc.priority), database_of(dc),
                     listed(graph.neighbours(dc.name))});
   }
@@ -132,7 +133,7 @@ std::string problems_json(const TopologyFile& file, const RulesFindings& found) 
 
 std::string datacenter_json(const Datacenter& dc, const Graph& graph) {
   return json_object(Members{{"dc", json_text(dc.name)},
-                             {"peers", json_text("ws://" + format_endpoint(dc.peers))},
+                             {"peers", json_text(url_of("ws", dc.peers))},
                              {"clients", json_text(format_endpoint(dc.clients))},
                              {"priority", std::to_string(dc.priority)},
                              {"key_slot", std::to_string(dc.key_slot)},
@@ -182,12 +183,37 @@ std::string picture_json(const TopologyFile& file, const Config& config,
               {"rules_fingerprint", json_text(rules_fingerprint(config))}});
 }
 
+// What `serve` would say of the certificate that the file names, where that is at hand.
+std::vector<Problem> certificate_warnings(const Config& config) {
+  const auto said = [](const std::string& text) {
+    return std::vector<Problem>{{0, 0, "`serve` would not start: " + text, ""}};
+  };
+  std::error_code ec;
+  if (!config.tls.given() || !std::filesystem::exists(config.tls.cert, ec)) return {};
+  auto texts = TlsTexts::read(config.tls);
+  if (!texts) return said(texts.error().text);
+  const auto certificates = parse_certificates(texts->cert, config.tls.cert);
+  if (!certificates) return said(certificates.error().text);
+  const auto name = certificates->front().name();
+  if (!name) return said(config.tls.cert + ": " + name.error().text);
+  if (config.find(name->dc) == nullptr) {
+    return said(config.tls.cert + " is of " + name->uri() + ", which is not in this file");
+  }
+  const auto made = TlsMaterial::make(std::move(*texts), config.tls, {config.cluster, name->dc});
+  return made ? std::vector<Problem>{} : said(made.error().text);
+}
+
 }  // namespace
 
 int check(const TopologyFile& file, OutputFormat format, std::ostream& out, std::ostream& err) {
   const bool json = format == OutputFormat::kJson;
   RulesFindings found{file.loaded.problems, {}};
-  if (file.loaded.config) found = check_rules(file, SchemaFile::kNeeded);
+  if (file.loaded.config) {
+    found = check_rules(file, SchemaFile::kNeeded);
+    for (auto& warning : certificate_warnings(*file.loaded.config)) {
+      found.warnings.push_back(std::move(warning));
+    }
+  }
   if (!json) err << render_warnings(file, found.warnings);
   if (!found.problems.empty()) {
     if (json) {

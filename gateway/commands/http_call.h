@@ -7,7 +7,11 @@
 
 namespace entente {
 
-// `http://host:port`, with or without a slash behind it.
+// From here on `https://` servers must show a certificate that a CA in this file vouches for; "":
+// one that the system trusts.
+void trust_ca(std::string file);
+
+// `http://host:port` or `https://host:port`, with or without a slash behind it.
 Result<Endpoint> parse_url(std::string_view url);
 
 // One request over a connection of its own, done within `timeout`. The answer's body is at most 16

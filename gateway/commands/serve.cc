@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <functional>
 #include <ostream>
 #include <stop_token>
 #include <thread>
@@ -29,20 +30,24 @@
 #include "gateway/membership/topology_news.h"
 #include "gateway/server/gateway.h"
 #include "gateway/store/database_options.h"
+#include "gateway/transport/gateway_tls.h"
 #include "topology/scalars.h"
 
 namespace entente {
 namespace {
 
-// Waits for SIGINT or SIGTERM on a thread of its own, and then stops the gateway once.
+// Waits for SIGINT or SIGTERM on a thread of its own, and then stops the gateway once. With SIGHUP
+// nothing ends: `reload` is called.
 //
 // Construct it before the gateway starts its threads: they inherit that these signals are blocked.
 class Signals {
  public:
-  Signals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
+  explicit Signals(std::function<void()> reload) : reload_(std::move(reload)) {
+    sigemptyset(&ends_);
+    sigaddset(&ends_, SIGINT);
+    sigaddset(&ends_, SIGTERM);
+    set_ = ends_;
+    sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
   }
@@ -50,14 +55,18 @@ class Signals {
   // Whether one came before watch(), or does now.
   bool pending() {
     constexpr timespec kNow{0, 0};
-    came_ = came_ || sigtimedwait(&set_, nullptr, &kNow) > 0;
+    while (!came_) {
+      const int number = sigtimedwait(&set_, nullptr, &kNow);
+      if (number <= 0) break;
+      take(number);
+    }
     return came_;
   }
 
   void watch(Gateway& gateway) {
     watcher_ = std::jthread([this, &gateway](std::stop_token done) {
       if (!received(done)) return;
-      pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);  // a second one does what it does by default
+      pthread_sigmask(SIG_UNBLOCK, &ends_, nullptr);  // a second one does what it does by default
       gateway.stop();
     });
   }
@@ -69,15 +78,22 @@ class Signals {
   }
 
  private:
-  bool received(const std::stop_token& done) const {
-    constexpr timespec kPause{0, 100'000'000};
-    while (!done.stop_requested()) {
-      if (sigtimedwait(&set_, nullptr, &kPause) > 0) return true;
-    }
-    return false;
+  void take(int number) {
+    if (number == SIGHUP) return reload_();
+    came_ = true;
   }
 
-  sigset_t set_;
+  bool received(const std::stop_token& done) {
+    constexpr timespec kPause{0, 100'000'000};
+    while (!done.stop_requested() && !came_) {
+      const int number = sigtimedwait(&set_, nullptr, &kPause);
+      if (number > 0) take(number);
+    }
+    return came_;
+  }
+
+  const std::function<void()> reload_;
+  sigset_t ends_, set_;
   bool came_ = false;
   std::jthread watcher_;
 };
@@ -95,10 +111,10 @@ int failed(const Error& error, std::ostream& err) {
 }
 
 std::string ready_line(const Datacenter& dc, const Gateway& gateway) {
-  const Endpoint clients{dc.clients.host, gateway.client_port(), false};
-  const Endpoint peers{dc.peers.host, gateway.peer_port(), false};
-  return "entente: " + dc.name + " ready, clients http://" + format_endpoint(clients) +
-         ", peers ws://" + format_endpoint(peers);
+  const Endpoint clients{dc.clients.host, gateway.client_port(), dc.clients.tls};
+  const Endpoint peers{dc.peers.host, gateway.peer_port(), dc.peers.tls};
+  return "entente: " + dc.name + " ready, clients " + url_of("http", clients) + ", peers " +
+         url_of("ws", peers);
 }
 
 // Replaces a database that cannot go on by a copy of a neighbour's, from one life of the gateway to
@@ -283,8 +299,7 @@ bool taken_back(const Config& config, const Datacenter& dc, const std::filesyste
 
 // One life after the other, each under the topology that is in force then.
 int run(const Config& file, const Datacenter& dc, const std::filesystem::path& data, bool first,
-        std::ostream& out, std::ostream& err) {
-  Signals signals;
+        Signals& signals, std::ostream& out, std::ostream& err) {
   const auto stopped = [&] { return signals.pending(); };
   for (;;) {
     const auto in_force = DataFolder::topology_in(data);
@@ -315,6 +330,22 @@ int run(const Config& file, const Datacenter& dc, const std::filesystem::path& d
 
 }  // namespace
 
+namespace {
+
+// What of the topology file may change while the gateway runs, and what it names.
+void reload(const Config& config, const std::filesystem::path& path, const std::string& dc) {
+  const auto file = read_topology_file(path);
+  if (!file.loaded.config) {
+    spdlog::error("not_reloaded dc={} file={} reason=\"it has problems: entente check shows them\"",
+                  dc, path.string());
+    return;
+  }
+  spdlog::info("reloading dc={} file={}", dc, path.string());
+  if (config.tls.live) config.tls.live->look(file.loaded.config->tls.denied);
+}
+
+}  // namespace
+
 std::filesystem::path data_folder(const ServeOptions& options) {
   return options.data.empty() ? std::filesystem::path("data") / options.dc : options.data;
 }
@@ -325,7 +356,7 @@ int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
   load_handlers(file);
   const Datacenter* dc = find_datacenter(file, options.dc, err);
   if (dc == nullptr) return kUsage;
-  const Config& config = *file.loaded.config;
+  Config& config = *file.loaded.config;
   const auto found = check_rules(
       file, config.schema_leader == dc->name ? SchemaFile::kNeeded : SchemaFile::kIfPresent);
   err << render_warnings(file, found.warnings);
@@ -333,7 +364,17 @@ int serve(const ServeOptions& options, std::ostream& out, std::ostream& err) {
     err << render_problems(file, found.problems);
     return kUsage;
   }
-  return run(config, *dc, data_folder(options), options.first, out, err);
+  if (config.tls.given()) {
+    auto tls = GatewayTls::open(config.tls, {config.cluster, dc->name});
+    if (!tls) {
+      err << "entente: " << printable(tls.error().text) << "\n";
+      return kUsage;
+    }
+    config.tls.live = std::move(*tls);
+  }
+  Signals signals([&] { reload(config, options.config, dc->name); });
+  if (config.tls.live) config.tls.live->watch();
+  return run(config, *dc, data_folder(options), options.first, signals, out, err);
 }
 
 }  // namespace entente

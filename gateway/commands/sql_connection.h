@@ -33,6 +33,7 @@ class SqlConnection {
   Result<std::vector<std::pair<std::string, std::string>>> datacenters();
   // Leaves the stream, and with it what is open in it.
   void move_to(const Endpoint& endpoint);
+  bool tls() const { return endpoint_.tls; }
 
  private:
   explicit SqlConnection(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}

@@ -291,9 +291,10 @@ class Shell {
       err_ << "entente: there is no datacenter " << printable(dc) << "; .dc lists them\n";
       return false;
     }
-    const auto endpoint = parse_endpoint(at->second);
+    auto endpoint = parse_endpoint(at->second);
     if (!endpoint) return complain(endpoint.error());
     if (connection_.in_transaction()) out_ << "the open transaction is rolled back\n";
+    endpoint->tls = connection_.tls();
     connection_.move_to(*endpoint);
     dc_ = dc;
     return true;

@@ -36,8 +36,8 @@ Response preflight() {
 
 }  // namespace
 
-BrowserRules::BrowserRules(std::vector<std::string> origins, std::string host)
-    : origins_(std::move(origins)), host_(name_of(host)) {}
+BrowserRules::BrowserRules(std::vector<std::string> origins, const Endpoint& server)
+    : origins_(std::move(origins)), host_(name_of(server.host)), tls_(server.tls) {}
 
 bool BrowserRules::listed(const std::optional<std::string>& origin) const {
   return origin && std::find(origins_.begin(), origins_.end(), *origin) != origins_.end();
@@ -45,7 +45,7 @@ bool BrowserRules::listed(const std::optional<std::string>& origin) const {
 
 bool BrowserRules::is_ours(const std::string& host) const {
   const std::string name = name_of(host);
-  return name == host_ || is_loopback(name) || name.ends_with(".localhost");
+  return tls_ || name == host_ || is_loopback(name) || name.ends_with(".localhost");
 }
 
 std::optional<Response> BrowserRules::answer(const Request& request) const {
@@ -54,7 +54,8 @@ std::optional<Response> BrowserRules::answer(const Request& request) const {
         421, "foreign_host",
         "this gateway is not " + *request.host + ": ask for " + host_ + " or a name of loopback");
   }
-  const bool ours = request.origin && request.host && *request.origin == "http://" + *request.host;
+  const bool ours = request.origin && request.host &&
+                    *request.origin == (tls_ ? "https://" : "http://") + *request.host;
   const bool foreign_site =
       request.fetch_site && *request.fetch_site != "same-origin" && *request.fetch_site != "none";
   if (!listed(request.origin) && ((request.origin && !ours) || foreign_site)) {

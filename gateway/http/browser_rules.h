@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gateway/http/http_message.h"
+#include "topology/config.h"
 
 namespace entente {
 
@@ -16,8 +17,9 @@ namespace entente {
 // the check of Host is for.
 class BrowserRules {
  public:
-  // `origins`: as `security.cors` lists them. `host`: where clients connect.
-  BrowserRules(std::vector<std::string> origins, std::string host);
+  // `origins`: as `security.cors` lists them. `server`: where clients connect. With TLS a browser
+  // has made sure of the name that it asked for: any is taken then.
+  BrowserRules(std::vector<std::string> origins, const Endpoint& server);
 
   // A refusal, or the answer to a preflight; nothing for a request that goes on.
   std::optional<Response> answer(const Request& request) const;
@@ -30,6 +32,7 @@ class BrowserRules {
 
   const std::vector<std::string> origins_;
   const std::string host_;
+  const bool tls_;
 };
 
 // Whether a browser sent it. Gateways never say what browsers always say.

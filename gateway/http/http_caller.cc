@@ -34,16 +34,17 @@ http::request<http::string_body> request_of(HttpQuestion question, const Endpoin
 }  // namespace
 
 struct HttpCaller::Impl : std::enable_shared_from_this<HttpCaller::Impl> {
-  Impl(const asio::any_io_executor& executor, Endpoint at, size_t bytes)
-      : server(std::move(at)),
+  Impl(const asio::any_io_executor& executor, Destination destination, size_t bytes)
+      : server(std::move(destination)),
         answer_bytes(bytes),
         resolver(executor),
-        socket(executor),
+        transport(tcp::socket(executor)),
         deadline(executor) {}
 
   void ask(HttpQuestion question, Patience given, Done whom);
   void resolve();
   void connect(const tcp::resolver::results_type& places);
+  void secure();
   void write();
   void read();
   void answer();
@@ -62,15 +63,16 @@ struct HttpCaller::Impl : std::enable_shared_from_this<HttpCaller::Impl> {
   }
 
   void lose(error_code error) {
-    const bool hung_up = sent && error != asio::error::timed_out;
-    const auto code = sent ? Code::kTimeout : Code::kNotReached;
-    finish(fail(code, error.message(), hung_up ? kHungUp : ""));
+    const bool heard = sent && !(transport.tls() && transport.tls()->refused());
+    const bool hung_up = heard && error != asio::error::timed_out;
+    const auto code = heard ? Code::kTimeout : Code::kNotReached;
+    finish(fail(code, transport.failure_or(error), hung_up ? kHungUp : ""));
   }
 
-  const Endpoint server;
+  const Destination server;
   const size_t answer_bytes;
   tcp::resolver resolver;
-  tcp::socket socket;
+  Transport transport;
   asio::steady_timer deadline;
   boost::beast::flat_buffer buffer;
   http::request<http::string_body> request;
@@ -83,7 +85,7 @@ struct HttpCaller::Impl : std::enable_shared_from_this<HttpCaller::Impl> {
 
 void HttpCaller::Impl::ask(HttpQuestion question, Patience given, Done whom) {
   done = std::move(whom);
-  request = request_of(std::move(question), server);
+  request = request_of(std::move(question), server.at);
   sent = false;
   const auto now = Clock::now();
   give_up = now + given.answer;
@@ -98,21 +100,33 @@ void HttpCaller::Impl::ask(HttpQuestion question, Patience given, Done whom) {
 
 void HttpCaller::Impl::resolve() {
   resolver.async_resolve(
-      server.host, std::to_string(server.port),
+      server.at.host, std::to_string(server.at.port),
       then([](Impl& self, const tcp::resolver::results_type& places) { self.connect(places); }));
 }
 
 void HttpCaller::Impl::connect(const tcp::resolver::results_type& places) {
-  asio::async_connect(socket, places, then([](Impl& self, const auto&) {
+  asio::async_connect(transport.socket(), places, then([](Impl& self, const auto&) {
                         error_code ignored;
-                        self.socket.set_option(tcp::no_delay(true), ignored);
-                        self.wait_until(self.give_up);
-                        self.write();
+                        self.transport.socket().set_option(tcp::no_delay(true), ignored);
+                        self.secure();
                       }));
 }
 
+// Reached is a server once it has shown who it is.
+void HttpCaller::Impl::secure() {
+  const auto reached = [](Impl& self) {
+    self.wait_until(self.give_up);
+    self.write();
+  };
+  if (!server.tls) return reached(*this);
+  auto session = server.tls();
+  if (!session) return finish(fail(Code::kNotReached, session.error().text));
+  transport.secure(std::move(*session));
+  transport.async_handshake(then(reached));
+}
+
 void HttpCaller::Impl::write() {
-  http::async_write(socket, request, then([](Impl& self, size_t) {
+  http::async_write(transport, request, then([](Impl& self, size_t) {
                       self.sent = true;
                       self.read();
                     }));
@@ -121,7 +135,7 @@ void HttpCaller::Impl::write() {
 void HttpCaller::Impl::read() {
   parser.emplace();
   parser->body_limit(answer_bytes);
-  http::async_read(socket, buffer, *parser, then([](Impl& self, size_t) { self.answer(); }));
+  http::async_read(transport, buffer, *parser, then([](Impl& self, size_t) { self.answer(); }));
 }
 
 void HttpCaller::Impl::answer() {
@@ -150,11 +164,11 @@ void HttpCaller::Impl::finish(Result<HttpAnswer> outcome) {
 void HttpCaller::Impl::close() {
   closed = true;
   resolver.cancel();
-  error_code ignored;
-  socket.close(ignored);
+  transport.close();
 }
 
-HttpCaller::HttpCaller(const asio::any_io_executor& executor, Endpoint server, size_t answer_bytes)
+HttpCaller::HttpCaller(const asio::any_io_executor& executor, Destination server,
+                       size_t answer_bytes)
     : impl_(std::make_shared<Impl>(executor, std::move(server), answer_bytes)) {}
 
 HttpCaller::~HttpCaller() {
@@ -167,7 +181,7 @@ void HttpCaller::ask(HttpQuestion question, Patience patience, Done done) {
   impl_->ask(std::move(question), patience, std::move(done));
 }
 
-Result<HttpAnswer> ask_server(const Endpoint& server, HttpQuestion question,
+Result<HttpAnswer> ask_server(const Destination& server, HttpQuestion question,
                               HttpCaller::Patience patience, size_t answer_bytes) {
   question.headers.emplace_back("Connection", "close");
   asio::io_context io(1);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "conflict/result.h"
-#include "topology/config.h"
+#include "gateway/transport/destination.h"
 
 namespace entente {
 
@@ -34,7 +34,8 @@ struct HttpAnswer {
 // Ownership: gone, it has closed its connection, and calls nobody back.
 // Deadlines: `connect` for finding and reaching the server, `answer` for everything.
 // Bounds:    answers of `answer_bytes`.
-// Errors:    kNotReached: the server has not got the whole question; kTimeout: it has, or may have,
+// Errors:    kNotReached: the server has not got the whole question, or has refused TLS before it
+//            heard any of it; kTimeout: it has, or may have,
 //            and its answer is not coming (kHungUp: because it closed the connection, as a proxy in
 //            front of nobody does). Nothing can be asked after either.
 class HttpCaller {
@@ -44,7 +45,7 @@ class HttpCaller {
   };
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  HttpCaller(const boost::asio::any_io_executor& executor, Endpoint server, size_t answer_bytes);
+  HttpCaller(const boost::asio::any_io_executor& executor, Destination server, size_t answer_bytes);
   ~HttpCaller();
   HttpCaller(const HttpCaller&) = delete;
   HttpCaller& operator=(const HttpCaller&) = delete;
@@ -57,7 +58,7 @@ class HttpCaller {
 };
 
 // One question over a connection of its own, on the calling thread.
-Result<HttpAnswer> ask_server(const Endpoint& server, HttpQuestion question,
+Result<HttpAnswer> ask_server(const Destination& server, HttpQuestion question,
                               HttpCaller::Patience patience, size_t answer_bytes);
 
 }  // namespace entente

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <ctime>
 
-#include "gateway/async/socket_calls.h"
+#include "gateway/transport/transport_calls.h"
 
 namespace entente {
 namespace {
@@ -101,10 +101,9 @@ void append_head(std::string& out, const Response& response, const HttpService& 
 
 }  // namespace
 
-HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, std::string received,
-                               const Limits& limits, const HttpService& service,
-                               const bool& stopping)
-    : socket_(std::move(socket)),
+HttpConnection::HttpConnection(Transport transport, std::string received, const Limits& limits,
+                               const HttpService& service, const bool& stopping)
+    : transport_(std::move(transport)),
       limits_(limits),
       service_(service),
       stopping_(stopping),
@@ -113,8 +112,8 @@ HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, std::string 
       end_(in_.size()) {
   in_.resize(std::max(in_.size(), kFirstBuffer));
   boost::system::error_code ignored;
-  socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
+  transport_.socket().set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  transport_.socket().non_blocking(true, ignored);
 }
 
 bool HttpConnection::idle() const {
@@ -124,8 +123,19 @@ bool HttpConnection::idle() const {
 
 void HttpConnection::close() {
   if (web_socket_) return web_socket_->cut();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  transport_.close();
+}
+
+Task<bool> HttpConnection::open(const std::string& plainly) {
+  if (!transport_.tls() || transport_.tls()->established()) co_return true;
+  allow(limits_.header_timeout);
+  TransportHandshake call(transport_);
+  const auto error = co_await call;
+  if (!error) co_return true;
+  if (transport_.tls()->spoke_plainly()) transport_.answer_plainly(plainly);
+  Task<void> lingering = linger();
+  co_await lingering;
+  co_return false;
 }
 
 Task<void> HttpConnection::serve() {
@@ -201,7 +211,7 @@ Task<bool> HttpConnection::read_more() {
     if (in_.size() > limits_.header_bytes + kCopiedBody) co_return false;
     in_.resize(in_.size() * 2);
   }
-  SocketRead call(socket_, in_.data() + end_, in_.size() - end_);
+  TransportRead call(transport_, in_.data() + end_, in_.size() - end_);
   const auto outcome = co_await call;
   if (outcome.error) co_return false;
   end_ += outcome.bytes;
@@ -209,7 +219,7 @@ Task<bool> HttpConnection::read_more() {
 }
 
 Task<bool> HttpConnection::send_continue() {
-  SocketWrite call(socket_, "HTTP/1.1 100 Continue\r\n\r\n");
+  TransportWrite call(transport_, "HTTP/1.1 100 Continue\r\n\r\n");
   const auto error = co_await call;
   co_return !error;
 }
@@ -222,10 +232,10 @@ Task<bool> HttpConnection::answer(Response response, bool head_only, bool keep_a
   const bool has_body = !head_only && response.status != 204;
   const bool together = response.body.size() <= kCopiedBody;
   if (has_body && together) out_ += response.body;
-  SocketWrite head(socket_, out_);
+  TransportWrite head(transport_, out_);
   auto error = co_await head;
   if (!error && has_body && !together) {
-    SocketWrite body(socket_, response.body);
+    TransportWrite body(transport_, response.body);
     error = co_await body;
   }
   co_return !error;
@@ -236,9 +246,9 @@ Task<bool> HttpConnection::stream_answer(Response response, bool chunked, bool k
   append_head(out_, response, service_, chunked ? Framing::kChunks : Framing::kUntilClosed,
               keep_alive);
   allow(limits_.write_timeout);
-  SocketWrite head(socket_, out_);
+  TransportWrite head(transport_, out_);
   if (co_await head) co_return false;
-  stream_.emplace(socket_, deadline_, limits_.write_timeout, chunked);
+  stream_.emplace(transport_, deadline_, limits_.write_timeout, chunked);
   Task<void> streaming = response.stream(*stream_);
   co_await streaming;
   Task<bool> ending = stream_->end();
@@ -250,8 +260,8 @@ Task<bool> HttpConnection::stream_answer(Response response, bool chunked, bool k
 // A client that sent frames before it was answered has a connection that nobody can make sense of.
 Task<void> HttpConnection::go_on(WebSocketOffer offer, Response response) {
   if (begin_ == end_ && !stopping_) {
-    web_socket_ =
-        std::make_unique<WebSocket>(std::move(socket_), limits_.body_bytes, limits_.idle_timeout);
+    web_socket_ = std::make_unique<WebSocket>(std::move(transport_), limits_.body_bytes,
+                                              limits_.idle_timeout);
     Task<bool> accepting = web_socket_->accept(offer, response);
     if (co_await accepting) {
       Task<void> living = response.upgrade(*web_socket_);
@@ -262,15 +272,14 @@ Task<void> HttpConnection::go_on(WebSocketOffer offer, Response response) {
 }
 
 Task<void> HttpConnection::linger() {
-  boost::system::error_code ignored;
-  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  transport_.shutdown_send();
   allow(kLingerTime);
   size_t swallowed = 0;
   while (swallowed < kLingerBytes) {
-    SocketRead call(socket_, in_.data(), in_.size());
-    const auto outcome = co_await call;
-    if (outcome.error) break;
-    swallowed += outcome.bytes;
+    SocketSwallow call(transport_, in_.data(), in_.size());
+    const size_t bytes = co_await call;
+    if (bytes == 0) break;
+    swallowed += bytes;
   }
   close();
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "gateway/http/request_parser.h"
 #include "gateway/http/response_stream.h"
 #include "gateway/http/web_socket.h"
+#include "gateway/transport/transport.h"
 #include "topology/limits.h"
 
 namespace entente {
@@ -36,13 +36,18 @@ class HttpConnection {
   using Clock = std::chrono::steady_clock;
 
   // `received`: what somebody has read from the socket already.
-  HttpConnection(boost::asio::ip::tcp::socket socket, std::string received, const Limits& limits,
+  HttpConnection(Transport transport, std::string received, const Limits& limits,
                  const HttpService& service, const bool& stopping);
 
+  // TLS's handshake, if it is still to come; false: there will be no request, and the client knows
+  // as much of why as can be said to it. `plainly`: what somebody hears who speaks no TLS.
+  Task<bool> open(const std::string& plainly);
   // Ends when the connection is closed.
   Task<void> serve();
 
   Clock::time_point deadline() const { return deadline_; }
+  // Why TLS failed; "": it did not.
+  std::string failure() const { return transport_.failure(); }
   // No byte of a request has come, nothing is asked by WebSocket that is not answered, or the
   // client does not take the answer that streams to it: closing it breaks no promise.
   bool idle() const;
@@ -62,7 +67,7 @@ class HttpConnection {
   Task<void> linger();
   void allow(std::chrono::milliseconds patience) { deadline_ = Clock::now() + patience; }
 
-  boost::asio::ip::tcp::socket socket_;
+  Transport transport_;
   const Limits& limits_;
   const HttpService& service_;
   const bool& stopping_;  // the server's: no further requests
@@ -72,7 +77,7 @@ class HttpConnection {
   std::string out_;
   Clock::time_point deadline_ = Clock::time_point::max();
   bool idle_ = true;
-  std::unique_ptr<WebSocket> web_socket_;  // has the socket, once there is one
+  std::unique_ptr<WebSocket> web_socket_;  // has the transport, once there is one
   std::optional<ResponseStream> stream_;   // while one is written
 };
 

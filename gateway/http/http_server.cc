@@ -5,13 +5,17 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <list>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "gateway/async/repeated_line.h"
 #include "gateway/async/socket_calls.h"
 #include "gateway/http/problem.h"
+#include "gateway/transport/listen.h"
+#include "topology/scalars.h"
 
 namespace entente {
 namespace {
@@ -22,6 +26,7 @@ using tcp = asio::ip::tcp;
 constexpr std::chrono::milliseconds kTick{50};
 constexpr std::chrono::milliseconds kStoppingTick{2};
 constexpr std::chrono::seconds kDrain{10};
+constexpr std::chrono::milliseconds kHandshakePause{10};
 
 // Coroutines that became ready together cross to the network thread in one post.
 class IoLoop : public Loop {
@@ -69,10 +74,13 @@ struct HttpServer::Impl {
 
   Result<void> listen(const Endpoint& endpoint);
   Task<void> accept_all();
-  Task<void> serve(tcp::socket socket, std::string received,
+  Task<void> serve(Transport transport, std::string received,
                    std::shared_ptr<const HttpService> with);
-  void welcome(tcp::socket socket, std::string received, const OpenService& open);
-  void turn_away(tcp::socket& socket);
+  Task<bool> open(HttpConnection& connection, std::string from);
+  bool room_for_handshake();
+  void take(tcp::socket socket);
+  void welcome(Transport transport, std::string received, const OpenService& open_service);
+  void turn_away(Transport& transport);
   void tick();
   void close_late(HttpConnection::Clock::time_point now);
   void begin_stop();
@@ -85,6 +93,20 @@ struct HttpServer::Impl {
   asio::steady_timer ticker;
   TaskGroup tasks;
   std::set<HttpConnection*> connections;
+  TlsStart tls;
+  std::string plainly;  // what who speaks no TLS is told
+  struct Handshake {
+    HttpConnection* connection;
+    HttpConnection::Clock::time_point since;
+  };
+  std::list<Handshake> handshakes;  // oldest first
+  // One of them, while it is under way.
+  struct UnderWay {
+    std::list<Handshake>& all;
+    std::list<Handshake>::iterator here;
+    ~UnderWay() { all.erase(here); }
+  };
+  RepeatedLine refusals;
   std::atomic<size_t> connection_count{0};
   bool stopping = false;
   HttpConnection::Clock::time_point give_up = HttpConnection::Clock::time_point::max();
@@ -93,27 +115,22 @@ struct HttpServer::Impl {
 };
 
 Result<void> HttpServer::Impl::listen(const Endpoint& endpoint) {
+  auto listening = listen_on(io, endpoint, "clients");
+  if (!listening) return tl::unexpected(listening.error());
+  acceptor = std::move(*listening);
   boost::system::error_code error;
-  tcp::resolver resolver(io);
-  const auto found = resolver.resolve(endpoint.host, std::to_string(endpoint.port), error);
-  if (!error && found.empty()) error = asio::error::host_not_found;
-  if (!error) {
-    const tcp::endpoint at = *found.begin();
-    acceptor.open(at.protocol(), error);
-    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor.bind(at, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  }
-  if (error) {
-    return fail(Code::kInvalid, "cannot listen for clients on " + endpoint.host + ":" +
-                                    std::to_string(endpoint.port) + ": " + error.message());
-  }
   port = acceptor.local_endpoint(error).port();
+  plainly = "this port speaks HTTPS: ask https://" + format_endpoint({endpoint.host, port, true});
   return {};
 }
 
 Task<void> HttpServer::Impl::accept_all() {
   while (!stopping) {
+    while (!room_for_handshake()) {
+      Pause pause(io.get_executor(), kHandshakePause);
+      co_await pause;
+      if (stopping) co_return;
+    }
     tcp::socket socket(io);
     SocketAccept call(acceptor, socket);
     const auto error = co_await call;
@@ -123,37 +140,85 @@ Task<void> HttpServer::Impl::accept_all() {
       Pause pause(io.get_executor(), std::chrono::milliseconds(100));
       co_await pause;
     } else {
-      welcome(std::move(socket), "", [this] { return service; });
+      take(std::move(socket));
     }
   }
 }
 
-void HttpServer::Impl::welcome(tcp::socket socket, std::string received, const OpenService& open) {
-  if (stopping) return;
-  if (connections.size() >= limits.connections) return turn_away(socket);
-  tasks.spawn(serve(std::move(socket), std::move(received), open()));
+bool HttpServer::Impl::room_for_handshake() {
+  if (handshakes.size() < kHandshakes) return true;
+  const auto& oldest = handshakes.front();
+  if (HttpConnection::Clock::now() - oldest.since > kHandshakeGrace) oldest.connection->close();
+  return false;
 }
 
-void HttpServer::Impl::turn_away(tcp::socket& socket) {
+void HttpServer::Impl::take(tcp::socket socket) {
+  Transport transport(std::move(socket));
+  if (tls) {
+    auto session = tls();
+    if (!session) return;
+    transport.secure(std::move(*session));
+  }
+  welcome(std::move(transport), "", [this] { return service; });
+}
+
+void HttpServer::Impl::welcome(Transport transport, std::string received,
+                               const OpenService& open_service) {
+  if (stopping) return;
+  if (connections.size() >= limits.connections) return turn_away(transport);
+  tasks.spawn(serve(std::move(transport), std::move(received), open_service()));
+}
+
+// With TLS it would take a handshake to say so.
+void HttpServer::Impl::turn_away(Transport& transport) {
+  if (transport.tls() && !transport.tls()->established()) return;
   const auto refusal = problem(503, "busy", "this gateway has as many clients as it may have");
   const std::string full =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
       "Retry-After: 1\r\nConnection: close\r\nContent-Length: " +
       std::to_string(refusal.body.size()) + "\r\n\r\n" + refusal.body;
   boost::system::error_code ignored;
-  socket.non_blocking(true, ignored);
-  socket.write_some(asio::buffer(full), ignored);
+  transport.socket().non_blocking(true, ignored);
+  transport.write_now(full, ignored);
 }
 
-Task<void> HttpServer::Impl::serve(tcp::socket socket, std::string received,
+Task<bool> HttpServer::Impl::open(HttpConnection& connection, std::string from) {
+  bool opened = false;
+  {
+    handshakes.push_back({&connection, HttpConnection::Clock::now()});
+    const UnderWay under_way{handshakes, std::prev(handshakes.end())};
+    Task<bool> opening = connection.open(plainly);
+    opened = co_await opening;
+  }
+  if (opened || stopping) co_return opened;
+  const std::string reason =
+      connection.failure().empty() ? "it took too long" : connection.failure();
+  const auto now = HttpConnection::Clock::now().time_since_epoch();
+  const auto count = refusals.due(reason, std::chrono::duration_cast<RepeatedLine::Instant>(now));
+  if (count) {
+    spdlog::warn("tls_refused port=clients from={} count={} reason=\"{}\"", from, *count, reason);
+  }
+  co_return false;
+}
+
+Task<void> HttpServer::Impl::serve(Transport transport, std::string received,
                                    std::shared_ptr<const HttpService> with) {
-  HttpConnection connection(std::move(socket), std::move(received), limits, *with, stopping);
+  const bool fresh = transport.tls() && !transport.tls()->established();
+  const std::string from = fresh ? transport.from() : "";
+  HttpConnection connection(std::move(transport), std::move(received), limits, *with, stopping);
   connections.insert(&connection);
   connection_count = connections.size();
-  Task<void> serving = connection.serve();
   std::exception_ptr thrown;
   try {
-    co_await serving;
+    bool opened = true;
+    if (fresh) {
+      Task<bool> opening = open(connection, from);
+      opened = co_await opening;
+    }
+    if (opened) {
+      Task<void> serving = connection.serve();
+      co_await serving;
+    }
   } catch (...) {
     thrown = std::current_exception();
   }
@@ -197,8 +262,9 @@ asio::any_io_executor HttpServer::executor() { return impl_->io.get_executor(); 
 uint16_t HttpServer::port() const { return impl_->port; }
 size_t HttpServer::connections() const { return impl_->connection_count; }
 
-Result<void> HttpServer::start(const Endpoint& endpoint, HttpService service) {
+Result<void> HttpServer::start(const Endpoint& endpoint, HttpService service, TlsStart tls) {
   auto& s = *impl_;
+  s.tls = std::move(tls);
   s.service = std::make_shared<const HttpService>(std::move(service));
   if (auto listening = s.listen(endpoint); !listening) return listening;
   s.thread = std::thread([&s] {
@@ -209,13 +275,10 @@ Result<void> HttpServer::start(const Endpoint& endpoint, HttpService service) {
   return {};
 }
 
-void HttpServer::adopt(tcp::socket socket, std::string received, OpenService open) {
+void HttpServer::adopt(Transport transport, std::string received, OpenService open) {
   auto& s = *impl_;
-  boost::system::error_code error;
-  const auto protocol = socket.local_endpoint(error).protocol();
-  const auto handle = error ? -1 : socket.release(error);
-  if (error) return;
-  tcp::socket ours(s.io, protocol, handle);
+  Transport ours = std::move(transport).moved_to(s.io);
+  if (!ours.socket().is_open()) return;
   asio::post(s.io, [&s, ours = std::move(ours), received = std::move(received),
                     open = std::move(open)]() mutable {
     s.welcome(std::move(ours), std::move(received), open);

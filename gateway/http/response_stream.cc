@@ -1,12 +1,9 @@
 #include "gateway/http/response_stream.h"
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <charconv>
 #include <string>
 
-#include "gateway/async/socket_calls.h"
+#include "gateway/transport/transport_calls.h"
 
 namespace entente {
 
@@ -14,7 +11,7 @@ Task<bool> ResponseStream::send(std::string_view bytes) {
   if (broken_) co_return false;
   writing_ = true;
   deadline_ = Clock::now() + patience_;
-  SocketWrite call(socket_, bytes);
+  TransportWrite call(transport_, bytes);
   broken_ = static_cast<bool>(co_await call);
   writing_ = false;
   deadline_ = Clock::time_point::max();
@@ -38,12 +35,6 @@ Task<bool> ResponseStream::end() {
   if (!chunked_) co_return false;
   Task<bool> sending = send("0\r\n\r\n");
   co_return co_await sending;
-}
-
-bool ResponseStream::client_gone() {
-  char byte = 0;
-  const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 }  // namespace entente

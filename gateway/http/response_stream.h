@@ -1,10 +1,10 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <string_view>
 
 #include "gateway/async/task.h"
+#include "gateway/transport/transport.h"
 
 namespace entente {
 
@@ -18,9 +18,9 @@ class ResponseStream {
  public:
   using Clock = std::chrono::steady_clock;
 
-  ResponseStream(boost::asio::ip::tcp::socket& socket, Clock::time_point& deadline,
+  ResponseStream(Transport& transport, Clock::time_point& deadline,
                  std::chrono::milliseconds patience, bool chunked)
-      : socket_(socket), deadline_(deadline), patience_(patience), chunked_(chunked) {
+      : transport_(transport), deadline_(deadline), patience_(patience), chunked_(chunked) {
     deadline_ = Clock::time_point::max();
   }
 
@@ -32,12 +32,12 @@ class ResponseStream {
   Task<bool> end();
   bool waits_for_client() const { return writing_; }
   // It closed its side: nobody will read what comes.
-  bool client_gone();
+  bool client_gone() { return transport_.gone(); }
 
  private:
   Task<bool> send(std::string_view bytes);
 
-  boost::asio::ip::tcp::socket& socket_;
+  Transport& transport_;
   Clock::time_point& deadline_;
   const std::chrono::milliseconds patience_;
   const bool chunked_;

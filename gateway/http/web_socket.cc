@@ -5,6 +5,8 @@
 #include <boost/beast/websocket/stream.hpp>
 #include <deque>
 
+#include "gateway/transport/transport_beast.h"
+
 namespace entente {
 namespace {
 
@@ -52,8 +54,8 @@ http::request<http::empty_body> request_of(const WebSocketOffer& offer) {
 }  // namespace
 
 struct WebSocket::Impl {
-  Impl(asio::ip::tcp::socket socket, size_t message_max, std::chrono::milliseconds patience)
-      : stream(std::move(socket)) {
+  Impl(Transport transport, size_t message_max, std::chrono::milliseconds patience)
+      : stream(std::move(transport)) {
     stream.set_option(websocket::permessage_deflate{});  // off, both ways
     stream.set_option(websocket::stream_base::timeout{kHandshakeTime, patience, true});
     stream.read_message_max(message_max);
@@ -78,15 +80,14 @@ struct WebSocket::Impl {
     next.resume();
   }
 
-  websocket::stream<asio::ip::tcp::socket> stream;
+  websocket::stream<Transport> stream;
   beast::flat_buffer in;
   bool writing = false;
   std::deque<std::coroutine_handle<>> turns;
 };
 
-WebSocket::WebSocket(asio::ip::tcp::socket socket, size_t message_max,
-                     std::chrono::milliseconds patience)
-    : impl_(std::make_unique<Impl>(std::move(socket), message_max, patience)) {}
+WebSocket::WebSocket(Transport transport, size_t message_max, std::chrono::milliseconds patience)
+    : impl_(std::make_unique<Impl>(std::move(transport), message_max, patience)) {}
 WebSocket::~WebSocket() = default;
 
 Task<bool> WebSocket::accept(const WebSocketOffer& offer, const Response& response) {
@@ -135,9 +136,6 @@ Task<void> WebSocket::close(Close why, std::string_view reason) {
   co_await closing;
 }
 
-void WebSocket::cut() {
-  error_code ignored;
-  impl_->stream.next_layer().close(ignored);
-}
+void WebSocket::cut() { impl_->stream.next_layer().close(); }
 
 }  // namespace entente

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
@@ -11,6 +10,7 @@
 
 #include "gateway/async/task.h"
 #include "gateway/http/http_message.h"
+#include "gateway/transport/transport.h"
 
 namespace entente {
 
@@ -24,8 +24,7 @@ class WebSocket {
   // Code numbers of RFC 6455 that say why a connection is closed.
   enum class Close : uint16_t { kNormal = 1000, kNotText = 1003, kBadText = 1007, kPolicy = 1008 };
 
-  WebSocket(boost::asio::ip::tcp::socket socket, size_t message_max,
-            std::chrono::milliseconds patience);
+  WebSocket(Transport transport, size_t message_max, std::chrono::milliseconds patience);
   ~WebSocket();
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;

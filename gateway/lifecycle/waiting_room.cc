@@ -23,7 +23,7 @@ Result<void> WaitingRoom::open() {
   };
   service.tick = [] {};
   service.stop = [] {};
-  return server_.start(dc_.clients, std::move(service));
+  return server_.start(dc_.clients, std::move(service), accept_clients(config_));
 }
 
 void WaitingRoom::say(std::string sentence) {

@@ -90,10 +90,10 @@ class Target {
 class Asker {
  public:
   Asker(const Config& config, const std::string& dc, const Datacenter& from, bool linked)
-      : introduction_(introduction_of(config, dc)), from_(from), linked_(linked) {}
+      : config_(config), introduction_(introduction_of(config, dc)), from_(from), linked_(linked) {}
 
   Result<HttpAnswer> ask(const std::string& id, uint64_t position) {
-    if (!caller_) caller_.emplace(io_.get_executor(), from_.peers, kAnswerBytes);
+    if (!caller_) caller_.emplace(io_.get_executor(), to_gateway(config_, from_), kAnswerBytes);
     JsonWriter body;
     body.begin_object().member("id", id).key("from").unsigned_integer(position);
     body.key("linked").boolean(linked_).end_object();
@@ -109,6 +109,7 @@ class Asker {
   }
 
  private:
+  const Config& config_;
   const std::string introduction_;
   const Datacenter& from_;
   const bool linked_;

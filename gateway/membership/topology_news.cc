@@ -31,7 +31,7 @@ Result<TopologyNewsItem> exchange_topology_news(const Config& config, const std:
                                                 const TopologyNewsItem& mine) {
   HttpQuestion question{"/v1/topology", write_topology_news(mine), {}};
   question.headers.emplace_back("Entente-Gateway", introduction_of(config, dc));
-  auto answer = ask_server(other.peers, std::move(question), kPatience, kAnswerBytes);
+  auto answer = ask_server(to_gateway(config, other), std::move(question), kPatience, kAnswerBytes);
   if (!answer) return tl::unexpected(answer.error());
   if (answer->status != 200) return fail(Code::kRefused, refusal_in(std::move(answer->body)));
   return parse_topology_news(answer->body);

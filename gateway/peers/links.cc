@@ -7,6 +7,7 @@
 
 #include "gateway/async/wall_clock.h"
 #include "gateway/replica/handshake.h"
+#include "gateway/transport/gateway_tls.h"
 
 namespace entente {
 namespace {
@@ -17,7 +18,6 @@ constexpr milliseconds kFirstPause{25};
 constexpr milliseconds kSecondDialler{100};  // of the two ends of a spare link, the larger name
 constexpr milliseconds kHealEvery{20};
 constexpr milliseconds kLookEvery{100};  // where there are no spare links
-constexpr std::chrono::seconds kReportEvery{1};
 
 SpareLinks::Instant now() {
   return std::chrono::duration_cast<milliseconds>(Links::Clock::now().time_since_epoch());
@@ -59,7 +59,7 @@ Links::~Links() { stop(); }
 
 Result<void> Links::start() {
   auto listener = PeerListener::listen(
-      io_, config_.find(dc_)->peers, config_.limits,
+      io_, config_.find(dc_)->peers, accept_gateways(config_), config_.limits,
       [this](std::shared_ptr<PeerLink> link) { take_stranger(std::move(link)); });
   if (!listener) return tl::unexpected(listener.error());
   listener_ = std::move(*listener);
@@ -85,7 +85,7 @@ void Links::stop() {
 
 void Links::dial_neighbour(Neighbour& n) {
   n.dialling = true;
-  converse(dial(io_, n.place.peers, config_.limits), &n);
+  converse(dial(io_, to_gateway(config_, n.place), config_.limits), &n);
 }
 
 void Links::dial_again(Neighbour& n) {
@@ -126,9 +126,9 @@ void Links::converse(std::shared_ptr<PeerLink> link, Neighbour* dialled) {
   link->start({[this, id] { conversations_[id].link->send(events_.hello()); },
                [this, id](Frame frame) { on_frame(id, std::move(frame)); },
                [this, id](const std::string& why) { end(id, why, End::kLost); },
-               [this, id](boost::asio::ip::tcp::socket socket, std::string received) {
+               [this, id](Transport transport, std::string received) {
                  conversations_.erase(id);
-                 events_.asked(std::move(socket), std::move(received));
+                 events_.asked(std::move(transport), std::move(received));
                }});
 }
 
@@ -181,6 +181,9 @@ void Links::on_frame(PeerLink* link, Frame frame) {
 
 void Links::on_hello(PeerLink* link, const Hello& theirs) {
   auto& c = conversations_.at(link);
+  if (auto himself = check_claim(c.link->certificate().get(), theirs.dc); !himself) {
+    return refuse(link, c.dialled, himself.error().text);
+  }
   Neighbour* const n = c.dialled ? c.dialled : find(theirs.dc);
   const auto answer = admit(c, theirs, n);
   if (!answer) return refuse(link, n, answer.error().text);
@@ -280,7 +283,28 @@ void Links::cut(std::string_view peer, const std::string& reason) {
   refuse(link, n, reason);
 }
 
+void Links::check_certificates() {
+  if (!config_.tls.live) return;
+  const auto files = config_.tls.live->current();
+  const bool changed = std::exchange(checked_, files) != files;
+  const auto seconds = static_cast<int64_t>(wall_ms() / 1000);
+  for (auto& [name, n] : neighbours_) {
+    if (!n.link) continue;
+    const auto& c = conversations_.at(n.link);
+    const auto peer = c.link->certificate();
+    if (!peer) continue;
+    if (!changed && seconds < peer->ends) continue;
+    const auto role = c.dialled ? TlsSession::Role::kDials : TlsSession::Role::kAccepts;
+    if (const auto welcome = files->check_again(*peer, role); !welcome) {
+      const auto link = c.link;
+      link->close(welcome.error().text);
+      end(link.get(), welcome.error().text, End::kRefused);
+    }
+  }
+}
+
 void Links::beat() {
+  check_certificates();
   for (auto& [name, n] : neighbours_) {
     if (!n.link) continue;
     n.pinged = Clock::now();
@@ -367,11 +391,9 @@ void Links::set_state(Neighbour& n, LinkState state, const std::string& reason) 
 }
 
 void Links::report_stranger(const std::string& why) {
-  ++strangers_unreported_;
-  if (Clock::now() - stranger_reported_ < kReportEvery) return;
-  stranger_reported_ = Clock::now();
-  spdlog::warn("connection_refused dc={} count={} reason=\"{}\"", dc_,
-               std::exchange(strangers_unreported_, 0), why);
+  const auto count = strangers_.due(why, now());
+  if (!count) return;
+  spdlog::warn("connection_refused dc={} count={} reason=\"{}\"", dc_, *count, why);
 }
 
 Links::Neighbour* Links::find(std::string_view dc) {

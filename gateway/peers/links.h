@@ -12,10 +12,12 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/async/repeated_line.h"
 #include "gateway/peers/peer_link.h"
 #include "gateway/peers/peers.h"
 #include "gateway/replica/messages.h"
 #include "gateway/replica/spare_links.h"
+#include "gateway/transport/tls_material.h"
 #include "topology/config.h"
 #include "topology/graph.h"
 
@@ -49,7 +51,7 @@ class Links {
     // Replica::useful; if not given, every link is that is up.
     std::function<bool(const std::string& peer)> useful;
     // Somebody asks by HTTP instead: the connection is theirs, and this was read from it.
-    std::function<void(boost::asio::ip::tcp::socket, std::string)> asked;
+    std::function<void(Transport, std::string)> asked;
   };
 
   Links(boost::asio::io_context& io, const Config& config, const Graph& graph, std::string dc,
@@ -103,6 +105,8 @@ class Links {
   // The conversation is over: forgets it, tells who has to know, and dials again if that is on us.
   void end(PeerLink* link, const std::string& why, End how);
   void refuse(PeerLink* link, Neighbour* n, const std::string& reason);
+  // Cuts links whose certificate is over, or would not be taken any more.
+  void check_certificates();
 
   // Listening.
   void on_frame(PeerLink* link, Frame frame);
@@ -138,8 +142,8 @@ class Links {
   std::unique_ptr<PeerListener> listener_;
   boost::asio::steady_timer heartbeat_, healing_;
   std::minstd_rand random_{std::random_device{}()};
-  Clock::time_point stranger_reported_{};
-  uint64_t strangers_unreported_ = 0;
+  RepeatedLine strangers_;
+  std::shared_ptr<const TlsMaterial> checked_;  // the links that are up agree with it
   uint64_t conversations_begun_ = 0;
   uint16_t port_ = 0;
   bool stopped_ = false;

@@ -1,5 +1,6 @@
 #include "gateway/peers/peer_link.h"
 
+#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,6 +10,10 @@
 #include <deque>
 #include <optional>
 #include <utility>
+
+#include "gateway/transport/listen.h"
+#include "gateway/transport/transport_beast.h"
+#include "topology/scalars.h"
 
 namespace entente {
 namespace {
@@ -20,20 +25,23 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-// What the WebSocket runs over. TLS goes here.
-using Transport = beast::tcp_stream;
 using Stream = websocket::stream<Transport>;
 
 constexpr const char* kPath = "/v1/peer";
 constexpr std::string_view kPost = "POST ";
 constexpr size_t kRequestHeadBytes = 8 << 10;
+constexpr size_t kSwallowedBytes = 64 << 10;
 constexpr auto kClosingTime = std::chrono::seconds(1);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSocketLink> {
  public:
-  WebSocketLink(asio::io_context& io, tcp::socket socket, const Limits& limits)
-      : limits_(limits), stream_(std::move(socket)), deadline_(io) {}
+  WebSocketLink(asio::io_context& io, Transport transport, const Limits& limits)
+      : limits_(limits), stream_(std::move(transport)), deadline_(io) {}
+
+  std::shared_ptr<const PeerCertificate> certificate() const override {
+    return stream_.next_layer().peer();
+  }
 
   void start(Events events) override {
     events_ = std::move(events);
@@ -88,7 +96,7 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
   // Before the WebSocket handshake, on a connected socket.
   void prepare() {
     error_code ignored;
-    beast::get_lowest_layer(stream_).socket().set_option(tcp::no_delay(true), ignored);
+    transport().socket().set_option(tcp::no_delay(true), ignored);
     stream_.set_option(
         websocket::stream_base::timeout{limits_.link_timeout, limits_.link_timeout, false});
     stream_.set_option(websocket::permessage_deflate{});  // off, both ways
@@ -97,23 +105,34 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
   // The link is of no use any more: tells the owner why, once.
   void lose(std::string reason) {
     if (closing_) return;
-    closing_ = true;
+    tell(std::move(reason));
     drop();
-    asio::post(stream_.get_executor(),
-               [self = shared_from_this(), why = std::move(reason)]() mutable {
-                 if (!self->abandoned_) self->events_.closed(std::move(why));
-               });
+  }
+
+  // The same, but the connection stays for a moment, for the other side to read what it was told.
+  void lose_politely(std::string reason) {
+    if (closing_) return;
+    tell(std::move(reason));
+    deadline_.expires_after(kClosingTime);
+    deadline_.async_wait([self = shared_from_this()](error_code ec) {
+      if (!ec) self->drop();
+    });
+  }
+
+  void drop() {
+    deadline_.cancel();
+    transport().close();
   }
 
   // It is no link: who asks gets the connection, with what was read from it.
   void hand_over(std::string received) {
     closing_ = true;
     deadline_.cancel();
-    auto socket = beast::get_lowest_layer(stream_).release_socket();
-    events_.asked(std::move(socket), std::move(received));
+    events_.asked(std::move(transport()), std::move(received));
   }
 
   bool closing() const { return closing_; }
+  Transport& transport() { return stream_.next_layer(); }
 
   template <class Self, class Method>
   auto then(Self* self, Method method) {
@@ -125,9 +144,12 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
   Stream stream_;
 
  private:
-  void drop() {
-    deadline_.cancel();
-    beast::get_lowest_layer(stream_).close();
+  void tell(std::string reason) {
+    closing_ = true;
+    asio::post(stream_.get_executor(),
+               [self = shared_from_this(), why = std::move(reason)]() mutable {
+                 if (!self->abandoned_) self->events_.closed(std::move(why));
+               });
   }
 
   // All but the frame that is being written.
@@ -180,7 +202,8 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
     events_.received(std::move(*frame));
   }
 
-  static std::string why(const char* doing, error_code ec) {
+  std::string why(const char* doing, error_code ec) {
+    if (!transport().failure().empty()) return transport().failure();
     // Only Beast's timeout ends an operation of a link that is not closing. It tells so to one of
     // those under way; the others are cancelled, and may be heard first.
     if (ec == beast::error::timeout || ec == asio::error::operation_aborted) {
@@ -203,36 +226,50 @@ class WebSocketLink : public PeerLink, public std::enable_shared_from_this<WebSo
 
 class DialledLink : public WebSocketLink {
  public:
-  DialledLink(asio::io_context& io, Endpoint peer, const Limits& limits)
-      : WebSocketLink(io, tcp::socket(io), limits), peer_(std::move(peer)), resolver_(io) {}
+  DialledLink(asio::io_context& io, Destination peer, const Limits& limits)
+      : WebSocketLink(io, Transport(tcp::socket(io)), limits),
+        peer_(std::move(peer)),
+        resolver_(io) {}
 
  private:
   void connect() override {
-    resolver_.async_resolve(peer_.host, std::to_string(peer_.port),
+    resolver_.async_resolve(peer_.at.host, std::to_string(peer_.at.port),
                             then(this, &DialledLink::on_resolved));
   }
 
   void on_resolved(error_code ec, const tcp::resolver::results_type& places) {
-    if (ec) return lose("cannot resolve " + peer_.host + ": " + ec.message());
+    if (ec) return lose("cannot resolve " + peer_.at.host + ": " + ec.message());
     if (closing()) return;
-    beast::get_lowest_layer(stream_).async_connect(places, then(this, &DialledLink::on_connected));
+    asio::async_connect(transport().socket(), places, then(this, &DialledLink::on_connected));
   }
 
   void on_connected(error_code ec, const tcp::endpoint&) {
     if (ec) return lose("cannot connect to " + name() + ": " + ec.message());
     if (closing()) return;
     prepare();
+    if (!peer_.tls) return on_secured({});
+    auto session = peer_.tls();
+    if (!session) return lose(session.error().text);
+    transport().secure(std::move(*session));
+    transport().async_handshake(then(this, &DialledLink::on_secured));
+  }
+
+  void on_secured(error_code ec) {
+    if (ec) return lose(name() + ": " + transport().failure_or(ec));
+    if (closing()) return;
     stream_.async_handshake(name(), kPath, then(this, &DialledLink::on_upgraded));
   }
 
+  // With TLS it is here that one hears of being refused.
   void on_upgraded(error_code ec) {
+    if (ec && !transport().failure().empty()) return lose(name() + ": " + transport().failure());
     if (ec) return lose(name() + " is not a gateway's peer endpoint: " + ec.message());
     opened();
   }
 
-  std::string name() const { return peer_.host + ":" + std::to_string(peer_.port); }
+  std::string name() const { return format_endpoint(peer_.at); }
 
-  const Endpoint peer_;
+  const Destination peer_;
   tcp::resolver resolver_;
 };
 
@@ -245,7 +282,32 @@ class AcceptedLink : public WebSocketLink {
 
   void connect() override {
     prepare();
-    read_verb();
+    from_ = transport().from();
+    if (!transport().tls()) return read_verb();
+    transport().async_handshake(then(this, &AcceptedLink::on_secured));
+  }
+
+  void on_secured(error_code ec) {
+    if (closing()) return;
+    if (!ec) return read_verb();
+    if (transport().tls()->spoke_plainly()) {
+      transport().answer_plainly("gateways connect here, with TLS and a certificate of theirs");
+    }
+    lose_politely("TLS with " + from_ + " failed: " + transport().failure_or(ec));
+    transport().shutdown_send();
+    swallow();
+  }
+
+  // Until the other side has read why it is refused, and leaves.
+  void swallow() {
+    transport().socket().async_read_some(request_bytes_.prepare(kRequestHeadBytes / 2),
+                                         then(this, &AcceptedLink::on_swallowed));
+  }
+
+  void on_swallowed(error_code ec, size_t size) {
+    swallowed_ += size;
+    if (ec || swallowed_ > kSwallowedBytes) return drop();
+    swallow();
   }
 
   void read_verb() {
@@ -301,6 +363,8 @@ class AcceptedLink : public WebSocketLink {
 
   void on_refused(error_code, size_t) { lose("it asked for something else than /v1/peer"); }
 
+  std::string from_;
+  size_t swallowed_ = 0;
   beast::flat_buffer request_bytes_{kRequestHeadBytes};
   std::optional<http::request_parser<http::empty_body>> request_;
   std::optional<Answer> answer_;
@@ -309,8 +373,10 @@ class AcceptedLink : public WebSocketLink {
 // Accepts for as long as it lives; the pending accept keeps its state alive, not the listener.
 class Listener : public PeerListener {
  public:
-  Listener(asio::io_context& io, tcp::acceptor acceptor, const Limits& limits, OnLink on_link)
-      : state_(std::make_shared<State>(io, std::move(acceptor), limits, std::move(on_link))) {
+  Listener(asio::io_context& io, tcp::acceptor acceptor, TlsStart tls, const Limits& limits,
+           OnLink on_link)
+      : state_(std::make_shared<State>(io, std::move(acceptor), std::move(tls), limits,
+                                       std::move(on_link))) {
     accept_next(state_);
   }
   ~Listener() override { Listener::stop(); }
@@ -329,11 +395,17 @@ class Listener : public PeerListener {
 
  private:
   struct State {
-    State(asio::io_context& context, tcp::acceptor a, const Limits& l, OnLink f)
-        : io(context), acceptor(std::move(a)), pause(context), limits(l), on_link(std::move(f)) {}
+    State(asio::io_context& context, tcp::acceptor a, TlsStart t, const Limits& l, OnLink f)
+        : io(context),
+          acceptor(std::move(a)),
+          pause(context),
+          tls(std::move(t)),
+          limits(l),
+          on_link(std::move(f)) {}
     asio::io_context& io;
     tcp::acceptor acceptor;
     asio::steady_timer pause;
+    const TlsStart tls;
     const Limits limits;
     const OnLink on_link;
     bool stopped = false;
@@ -343,9 +415,19 @@ class Listener : public PeerListener {
     s->acceptor.async_accept([s](error_code ec, tcp::socket socket) {
       if (s->stopped) return;
       if (ec) return pause_then_accept(s);  // out of descriptors, most likely
-      s->on_link(std::make_shared<AcceptedLink>(s->io, std::move(socket), s->limits));
+      take(s, std::move(socket));
       accept_next(s);
     });
+  }
+
+  static void take(const std::shared_ptr<State>& s, tcp::socket socket) {
+    Transport transport(std::move(socket));
+    if (s->tls) {
+      auto session = s->tls();
+      if (!session) return;
+      transport.secure(std::move(*session));
+    }
+    s->on_link(std::make_shared<AcceptedLink>(s->io, std::move(transport), s->limits));
   }
 
   static void pause_then_accept(const std::shared_ptr<State>& s) {
@@ -358,38 +440,19 @@ class Listener : public PeerListener {
   std::shared_ptr<State> state_;
 };
 
-Result<tcp::acceptor> bind(asio::io_context& io, const Endpoint& here) {
-  const auto refused = [&](error_code ec) {
-    return fail(Code::kRefused, "cannot listen for peers on " + here.host + ":" +
-                                    std::to_string(here.port) + ": " + ec.message());
-  };
-  error_code ec;
-  tcp::resolver resolver(io);
-  const auto places =
-      resolver.resolve(here.host, std::to_string(here.port), tcp::resolver::passive, ec);
-  if (ec || places.empty()) return refused(ec);
-  const tcp::endpoint place = places.begin()->endpoint();
-  tcp::acceptor acceptor(io);
-  acceptor.open(place.protocol(), ec);
-  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
-  if (!ec) acceptor.bind(place, ec);
-  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec) return refused(ec);
-  return acceptor;
-}
-
 }  // namespace
 
-std::shared_ptr<PeerLink> dial(asio::io_context& io, const Endpoint& peer, const Limits& limits) {
-  return std::make_shared<DialledLink>(io, peer, limits);
+std::shared_ptr<PeerLink> dial(asio::io_context& io, Destination peer, const Limits& limits) {
+  return std::make_shared<DialledLink>(io, std::move(peer), limits);
 }
 
 Result<std::unique_ptr<PeerListener>> PeerListener::listen(asio::io_context& io,
-                                                           const Endpoint& here,
+                                                           const Endpoint& here, TlsStart tls,
                                                            const Limits& limits, OnLink on_link) {
-  auto acceptor = bind(io, here);
+  auto acceptor = listen_on(io, here, "peers");
   if (!acceptor) return tl::unexpected(acceptor.error());
-  return std::make_unique<Listener>(io, std::move(*acceptor), limits, std::move(on_link));
+  return std::make_unique<Listener>(io, std::move(*acceptor), std::move(tls), limits,
+                                    std::move(on_link));
 }
 
 }  // namespace entente

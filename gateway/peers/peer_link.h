@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +8,7 @@
 
 #include "conflict/result.h"
 #include "gateway/replica/wire.h"
+#include "gateway/transport/destination.h"
 #include "topology/config.h"
 
 namespace entente {
@@ -33,11 +33,13 @@ class PeerLink {
     std::function<void(Frame)> received;
     std::function<void(std::string)> closed;  // why; the last event. Not called after close()
     // Instead of all of these: it is no link but a POST request, and this is what came of it.
-    std::function<void(boost::asio::ip::tcp::socket, std::string)> asked;
+    std::function<void(Transport, std::string)> asked;
   };
 
   virtual ~PeerLink() = default;
   virtual void start(Events events) = 0;
+  // What the gateway at the other end proved to be; null on a link without TLS.
+  virtual std::shared_ptr<const PeerCertificate> certificate() const = 0;
   virtual void send(const Frame& frame) = 0;
   // The peer said a hello that is welcome: it may now send large frames, and take its time.
   virtual void greeted() = 0;
@@ -46,9 +48,8 @@ class PeerLink {
   virtual void close(const std::string& reason) = 0;
 };
 
-// Opens a connection to `peer` once started.
-std::shared_ptr<PeerLink> dial(boost::asio::io_context& io, const Endpoint& peer,
-                               const Limits& limits);
+// Opens a connection to `peer` once started. With TLS nothing is said to who is not that peer.
+std::shared_ptr<PeerLink> dial(boost::asio::io_context& io, Destination peer, const Limits& limits);
 
 // Takes connections on an endpoint. Everything but POST requests and a WebSocket upgrade on
 // /v1/peer is answered with an HTTP error and closed.
@@ -60,9 +61,10 @@ class PeerListener {
   virtual void stop() = 0;
   virtual uint16_t port() const = 0;
 
+  // `tls`: how connections are taken; none: plain.
   static Result<std::unique_ptr<PeerListener>> listen(boost::asio::io_context& io,
-                                                      const Endpoint& here, const Limits& limits,
-                                                      OnLink on_link);
+                                                      const Endpoint& here, TlsStart tls,
+                                                      const Limits& limits, OnLink on_link);
 };
 
 }  // namespace entente

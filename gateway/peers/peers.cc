@@ -178,8 +178,8 @@ Links::Events Peers::Impl::events() {
   };
   e.in_use = [this](const std::string& peer) { return replica.in_use(peer); };
   e.useful = [this](const std::string& peer) { return replica.useful(peer); };
-  e.asked = [this](asio::ip::tcp::socket socket, std::string received) {
-    if (on_request) on_request(std::move(socket), std::move(received));
+  e.asked = [this](Transport transport, std::string received) {
+    if (on_request) on_request(std::move(transport), std::move(received));
   };
   return e;
 }

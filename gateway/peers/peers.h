@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 
 #include "gateway/replica/replica.h"
 #include "gateway/store/store.h"
+#include "gateway/transport/transport.h"
 #include "topology/config.h"
 #include "topology/graph.h"
 
@@ -72,9 +72,9 @@ class Peers {
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
 
-  // HTTP requests that come where peers connect, as sockets and what was read from them; called on
-  // the thread of this. Before start(); without, they are closed.
-  using OnRequest = std::function<void(boost::asio::ip::tcp::socket, std::string)>;
+  // HTTP requests that come where peers connect, as connections and what was read from them; called
+  // on the thread of this. Before start(); without, they are closed.
+  using OnRequest = std::function<void(Transport, std::string)>;
   void on_request(OnRequest listener);
 
   // The database has to be replaced by a copy of a neighbour's. Not `linked`: the neighbour refused

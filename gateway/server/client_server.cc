@@ -19,10 +19,13 @@
 #include "gateway/api/session.h"
 #include "gateway/api/sql/hrana_api.h"
 #include "gateway/api/verify/verify_api.h"
+#include "gateway/async/repeated_line.h"
+#include "gateway/async/wall_clock.h"
 #include "gateway/http/browser_rules.h"
 #include "gateway/http/http_server.h"
 #include "gateway/http/problem.h"
 #include "gateway/membership/snapshot_api.h"
+#include "gateway/transport/gateway_tls.h"
 
 namespace entente {
 namespace {
@@ -37,7 +40,7 @@ struct ClientServer::Impl {
   Impl(const Config& config, const Graph& graph, std::string dc, Store& store, Peers& peers,
        Options o)
       : options(std::move(o)),
-        browsers(config.cors, config.find(dc) != nullptr ? config.find(dc)->clients.host : ""),
+        browsers(config.cors, config.find(dc) != nullptr ? config.find(dc)->clients : Endpoint{}),
         server(config.limits),
         short_reads(store, server.executor()),
         site{config,
@@ -80,20 +83,25 @@ struct ClientServer::Impl {
 
   // One other gateway's connection, and what its clients have open at this schema leader.
   struct Follower {
-    explicit Follower(Impl& server);
+    // `certificate`: see PeerLink::certificate.
+    Follower(Impl& server, std::shared_ptr<const PeerCertificate> certificate);
     ~Follower() { server.followers.erase(this); }
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
+    // Whether it may still ask, as whom it says it is. kMismatch.
+    Result<void> check_certificate(const std::optional<std::string>& introduction);
     Task<Response> lead(RoutedRequest routed);
 
     Impl& server;
+    const std::shared_ptr<const PeerCertificate> certificate;
+    std::shared_ptr<const TlsMaterial> checked;  // it agrees with it
     HranaApi sql;
     Router router;
   };
 
-  std::shared_ptr<const HttpService> serve_follower();
-  Task<Response> answer_follower(const Follower& follower, Request request);
+  std::shared_ptr<const HttpService> serve_follower(std::shared_ptr<const PeerCertificate> by);
+  Task<Response> answer_follower(Follower& follower, Request request);
   Task<Response> answer_client(Request request);
   Task<Response> handle(const Router& by, Request request);
   void look_whether_caught_up();
@@ -123,6 +131,7 @@ struct ClientServer::Impl {
   std::string not_replaced;
   std::chrono::steady_clock::time_point not_replaced_at;
   std::set<Follower*> followers;
+  RepeatedLine refusals;  // of gateways' requests; the network thread's
   Metrics metrics;
   const Operations operations;
   Router router;
@@ -201,7 +210,8 @@ void ClientServer::Impl::append_headers(const Response& response, std::string& o
 
 // ---- Other gateways ----------------------------------------------------------------------------
 
-ClientServer::Impl::Follower::Follower(Impl& s) : server(s), sql(s.site, s.streams) {
+ClientServer::Impl::Follower::Follower(Impl& s, std::shared_ptr<const PeerCertificate> by)
+    : server(s), certificate(std::move(by)), sql(s.site, s.streams) {
   router.add(Method::kPost, "/v3/pipeline", "schema",
              [this](RoutedRequest r) { return lead(std::move(r)); });
   router.add(Method::kPost, "/v1/snapshot", "snapshot",
@@ -215,8 +225,9 @@ ClientServer::Impl::Follower::Follower(Impl& s) : server(s), sql(s.site, s.strea
   server.followers.insert(this);
 }
 
-std::shared_ptr<const HttpService> ClientServer::Impl::serve_follower() {
-  const auto follower = std::make_shared<Follower>(*this);
+std::shared_ptr<const HttpService> ClientServer::Impl::serve_follower(
+    std::shared_ptr<const PeerCertificate> by) {
+  const auto follower = std::make_shared<Follower>(*this, std::move(by));
   HttpService service;
   service.handle = [this, follower](Request request) {
     return answer_follower(*follower, std::move(request));
@@ -225,6 +236,20 @@ std::shared_ptr<const HttpService> ClientServer::Impl::serve_follower() {
     append_headers(response, out);
   };
   return std::make_shared<const HttpService>(std::move(service));
+}
+
+Result<void> ClientServer::Impl::Follower::check_certificate(
+    const std::optional<std::string>& introduction) {
+  const auto& live = server.site.config.tls.live;
+  if (!live || !certificate) return {};
+  const auto files = live->current();
+  const bool changed = std::exchange(checked, files) != files;
+  const bool over = static_cast<int64_t>(wall_ms() / 1000) >= certificate->ends;
+  const auto welcome = changed || over
+                           ? files->check_again(*certificate, TlsSession::Role::kAccepts)
+                           : Result<void>{};
+  return welcome.and_then(
+      [&] { return check_claim(certificate.get(), introduced_dc(introduction)); });
 }
 
 // Only the schema leader answers: nothing is sent on twice.
@@ -240,9 +265,17 @@ Task<Response> ClientServer::Impl::Follower::lead(RoutedRequest routed) {
 }
 
 // Only a gateway may ask.
-Task<Response> ClientServer::Impl::answer_follower(const Follower& follower, Request request) {
+Task<Response> ClientServer::Impl::answer_follower(Follower& follower, Request request) {
   if (from_browser(request)) {
     co_return problem(403, "foreign_origin", "only gateways may ask here, and this is a browser");
+  }
+  const auto himself = follower.check_certificate(request.gateway);
+  if (!himself) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const std::string& why = himself.error().text;
+    const auto count = refusals.due(why, std::chrono::duration_cast<RepeatedLine::Instant>(now));
+    if (count) spdlog::warn("request_refused dc={} count={} reason=\"{}\"", site.dc, *count, why);
+    co_return problem(403, "not_this_gateway", himself.error().text);
   }
   const auto needed = request.path == kTopologyPath ? Agreement::kCluster : Agreement::kTopology;
   const auto known = check_introduction(site, request.gateway, needed);
@@ -285,12 +318,15 @@ Result<void> ClientServer::start() {
     s.changes.stop();
     s.verify.stop();
   };
-  return s.server.start(datacenter->clients, std::move(service));
+  return s.server.start(datacenter->clients, std::move(service), accept_clients(s.site.config));
 }
 
-void ClientServer::serve_gateway(boost::asio::ip::tcp::socket socket, std::string received) {
-  impl_->server.adopt(std::move(socket), std::move(received),
-                      [&s = *impl_] { return s.serve_follower(); });
+void ClientServer::serve_gateway(Transport transport, std::string received) {
+  auto certificate = transport.peer();
+  impl_->server.adopt(std::move(transport), std::move(received),
+                      [&s = *impl_, certificate = std::move(certificate)] {
+                        return s.serve_follower(certificate);
+                      });
 }
 
 void ClientServer::not_replaced(std::string reason) {

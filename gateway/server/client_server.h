@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10,6 +9,7 @@
 #include "gateway/membership/topology_api.h"
 #include "gateway/peers/peers.h"
 #include "gateway/store/store.h"
+#include "gateway/transport/transport.h"
 #include "topology/config.h"
 
 namespace entente {
@@ -49,7 +49,7 @@ class ClientServer {
   void not_replaced(std::string reason);
   // A connection on which another gateway asks by HTTP, and what was read from it: what its clients
   // do to the schema runs here, if this is the leader; or it fetches the database. From any thread.
-  void serve_gateway(boost::asio::ip::tcp::socket socket, std::string received);
+  void serve_gateway(Transport transport, std::string received);
   // Stops accepting, lets requests in flight finish for up to 10 s, then closes.
   void stop();
   uint16_t port() const;

@@ -178,8 +178,8 @@ Result<void> Gateway::Impl::start() {
                                   [this](Error error) { fatal(std::move(error)); });
   peers = std::make_unique<Peers>(config, *graph, dc, *store);
   clients = std::make_unique<ClientServer>(config, *graph, dc, *store, *peers, client_options());
-  peers->on_request([this](boost::asio::ip::tcp::socket socket, std::string received) {
-    clients->serve_gateway(std::move(socket), std::move(received));
+  peers->on_request([this](Transport transport, std::string received) {
+    clients->serve_gateway(std::move(transport), std::move(received));
   });
   if (auto noted = watch_history(); !noted) return noted;
   peers->on_rejoin([this](bool linked, const Rejoin& rejoin) {

@@ -278,8 +278,8 @@ void print_ratio(const std::string& what, int64_t rows, Seconds ours, Seconds be
 // Catches birch up with what amber wrote meanwhile. Counted from the moment that the two are
 // linked: who was away is dialled again after a pause that does not depend on how much there is to
 // catch up.
-void catch_up(Cluster& cluster, const std::string& what, int64_t rows,
-              void (*write)(int, int64_t)) {
+Seconds catch_up(Cluster& cluster, const std::string& what, int64_t rows,
+                 void (*write)(int, int64_t)) {
   cluster.kill("birch");
   write(cluster.port("amber"), rows);
   const VersionVector target = cluster.applied("amber");
@@ -292,6 +292,7 @@ void catch_up(Cluster& cluster, const std::string& what, int64_t rows,
   const double since_started = ms_since(started) / 1000;
   print_ratio(what, rows, ours, before, raw_write(cluster.folder(), rows));
   std::printf("  (%.1f s after its process began)\n", since_started);
+  return ours;
 }
 
 void measure_catch_up(bool quick) {
@@ -315,6 +316,33 @@ void measure_catch_up(bool quick) {
   cluster.stop("birch");
   std::printf("metadata at rest: %.1f bytes a row\n",
               metadata_bytes_per_row(cluster.folder() / "birch" / "birch.db", rows + rows / 4));
+}
+
+// The same with TLS and without, in turns.
+void measure_tls(bool quick) {
+  const int64_t rows = quick ? 20'000 : 200'000;
+  Cluster::Options options{{"amber", "birch"}, "{kind: all-to-all}", kSchema, ""};
+  Cluster plain(options);
+  options.tls = true;
+  Cluster secure(options);
+  Seconds all[2];
+  for (auto* cluster : {&plain, &secure}) {
+    cluster->start_all();
+    for (const auto& dc : cluster->dcs()) cluster->wait_ready(dc);
+    cluster->wait_converged({}, 20);
+  }
+  for (const int64_t round : {0, 1}) {
+    for (auto* cluster : {&plain, &secure}) {
+      const auto took = catch_up(
+          *cluster, cluster == &secure ? "catch-up with TLS" : "catch-up without TLS", rows,
+          round == 0 ? [](int port, int64_t n) { write_rows(port, 0, n); }
+                     : [](int port, int64_t n) { write_rows(port, 10'000'000, n); });
+      all[cluster == &secure].wall += took.wall;
+      all[cluster == &secure].cpu += took.cpu;
+    }
+  }
+  std::printf("catch-up with TLS: %.2f x without; processor %.2f x\n", all[0].wall / all[1].wall,
+              all[0].cpu / all[1].cpu);
 }
 
 // A datacenter without a database: from the start of its process until it serves.
@@ -345,5 +373,6 @@ int main(int argc, char** argv) {
   const bool all = words.size() == (quick ? 1 : 0);
   if (all || said("lag")) entente::testing::measure_lag(quick);
   if (all || said("catch-up")) entente::testing::measure_catch_up(quick);
+  if (all || said("tls")) entente::testing::measure_tls(quick);
   if (all || said("join")) entente::testing::measure_join(quick);
 }

@@ -4,11 +4,13 @@
 //   http_load PORT METHOD PATH BODY CONNECTIONS REQUESTS [HEADER]...
 //
 // `{}` in PATH and BODY becomes a number that grows by one with each request. An answer that is not
-// 2xx is counted and makes the exit code 1.
+// 2xx is counted and makes the exit code 1. With HTTP_LOAD_TLS=1 in the environment it speaks TLS,
+// and takes any certificate.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +35,7 @@ struct Job {
 
 struct Connection {
   int fd = -1;
+  SSL* ssl = nullptr;  // null: plain
   std::string in;
   Clock::time_point sent;
 };
@@ -65,6 +68,16 @@ int connect_to(uint16_t port) {
   return fd;
 }
 
+SSL* secure(int fd) {
+  static SSL_CTX* const context =
+      std::getenv("HTTP_LOAD_TLS") ? SSL_CTX_new(TLS_client_method()) : nullptr;
+  if (context == nullptr) return nullptr;
+  SSL* const ssl = SSL_new(context);
+  SSL_set_fd(ssl, fd);
+  if (SSL_connect(ssl) != 1) die("TLS");
+  return ssl;
+}
+
 void send_next(const Job& job, Connection& connection, Tally& tally) {
   const size_t n = ++tally.started;
   const std::string body = numbered(job.body, n);
@@ -72,8 +85,10 @@ void send_next(const Job& job, Connection& connection, Tally& tally) {
                               " HTTP/1.1\r\nHost: localhost\r\n" + job.headers +
                               "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   connection.sent = Clock::now();
-  if (::send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(request.size())) {
+  const ssize_t sent =
+      connection.ssl ? SSL_write(connection.ssl, request.data(), static_cast<int>(request.size()))
+                     : ::send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(request.size())) {
     die("send");
   }
 }
@@ -91,7 +106,8 @@ size_t whole_answer(std::string_view in) {
 
 void receive(const Job& job, Connection& connection, Tally& tally) {
   char buffer[65536];
-  const ssize_t n = ::recv(connection.fd, buffer, sizeof buffer, 0);
+  const ssize_t n = connection.ssl ? SSL_read(connection.ssl, buffer, sizeof buffer)
+                                   : ::recv(connection.fd, buffer, sizeof buffer, 0);
   if (n <= 0) die("the server closed a connection");
   connection.in.append(buffer, static_cast<size_t>(n));
   const size_t length = whole_answer(connection.in);
@@ -113,6 +129,7 @@ Tally run(const Job& job) {
   std::vector<Connection> connections(job.connections);
   for (auto& connection : connections) {
     connection.fd = connect_to(job.port);
+    connection.ssl = secure(connection.fd);
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = &connection;
@@ -124,7 +141,10 @@ Tally run(const Job& job) {
     const int n = ::epoll_wait(poll, events, 256, -1);
     for (int i = 0; i < n; ++i) receive(job, *static_cast<Connection*>(events[i].data.ptr), tally);
   }
-  for (const auto& connection : connections) ::close(connection.fd);
+  for (const auto& connection : connections) {
+    SSL_free(connection.ssl);
+    ::close(connection.fd);
+  }
   ::close(poll);
   return tally;
 }

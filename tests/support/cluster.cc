@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "conflict/context.h"
+#include "tests/support/connection.h"
 #include "tests/support/expect.h"
 #include "tests/support/http_client.h"
 
@@ -38,6 +39,35 @@ Cluster::Cluster(Options options) : options_(std::move(options)) {
     peer_ports_[dc] = free_port();
   }
   std::ofstream(folder_.path() / "schema.sql") << options_.schema;
+  const char* const everywhere = std::getenv("ENTENTE_TEST_TLS");
+  options_.tls = options_.tls || (everywhere != nullptr && *everywhere == '1');
+  if (!options_.tls) return;
+  ca_ = std::make_unique<TestCa>("CA of test");
+  for (const auto& dc : options_.dcs) {
+    std::filesystem::create_directories(tls_folder(dc));
+    std::ofstream(tls_folder(dc) / "ca.crt") << ca_->pem();
+    give(dc, ca_->issue({{"spiffe://test/dc/" + dc}}));
+    speak_tls(port(dc), tls_folder(dc) / "ca.crt");
+  }
+}
+
+std::filesystem::path Cluster::tls_folder(const std::string& dc) const {
+  return folder_.path() / (dc + "-tls");
+}
+
+void Cluster::give(const std::string& dc, const Issued& issued) const {
+  const auto put = [&](const std::string& name, const std::string& text) {
+    std::ofstream(tls_folder(dc) / (name + ".new")) << text;
+    std::filesystem::rename(tls_folder(dc) / (name + ".new"), tls_folder(dc) / name);
+  };
+  put("node.key", issued.key);
+  put("node.crt", issued.cert);
+}
+
+std::string Cluster::security(const std::string& dc) const {
+  if (!options_.tls) return "{insecure: true}";
+  const std::string at = tls_folder(dc).string();
+  return "{tls: {cert: " + at + "/node.crt, key: " + at + "/node.key, ca: " + at + "/ca.crt}}";
 }
 
 TcpProxy& Cluster::proxy(const std::string& a, const std::string& b) {
@@ -55,12 +85,13 @@ std::filesystem::path Cluster::write_config(const std::string& dc) {
     const auto proxied = proxies_.find(ends(dc, other));
     const bool through = proxied != proxies_.end() && proxied->first.first == dc && other != dc;
     const int peers = through ? proxied->second->port() : peer_ports_.at(other);
-    out << "  " << other << ": {peers: \"ws://127.0.0.1:" << peers
-        << "\", clients: \"127.0.0.1:" << client_ports_.at(other) << "\"";
+    out << "  " << other << ": {peers: \"" << (options_.tls ? "wss" : "ws")
+        << "://127.0.0.1:" << peers << "\", clients: \"127.0.0.1:" << client_ports_.at(other)
+        << "\"";
     const auto more = options_.datacenters.find(other);
     out << (more == options_.datacenters.end() ? "" : ", " + more->second) << "}\n";
   }
-  out << "security: {insecure: true}\nschema: schema.sql\n" << options_.extra;
+  out << "security: " << security(dc) << "\nschema: schema.sql\n" << options_.extra;
   return path;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conflict/version_vector.h"
+#include "tests/support/certificates.h"
 #include "tests/support/process.h"
 #include "tests/support/tcp_proxy.h"
 
@@ -22,6 +23,8 @@ class Cluster {
     std::string schema;    // SQL
     std::string extra;     // more top-level YAML
     std::map<std::string, std::string> datacenters = {};  // more keys of theirs: `priority: 3`
+    // With TLS everywhere; ENTENTE_TEST_TLS=1 in the environment: all are.
+    bool tls = false;
   };
 
   explicit Cluster(Options options);
@@ -49,6 +52,13 @@ class Cluster {
   bool wait_epoch(int epoch, const std::vector<std::string>& dcs);
   VersionVector applied(const std::string& dc);
 
+  // With TLS: who vouches for the gateways, and where one has its node.crt, node.key and ca.crt.
+  const TestCa& ca() const { return *ca_; }
+  std::filesystem::path tls_folder(const std::string& dc) const;
+  // Puts a certificate and its key where a gateway has its own: it takes them, or says why not.
+  void give(const std::string& dc, const Issued& issued) const;
+  int peer_port(const std::string& dc) const { return peer_ports_.at(dc); }
+
   int port(const std::string& dc) const { return client_ports_.at(dc); }
   const std::vector<std::string>& dcs() const { return options_.dcs; }
   Process& process(const std::string& dc) { return *processes_.at(dc); }
@@ -61,8 +71,11 @@ class Cluster {
   std::filesystem::path write_config(const std::string& dc);
   std::filesystem::path clock_file(const std::string& dc) const;
 
+  std::string security(const std::string& dc) const;
+
   Options options_;
   TemporaryFolder folder_;
+  std::unique_ptr<TestCa> ca_;
   std::map<std::string, int> client_ports_, peer_ports_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<TcpProxy>> proxies_;
   std::map<std::string, std::unique_ptr<Process>> processes_;

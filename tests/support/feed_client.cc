@@ -1,11 +1,5 @@
 #include "tests/support/feed_client.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -15,19 +9,11 @@ namespace entente::testing {
 
 FeedClient::FeedClient(int port, std::string_view target, std::string_view headers,
                        std::string_view version, int received)
-    : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-  const timeval patience{20, 0};
-  ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (received > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &received, sizeof received);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(static_cast<uint16_t>(port));
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0) return;
+    : connection_(port, received) {
   std::string request = "GET /v1/changes";
   request.append(target).append(" HTTP/").append(version).append("\r\n");
   request.append(headers).append("\r\n");
-  ::send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
+  if (!connection_.send(request)) return;
   size_t end = 0;
   while ((end = bytes_.find("\r\n\r\n")) == std::string::npos) {
     if (!fill()) return;
@@ -38,14 +24,7 @@ FeedClient::FeedClient(int port, std::string_view target, std::string_view heade
   chunked_ = head_.find("Transfer-Encoding: chunked") != std::string::npos;
 }
 
-FeedClient::~FeedClient() { ::close(socket_); }
-
-bool FeedClient::fill() {
-  char buffer[65536];
-  const ssize_t n = ::recv(socket_, buffer, sizeof buffer, 0);
-  if (n > 0) bytes_.append(buffer, static_cast<size_t>(n));
-  return n > 0;
-}
+bool FeedClient::fill() { return connection_.receive(bytes_); }
 
 void FeedClient::take_chunks() {
   if (!chunked_) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "tests/support/connection.h"
+
 namespace entente::testing {
 
 // Reads a change feed from 127.0.0.1, a line at a time. Blocking; a read that takes longer than
@@ -14,7 +16,6 @@ class FeedClient {
   // bytes that the system may keep here unread; 0: as many as it likes.
   FeedClient(int port, std::string_view target, std::string_view headers = "",
              std::string_view version = "1.1", int received = 0);
-  ~FeedClient();
   FeedClient(const FeedClient&) = delete;
   FeedClient& operator=(const FeedClient&) = delete;
 
@@ -33,7 +34,7 @@ class FeedClient {
   bool fill();
   void take_chunks();
 
-  int socket_ = -1;
+  Connection connection_;
   int status_ = 0;
   bool chunked_ = false, ended_ = false;
   std::string head_, bytes_, text_;  // text_: of the body, in no line yet

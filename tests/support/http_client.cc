@@ -1,20 +1,12 @@
 #include "tests/support/http_client.h"
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 
 namespace entente::testing {
 
-HttpClient::~HttpClient() { close(); }
-
 void HttpClient::close() {
-  if (socket_ >= 0) ::close(socket_);
-  socket_ = -1;
+  connection_.reset();
   buffer_.clear();
 }
 
@@ -31,7 +23,8 @@ HttpResponse HttpClient::request(std::string_view method, std::string_view targe
 }
 
 HttpResponse HttpClient::raw(std::string_view bytes) {
-  if (!connect() || !send_all(bytes)) {
+  if (!connection_) connection_ = std::make_unique<Connection>(port_);
+  if (!connection_->send(bytes)) {
     close();
     return {};
   }
@@ -42,42 +35,11 @@ HttpResponse HttpClient::raw(std::string_view bytes) {
   return response;
 }
 
-bool HttpClient::connect() {
-  if (socket_ >= 0) return true;
-  socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port_));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int on = 1;
-  ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const timeval patience{20, 0};
-  ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  return ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
-
-bool HttpClient::send_all(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
-}
-
-bool HttpClient::fill() {
-  char chunk[16 * 1024];
-  const ssize_t n = ::recv(socket_, chunk, sizeof chunk, 0);
-  if (n <= 0) return false;
-  buffer_.append(chunk, static_cast<size_t>(n));
-  return true;
-}
-
 HttpResponse HttpClient::read_response() {
   HttpResponse response;
   size_t end = 0;
   while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
-    if (!fill()) return {};
+    if (!connection_->receive(buffer_)) return {};
   }
   const std::string head = buffer_.substr(0, end);
   buffer_.erase(0, end + 4);
@@ -96,7 +58,7 @@ HttpResponse HttpClient::read_response() {
   const auto length = response.headers.find("content-length");
   const size_t size = length == response.headers.end() ? 0 : std::stoul(length->second);
   while (buffer_.size() < size) {
-    if (!fill()) return {};
+    if (!connection_->receive(buffer_)) return {};
   }
   response.body = buffer_.substr(0, size);
   buffer_.erase(0, size);

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "tests/support/connection.h"
 
 namespace entente::testing {
 
@@ -17,7 +20,6 @@ struct HttpResponse {
 class HttpClient {
  public:
   explicit HttpClient(int port) : port_(port) {}
-  ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
@@ -29,13 +31,10 @@ class HttpClient {
   void close();
 
  private:
-  bool connect();
-  bool send_all(std::string_view bytes);
-  bool fill();
   HttpResponse read_response();
 
   int port_;
-  int socket_ = -1;
+  std::unique_ptr<Connection> connection_;
   std::string buffer_;
 };
 

@@ -94,7 +94,7 @@ Task<Response> UnshippedApi::ask_leader(std::string lines) {
   const Datacenter& leader = *site_.config.find(site_.config.schema_leader);
   HttpQuestion question{std::string(kPath), std::move(lines), {}};
   question.headers.emplace_back("Entente-Gateway", introduction_of(site_.config, site_.dc));
-  HttpCaller caller(site_.executor, leader.peers, kAnswerBytes);
+  HttpCaller caller(site_.executor, to_gateway(site_.config, leader), kAnswerBytes);
   const auto& limits = site_.config.limits;
   const HttpCaller::Patience patience{limits.link_timeout, limits.schema_timeout};
   std::function<void(HttpCaller::Done)> start = [&](HttpCaller::Done done) {
@@ -164,7 +164,7 @@ Task<Result<void>> UnshippedApi::ask_members(const std::vector<UnshippedLine>& l
 Task<Result<TopologyNewsItem>> UnshippedApi::ask(const Datacenter& other) {
   HttpQuestion question{"/v1/topology", write_topology_news(mine_()), {}};
   question.headers.emplace_back("Entente-Gateway", introduction_of(site_.config, site_.dc));
-  HttpCaller caller(site_.executor, other.peers, kAnswerBytes);
+  HttpCaller caller(site_.executor, to_gateway(site_.config, other), kAnswerBytes);
   const auto& limits = site_.config.limits;
   const HttpCaller::Patience patience{limits.link_timeout, limits.link_timeout};
   std::function<void(HttpCaller::Done)> start = [&](HttpCaller::Done done) {

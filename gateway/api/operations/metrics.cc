@@ -233,6 +233,28 @@ void add_verified(std::vector<MetricFamily>& out, const VerifyApi::Counts& c) {
                     .take());
 }
 
+void add_tls(std::vector<MetricFamily>& out, const GatewayTls* tls) {
+  if (tls == nullptr) return;
+  const auto files = tls->current();
+  out.push_back(
+      gauge("entente_certificate_expiry_timestamp_seconds",
+            "When the gateway's certificate ends, and the first of the CAs it takes")
+          .add(static_cast<double>(files->certificate().valid_until()), {{"use", "gateway"}})
+          .add(static_cast<double>(files->ca_until()), {{"use", "ca"}})
+          .take());
+  out.push_back(counter("entente_certificate_reload_failures_total",
+                        "Times that the certificate's files held something that is no good")
+                    .add(number(tls->reload_failures()))
+                    .take());
+  const TlsCounts& counts = *tls->counts();
+  out.push_back(counter("entente_tls_handshakes_total",
+                        "TLS handshakes, with clients and gateways, by what came of them")
+                    .add(number(counts.done), {{"outcome", "done"}})
+                    .add(number(counts.failed), {{"outcome", "failed"}})
+                    .add(number(counts.abandoned), {{"outcome", "abandoned"}})
+                    .take());
+}
+
 }  // namespace
 
 Metrics::Metrics()
@@ -275,6 +297,7 @@ std::string Metrics::render(const Now& now) {
   add_log_and_clock(families, *now.sight);
   add_rest(families, now);
   add_verified(families, now.verified);
+  add_tls(families, now.tls);
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -9,6 +9,7 @@
 #include "gateway/api/operations/standing.h"
 #include "gateway/api/verify/verify_api.h"
 #include "gateway/store/store.h"
+#include "gateway/transport/gateway_tls.h"
 
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
@@ -35,6 +36,7 @@ class Metrics {
     ChangesApi::Counts feeds;
     VerifyApi::Counts verified;
     size_t open_conflicts = 0;
+    const GatewayTls* tls = nullptr;  // outlives the call; null without TLS
   };
   std::string render(const Now& now);
 

@@ -339,6 +339,7 @@ Task<Response> get_metrics(const Operations& operations) {
   now.schema_forwarded = operations.streams.forwarded;
   now.feeds = operations.feeds();
   now.verified = operations.verified();
+  now.tls = site.config.tls.live.get();
   Response response = text_response(200, operations.metrics.render(now));
   response.content_type = "text/plain; version=0.0.4";
   co_return response;

@@ -47,7 +47,7 @@ bool commits(std::string_view sql) { return control_of(sql) == SqlControl::kComm
 LeaderStream::LeaderStream(const Site& site, bool enforce_foreign_keys)
     : site_(site),
       enforce_foreign_keys_(enforce_foreign_keys),
-      caller_(site.executor, site.config.find(site.config.schema_leader)->peers,
+      caller_(site.executor, to_gateway(site.config, *site.config.find(site.config.schema_leader)),
               2 * site.config.limits.result_bytes) {}
 
 // ---- What a client asks ------------------------------------------------------------------------

@@ -59,7 +59,10 @@ Task<Result<DigestAnswer>> DigestPeer::ask_once(std::string body) {
 }
 
 void DigestPeer::send(std::string body, Done done) {
-  if (!caller_) caller_.emplace(site_.executor, site_.config.find(dc_)->peers, kAnswerBytes);
+  if (!caller_) {
+    caller_.emplace(site_.executor, to_gateway(site_.config, *site_.config.find(dc_)),
+                    kAnswerBytes);
+  }
   const auto& limits = site_.config.limits;
   const HttpCaller::Patience patience{limits.link_timeout, 2 * limits.statement_time};
   HttpQuestion question{"/v1/digest", std::move(body), {}};

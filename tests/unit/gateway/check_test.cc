@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/support/certificates.h"
+
 namespace entente {
 namespace {
 
@@ -74,7 +76,7 @@ TEST(Check, ListsPoliciesOfColumnsAndGroupsAndWhatHandlersMayUse) {
 }
 
 // A folder with shop.yaml and its schema.
-class SchemaOf : public testing::Test {
+class SchemaOf : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "entente-check-test-XXXXXX").string();
@@ -98,6 +100,33 @@ class SchemaOf : public testing::Test {
 };
 
 constexpr const char* kStock = "CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER, name TEXT);";
+
+// What `serve` would refuse is said where the certificate is at hand.
+TEST_F(SchemaOf, ACertificateThatServeWouldNotTakeIsAWarning) {
+  const testing::TestCa ca("CA");
+  const auto check_certificate = [&](const testing::TestCa::Wish& wish) {
+    const auto issued = ca.issue(wish);
+    std::ofstream(folder_ / "node.crt") << issued.cert;
+    std::ofstream(folder_ / "node.key") << issued.key;
+    std::ofstream(folder_ / "ca.crt") << ca.pem();
+    std::ofstream(folder_ / "shop.yaml")
+        << "cluster: shop\ntopology: {kind: all-to-all}\n"
+           "security: {tls: {cert: node.crt, key: node.key, ca: ca.crt}}\n"
+           "datacenters: {a: {peers: 'wss://a.example:1', clients: '0.0.0.0:2'}}\n";
+    return check_of(read_topology_file(folder_ / "shop.yaml"), OutputFormat::kTable);
+  };
+  const auto good = check_certificate({{"spiffe://shop/dc/a"}});
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_EQ(good.err, "");
+  EXPECT_NE(good.out.find("wss://a.example:1"), std::string::npos) << good.out;
+  const auto servers_only = check_certificate({{"spiffe://shop/dc/a"}, "serverAuth"});
+  EXPECT_EQ(servers_only.code, 0);
+  EXPECT_NE(servers_only.err.find("`serve` would not start"), std::string::npos)
+      << servers_only.err;
+  EXPECT_NE(servers_only.err.find("lacks clientAuth"), std::string::npos) << servers_only.err;
+  const auto unknown = check_certificate({{"spiffe://shop/dc/b"}});
+  EXPECT_NE(unknown.err.find("which is not in this file"), std::string::npos) << unknown.err;
+}
 
 TEST_F(SchemaOf, RulesThatSuitAreFine) {
   const auto got = check_with(kStock, "tables: {stock: {columns: {n: {policy: counter}}}}\n");

@@ -124,7 +124,7 @@ TEST(Status, NobodyListeningIsOneSentence) {
 }
 
 TEST(Status, AUrlThatIsNoneIsAUsageError) {
-  for (const std::string url : {"", "127.0.0.1:8080", "https://127.0.0.1:8080", "http://",
+  for (const std::string url : {"", "127.0.0.1:8080", "ftp://127.0.0.1:8080", "https://", "http://",
                                 "http://127.0.0.1", "http://127.0.0.1:0", "http://a b:1"}) {
     EXPECT_EQ(status_of(url).code, 2) << url;
   }

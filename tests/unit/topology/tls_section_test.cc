@@ -62,16 +62,16 @@ INSTANTIATE_TEST_SUITE_P(
                         12, "`insecure: true` means that there is no TLS"},
                     Bad{"NoKey", file("{tls: {cert: a, ca: c}}"), 2, 12, "needs `key`"},
                     Bad{"NoCa", file("{tls: {cert: a, key: c}}"), 2, 12, "needs `ca`"},
-                    Bad{"UnknownKey", file("{tls: {cert: a, key: b, ca: c, crt: d}}"), 2, 43,
+                    Bad{"UnknownKey", file("{tls: {cert: a, key: b, ca: c, crt: d}}"), 2, 42,
                         "`crt`", "cert"},
                     Bad{"NoFingerprint", file("{tls: {cert: a, key: b, ca: c}, denied: [abc]}"), 2,
-                        53, "`abc` is not the SHA-256"},
-                    Bad{"PlainLink", file(kSecure, "ws://fra.example.com:1"), 5, 15,
+                        52, "`abc` is not the SHA-256"},
+                    Bad{"PlainLink", file(kSecure, "ws://fra.example.com:1"), 5, 14,
                         "links between gateways are wss://", "wss://fra.example.com:1"},
-                    Bad{"NobodyConnectsToEverywhere", file(kSecure, "wss://0.0.0.0:1"), 5, 15,
+                    Bad{"NobodyConnectsToEverywhere", file(kSecure, "wss://0.0.0.0:1"), 5, 14,
                         "no address that the others could connect to"},
                     Bad{"ClientsScheme", file(kSecure, "wss://a.example:1", "https://a.example:2"),
-                        5, 49, "leave `https://` out", "a.example:2"}),
+                        5, 44, "leave `https://` out", "a.example:2"}),
     name_of);
 
 }  // namespace

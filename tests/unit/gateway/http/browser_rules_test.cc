@@ -17,7 +17,7 @@ struct Ask {
 class BrowserRulesTest : public testing::TestWithParam<Ask> {};
 
 TEST_P(BrowserRulesTest, AnswersOnlyPagesThatMayAsk) {
-  const BrowserRules rules({"https://app.example.com"}, "127.0.0.1");
+  const BrowserRules rules({"https://app.example.com"}, Endpoint{"127.0.0.1", 8080, false});
   const Ask& ask = GetParam();
   Request request;
   request.method = ask.method;
@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& ask) { return ask.param.name; });
 
 TEST(BrowserRules, OnlyAListedPageMayReadTheAnswer) {
-  const BrowserRules rules({"https://app.example.com"}, "127.0.0.1");
+  const BrowserRules rules({"https://app.example.com"}, Endpoint{"127.0.0.1", 8080, false});
   for (const auto& [origin, readable] :
        {std::pair<Text, bool>{kApp, true}, {"https://evil.example", false}, {kNone, false}}) {
     Response response;

@@ -16,7 +16,7 @@ using test::ScriptedServer;
 
 class HttpCallerTest : public ::testing::Test {
  protected:
-  static Endpoint at(uint16_t port) { return {"127.0.0.1", port, false}; }
+  static Destination at(uint16_t port) { return Destination(Endpoint{"127.0.0.1", port, false}); }
 
   Result<HttpAnswer> ask(HttpCaller& caller, const std::string& json,
                          HttpCaller::Patience patience = {10s, 10s}) {

@@ -7,7 +7,10 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <deque>
+#include <fstream>
 
+#include "gateway/transport/gateway_tls.h"
+#include "tests/support/certificates.h"
 #include "tests/support/process.h"
 #include "tests/unit/gateway/server/web_socket_client.h"
 
@@ -56,8 +59,8 @@ struct Site {
       received.emplace_back(peer, std::move(m));
     };
     e.in_use = [this](const std::string&) { return in_use; };
-    e.asked = [this](tcp::socket socket, std::string bytes) {
-      asked.emplace_back(std::move(socket), std::move(bytes));
+    e.asked = [this](Transport transport, std::string bytes) {
+      asked.emplace_back(std::move(transport), std::move(bytes));
     };
     links.emplace(io, config, graph, name, std::move(e));
   }
@@ -78,7 +81,7 @@ struct Site {
   bool in_use = false;
   std::vector<std::string> ups, downs;
   std::vector<std::pair<std::string, Message>> received;
-  std::vector<std::pair<tcp::socket, std::string>> asked;
+  std::vector<std::pair<Transport, std::string>> asked;
   std::optional<Links> links;
 };
 
@@ -359,7 +362,7 @@ TEST_F(LinksTest, APostRequestIsHandedOverWithItsConnectionAndWhatWasRead) {
   asio::write(socket, asio::buffer(std::string_view("ST /x")));
   ASSERT_TRUE(until([&] { return b.asked.size() == 1; }));
   EXPECT_EQ(b.asked[0].second.substr(0, 5), "POST ");
-  asio::write(b.asked[0].first, asio::buffer(std::string_view("answer")));
+  asio::write(b.asked[0].first.socket(), asio::buffer(std::string_view("answer")));
   b.asked.clear();
   EXPECT_EQ(read_until_closed(socket), "answer");
 }
@@ -524,6 +527,81 @@ TEST_F(LinksTest, WithoutReroutingNoSpareLinkIsOpened) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_TRUE(until([&] { return std::chrono::steady_clock::now() - begin > 400ms; }));
   EXPECT_TRUE(a.ups.empty() && c.ups.empty());
+}
+
+// ---- With TLS
+// ------------------------------------------------------------------------------------
+
+class TlsLinksTest : public LinksTest {
+ protected:
+  // `as`: whose certificate it has.
+  Config secure(const std::string& as) {
+    const auto issued = ca_.issue({{"spiffe://shop/dc/" + as}});
+    const auto file = [&](const std::string& text) {
+      const auto path = (folder_.path() / std::to_string(++files_)).string();
+      std::ofstream(path) << text;
+      return path;
+    };
+    Config config = config_;
+    config.tls = {file(issued.cert), file(issued.key), file(ca_.pem()), {}, nullptr};
+    auto live = GatewayTls::open(config.tls, {"shop", as});
+    EXPECT_TRUE(live) << live.error().text;
+    config.tls.live = *live;
+    return config;
+  }
+
+  testing::TemporaryFolder folder_;
+  const testing::TestCa ca_{"CA"};
+  int files_ = 0;
+};
+
+TEST_F(TlsLinksTest, NeighboursFindEachOther) {
+  auto& a = add("a", 1, secure("a"));
+  auto& b = add("b", 2, secure("b"));
+  start_all();
+  EXPECT_TRUE(until([&] { return a.up("b") && b.up("a"); })) << a.view("b").reason;
+}
+
+TEST_F(TlsLinksTest, AHelloUnderAnotherNameThanTheCertificatesIsRefused) {
+  auto& a = add("a", 1, secure("c"));
+  auto& b = add("b", 2, secure("b"));
+  start_all();
+  ASSERT_TRUE(until([&] { return a.view("b").state == LinkState::kRefused; }));
+  EXPECT_EQ(a.view("b").reason,
+            "the peer refuses: it says that it is `a`, and its certificate is c's "
+            "(spiffe://shop/dc/c)");
+  EXPECT_TRUE(b.ups.empty());
+  EXPECT_NE(b.view("a").state, LinkState::kRefused);  // it was not a
+}
+
+TEST_F(TlsLinksTest, WhoAnswersForAnotherHearsNoHello) {
+  auto& a = add("a", 1, secure("a"));
+  auto& b = add("b", 2, secure("c"));
+  start_all();
+  ASSERT_TRUE(until([&] { return a.view("b").reason.find("certificate") != std::string::npos; }));
+  EXPECT_NE(a.view("b").reason.find("its certificate is c's (spiffe://shop/dc/c), and this is the "
+                                    "address of b"),
+            std::string::npos)
+      << a.view("b").reason;
+  EXPECT_TRUE(b.ups.empty());
+}
+
+TEST_F(TlsLinksTest, PostRequestsComeWithWhoAsks) {
+  const Config config = secure("a");
+  auto& b = add("b", 2, secure("b"));
+  start_all();
+  Transport asker(plain_connection(b));
+  asker.secure(config.tls.live->current()->dial_gateway("b", nullptr));
+  asker.async_handshake([&](boost::system::error_code e) {
+    EXPECT_FALSE(e) << asker.failure();
+    boost::system::error_code error;
+    asker.write_now("POST /x", error);
+  });
+  ASSERT_TRUE(until([&] { return b.asked.size() == 1; }));
+  EXPECT_EQ(b.asked[0].second, "POST /x");
+  ASSERT_TRUE(b.asked[0].first.peer());
+  EXPECT_EQ(b.asked[0].first.peer()->name.dc, "a");
+  b.asked.clear();
 }
 
 }  // namespace
