@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "gateway/replica/messages.h"
+#include "gateway/transport/certificate.h"
 #include "tests/integration/operations_view.h"
 #include "tests/support/cluster.h"
 #include "tests/support/http_client.h"
@@ -563,6 +564,35 @@ TEST(TlsRotation, AnExpiredCertificateEndsItsLink) {
   cluster.process("b").signal(SIGHUP);
   EXPECT_TRUE(comes_true([&] { return flag(page(cluster.port("a"), "/v1/status"), "healthy"); }))
       << cluster.output("b");
+}
+
+// Known by its SHA-256, whoever vouches for it; and let in again once it is not listed any more.
+TEST(TlsRotation, ADeniedCertificateEndsItsLink) {
+  Cluster cluster(secure({"a", "b"}));
+  cluster.start_all();
+  for (const auto& dc : cluster.dcs()) ASSERT_TRUE(cluster.wait_ready(dc)) << cluster.output(dc);
+  ASSERT_TRUE(comes_true([&] { return flag(page(cluster.port("a"), "/v1/status"), "healthy"); }));
+  const auto file = cluster.folder() / "a.yaml";
+  const auto text = read_pem(file.string());
+  const auto pem = read_pem((cluster.tls_folder("b") / "node.crt").string());
+  ASSERT_TRUE(text && pem);
+  std::string denying = *text;
+  denying.replace(
+      denying.find("security: {"), 11,
+      "security: {denied: [" + parse_certificates(*pem, "b")->front().fingerprint() + "], ");
+  std::ofstream(file) << denying;
+  cluster.process("a").signal(SIGHUP);
+  EXPECT_TRUE(comes_true([&] {
+    return has(HttpClient(cluster.port("a")).request("GET", "/v1/links").body,
+               "is listed under security.denied");
+  })) << cluster.output("a");
+  EXPECT_TRUE(comes_true([&] {
+    const auto said = HttpClient(cluster.port("b")).request("GET", "/v1/links").body;
+    return has(said, "security.denied");
+  })) << cluster.output("b");
+  std::ofstream(file) << *text;
+  cluster.process("a").signal(SIGHUP);
+  EXPECT_TRUE(comes_true([&] { return flag(page(cluster.port("a"), "/v1/status"), "healthy"); }));
 }
 
 TEST(Tls, HangupEndsNobody) {
