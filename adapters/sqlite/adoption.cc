@@ -83,6 +83,9 @@ class Content {
     Adoption::Table* report;
   };
   Result<std::vector<Object>> objects();
+  Result<TableDef> definition_of(const std::string& table);
+  Result<void> refuse_tables(const std::vector<Object>& objects, Adoption& adoption);
+  Result<std::string> parent_left(const std::string& table);
   void leave_out(std::vector<Object>& objects, Adoption& adoption);
   Result<void> take_table(const Object& object, Adoption& adoption);
   Result<void> take_beside(const Object& object);
@@ -95,7 +98,8 @@ class Content {
   std::vector<SchemaChange> schema_;
   std::vector<std::string> edits_;
   std::vector<Known> tables_;
-  World world_;  // of tables_, as far as numbering looks
+  std::map<std::string, size_t> left_;  // what is left out, in lower case: which table's report
+  World world_;                         // of tables_, as far as numbering looks
   uint64_t epoch_ = 0;
 };
 
@@ -117,49 +121,94 @@ Result<std::vector<Content::Object>> Content::objects() {
   return out;
 }
 
-// Virtual tables, with the views and triggers that need them: a table whose trigger fills one could
-// not be written any more.
-void Content::leave_out(std::vector<Object>& objects, Adoption& adoption) {
-  std::map<std::string, size_t> left;  // lower-case name: which report
-  std::vector<std::string> drops;
+Result<TableDef> Content::definition_of(const std::string& table) {
+  auto def = read_definition(db_, table);
+  if (!def) return def;
+  const auto unfit = misfits(*def, rules_.of(table));
+  if (!unfit.empty()) return fail(Code::kRefused, unfit.front(), "policy_misfit");
+  return def;
+}
+
+// Tables that do not replicate, and those that refer to one: others could not write them.
+Result<void> Content::refuse_tables(const std::vector<Object>& objects, Adoption& adoption) {
+  const auto refuse = [&](const Object& o, std::string why) {
+    left_.emplace(lower(o.name), adoption.tables.size());
+    adoption.tables.push_back({o.name, 0, std::move(why)});
+  };
   const auto module = [](const std::string& sql) {
     const auto words = words_of(sql);
     const auto use = std::find(words.begin(), words.end(), "USING");
     return use + 1 < words.end() ? lower(*(use + 1)) : std::string("virtual");
   };
   for (const auto& o : objects) {
-    if (o.kind != "virtual") continue;
-    left.emplace(lower(o.name), adoption.tables.size());
-    adoption.tables.push_back({o.name, 0, "it is a virtual table (" + module(o.sql) + ")"});
-    drops.push_back("DROP TABLE " + quote_name(o.name));
+    if (o.kind == "virtual") {
+      refuse(o, "it is a virtual table (" + module(o.sql) +
+                    "), whose data would not replicate, and was left out: search with LIKE or "
+                    "instr(), or keep the index in a database beside, filled from the change feed");
+    } else if (o.kind == "table") {
+      auto def = definition_of(o.name);
+      if (!def) refuse(o, def.error().text);
+    }
+  }
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& o : objects) {
+      if (o.kind != "table" || left_.contains(lower(o.name))) continue;
+      auto parent = parent_left(o.name);
+      if (!parent) return tl::unexpected(parent.error());
+      if (parent->empty()) continue;
+      refuse(o, "it refers to table " + *parent + ", which does not replicate");
+      more = true;
+    }
+  }
+  return {};
+}
+
+// A table that does not replicate and that this one refers to; "" for none.
+Result<std::string> Content::parent_left(const std::string& table) {
+  auto q = db_.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?1)");
+  if (!q) return tl::unexpected(q.error());
+  q->bind(1, Text{table});
+  auto row = q->step();
+  for (; row && *row; row = q->step()) {
+    if (left_.contains(lower(q->bytes(0)))) return std::string(q->bytes(0));
+  }
+  return row.map([](bool) { return std::string(); });
+}
+
+// Virtual tables, and the views and triggers that need a table which does not replicate: with them,
+// a table whose trigger fills one could not be written any more.
+void Content::leave_out(std::vector<Object>& objects, Adoption& adoption) {
+  std::vector<std::string> drops;
+  std::map<size_t, std::string> with;  // by report
+  for (const auto& o : objects) {
+    if (o.kind == "virtual") drops.push_back("DROP TABLE " + quote_name(o.name));
   }
   const auto needs = [&](const Object& o) {
     const auto words = words_of(o.sql);
     const auto found = std::find_if(words.begin(), words.end(), [&](const auto& word) {
-      return left.contains(lower(unquoted(word)));
+      return left_.contains(lower(unquoted(word)));
     });
-    return found == words.end() ? left.end() : left.find(lower(unquoted(*found)));
+    return found == words.end() ? left_.end() : left_.find(lower(unquoted(*found)));
   };
-  for (bool more = !left.empty(); more;) {
+  for (bool more = !left_.empty(); more;) {
     more = false;
-    for (auto& o : objects) {
-      if ((o.type != "view" && o.type != "trigger") || left.contains(lower(o.name))) continue;
+    for (const auto& o : objects) {
+      if ((o.type != "view" && o.type != "trigger") || left_.contains(lower(o.name))) continue;
       const auto needed = needs(o);
-      if (needed == left.end()) continue;
-      std::string& why = adoption.tables[needed->second].why_not;
-      why += (why.ends_with(")") ? ", needed by " : ", ") + o.type + " " + o.name;
+      if (needed == left_.end()) continue;
+      std::string& list = with[needed->second];
+      list += (list.empty() ? "" : ", ") + o.type + " " + o.name;
       drops.insert(drops.begin(), "DROP " + o.type + " IF EXISTS " + quote_name(o.name));
-      left.emplace(lower(o.name), needed->second);
+      left_.emplace(lower(o.name), needed->second);
       more = true;
     }
   }
-  for (auto& report : adoption.tables) {
-    report.why_not +=
-        ": it holds data of its own that would not replicate, so all this was left out. Search "
-        "with LIKE or instr(), or keep the index in a database beside, filled from the change feed";
+  for (const auto& [report, list] : with) {
+    adoption.tables[report].why_not += ". Left out with it, because they need it: " + list;
   }
   std::erase_if(objects, [&](const Object& o) {
-    return o.kind == "virtual" || o.kind == "shadow" || left.contains(lower(o.name));
+    return o.kind == "virtual" || o.kind == "shadow" || left_.contains(lower(o.name));
   });
   edits_.insert(edits_.end(), drops.begin(), drops.end());
 }
@@ -171,15 +220,8 @@ void Content::add(SchemaChange change) {
 
 Result<void> Content::take_table(const Object& object, Adoption& adoption) {
   auto& report = adoption.tables.emplace_back(Adoption::Table{object.name, 0, {}});
-  auto def = read_definition(db_, object.name);
-  if (def) {
-    const auto unfit = misfits(*def, rules_.of(object.name));
-    if (!unfit.empty()) def = fail(Code::kRefused, unfit.front(), "policy_misfit");
-  }
-  if (!def) {
-    report.why_not = def.error().text;
-    return {};
-  }
+  auto def = definition_of(object.name);
+  if (!def) return tl::unexpected(def.error());
   const TableDef made = first_definition(std::move(*def), epoch_ + 1);
   auto table = make_table(db_, static_cast<int64_t>(tables_.size()), made, {}, rules_);
   if (!table) return tl::unexpected(table.error());
@@ -216,6 +258,7 @@ Result<void> Content::look(Adoption& adoption) {
   auto all = objects();
   if (!all) return tl::unexpected(all.error());
   adoption.tables.reserve(all->size());
+  if (auto done = refuse_tables(*all, adoption); !done) return done;
   leave_out(*all, adoption);
   for (const auto& object : *all) {
     if (auto fit = check_object(object.type, object.name, object.sql); !fit) return fit;

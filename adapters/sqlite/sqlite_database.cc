@@ -176,12 +176,15 @@ Result<void> SqliteDatabase::set_up() {
     auto made = storage.add_origin(state_, state_.self, options_.dc);
     if (!made) return made;
   }
-  if (auto done = leave_tables_ ? Result<void>() : adopt_tables(); !done) return done;
+  const bool joins = !*known && !leave_tables_;
+  if (auto done = joins ? adopt_tables() : Result<void>(); !done) return done;
   if (!new_life) return local_.exec("COMMIT");
   return committer_.declare(options_.wall_ms);
 }
 
-// Tables that somebody made in this file before: those with a usable key join.
+// Tables that somebody made in this file before: those with a usable key join. In a file that is
+// the gateway's already, what it does not know was left out when the file was adopted, or is
+// another process's.
 Result<void> SqliteDatabase::adopt_tables() {
   Storage& storage = committer_.storage();
   auto names = storage.unknown_tables(*state_.world);

@@ -175,7 +175,8 @@ TEST_F(BadInput, SqlThatIsWrongOrNotAllowedIsRefused) {
        {"ATTACH DATABASE 'x.db' AS x", "SELECT load_extension('x')", "DELETE FROM _entente_log",
         "INSERT INTO _entente_state VALUES (1)", "DROP TABLE _entente_log",
         "PRAGMA journal_mode = DELETE", "PRAGMA writable_schema = 1", "VACUUM INTO 'copy.db'",
-        "CREATE TABLE keyless (v TEXT)", "CREATE TABLE starred (id TEXT PRIMARY KEY, [*] TEXT)",
+        "CREATE TABLE keyless (rowid, _rowid_, oid)",
+        "CREATE TABLE starred (id TEXT PRIMARY KEY, [*] TEXT)",
         "CREATE TEMP TABLE t (id INTEGER PRIMARY KEY)",
         "CREATE TABLE copied AS SELECT * FROM items",
         "INSERT OR ROLLBACK INTO items (id) VALUES (1)"}) {

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <fstream>
+#include <map>
 
 #include "tests/unit/adapters/sql_site.h"
 
@@ -225,6 +226,30 @@ TEST_F(AdoptionTest, SearchIndexesAreLeftOutWithAllThatNeedsThem) {
   EXPECT_EQ(a.query("SELECT name FROM sqlite_master WHERE name LIKE 'doc\\__%' ESCAPE '\\'").size(),
             0u);
   EXPECT_TRUE(a.db->left_out().empty() && b.db->left_out().empty());
+}
+
+TEST_F(AdoptionTest, WhatNeedsATableThatDoesNotReplicateIsLeftOut) {
+  make("shop.db",
+       "CREATE TABLE odd (id INTEGER PRIMARY KEY, \"*\"); CREATE TABLE t (id INTEGER PRIMARY KEY, "
+       "v);"
+       "CREATE TABLE child (id INTEGER PRIMARY KEY, up REFERENCES odd (id));"
+       "CREATE TRIGGER told AFTER INSERT ON t BEGIN INSERT INTO odd (id) VALUES (NEW.id); END;"
+       "CREATE TRIGGER own AFTER INSERT ON t BEGIN UPDATE t SET v = 1 WHERE id = NEW.id; END;");
+  const auto adopted = adopt("shop.db", "a.db", 1);
+  ASSERT_TRUE(adopted) << adopted.error().text;
+  std::map<std::string, std::string> why;
+  for (const auto& table : adopted->tables) why[table.name] = table.why_not;
+  EXPECT_NE(why["odd"].find("trigger told"), std::string::npos) << why["odd"];
+  EXPECT_NE(why["child"].find("refers to table odd"), std::string::npos) << why["child"];
+  EXPECT_EQ(why["t"], "");
+  Site a(folder / "a.db", 1), b(folder / "b.db", 2);
+  settle(a, b);
+  a.must("INSERT INTO t VALUES (1, 0)");
+  b.must("INSERT INTO t VALUES (2, 0)");
+  settle(a, b);
+  expect_same(a, b, "t");
+  EXPECT_EQ(a.query("SELECT sum(v) FROM t")[0][0], Value(int64_t{2}));
+  EXPECT_EQ(a.tag("INSERT INTO child VALUES (1, NULL)"), "not_replicated");
 }
 
 TEST_F(AdoptionTest, TheVersionOfTheSchemaTravels) {

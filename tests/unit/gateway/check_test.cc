@@ -178,8 +178,8 @@ TEST_F(SchemaOf, ATableThatTheSchemaDoesNotHaveIsAWarning) {
 }
 
 TEST_F(SchemaOf, ASchemaThatDoesNotRunOrIsNotThereIsReportedAtItsKey) {
-  for (const std::string schema :
-       {"CRATE TABLE t (id INTEGER PRIMARY KEY);", "CREATE TABLE t (a);", "DROP TABLE t;"}) {
+  for (const std::string schema : {"CRATE TABLE t (id INTEGER PRIMARY KEY);",
+                                   "CREATE TABLE t (rowid, _rowid_, oid);", "DROP TABLE t;"}) {
     const auto got = check_with(schema, "");
     EXPECT_EQ(got.code, 2) << schema;
     EXPECT_NE(got.err.find("shop.yaml:5:9: the schema "), std::string::npos) << got.err;

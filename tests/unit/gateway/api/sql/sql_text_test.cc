@@ -28,8 +28,24 @@ TEST(SqlText, TransactionControlIsRecognised) {
 
 TEST(SqlText, WhatOnlyResemblesControlIsNone) {
   for (const auto sql : {"", ";", "BEGIN nonsense", "BEGIN; SELECT 1", "COMMIT AND",
-                         "SELECT 'BEGIN'", "BEGINS", "PRAGMA foreign_keys", "\"BEGIN\""}) {
+                         "SELECT 'BEGIN'", "BEGINS", "PRAGMA foreign_key_list(t)", "\"BEGIN\""}) {
     EXPECT_EQ(control_of(sql), SqlControl::kNone) << sql;
+  }
+}
+
+TEST(SqlText, ForeignKeysAreAskedForOrSwitched) {
+  EXPECT_EQ(control_of("PRAGMA foreign_keys;"), SqlControl::kForeignKeysAsked);
+  EXPECT_EQ(control_of("pragma foreign_keys = off"), SqlControl::kForeignKeysOff);
+  EXPECT_EQ(control_of("PRAGMA foreign_keys=1"), SqlControl::kForeignKeysOn);
+}
+
+TEST(SqlText, TheVersionOfTheSchemaIsAPartOfIt) {
+  for (const auto sql :
+       {"PRAGMA user_version = 7", "pragma main.user_version=-1", "PRAGMA user_version(3);"}) {
+    EXPECT_TRUE(changes_schema(sql)) << sql;
+  }
+  for (const auto sql : {"PRAGMA user_version", "PRAGMA main.user_version", "PRAGMA x = 1"}) {
+    EXPECT_FALSE(changes_schema(sql)) << sql;
   }
 }
 
