@@ -160,6 +160,7 @@ TEST_F(BeginningTest, ATwinOfALiveDatacenterIsNotReady) {
   const std::string clients = "127.0.0.1:" + std::to_string(cluster_->port("b"));
   text.replace(text.find(clients), clients.size(), "127.0.0.1:" + std::to_string(port));
   std::ofstream(cluster_->folder() / "twin.yaml") << text;
+  if (has(text, "wss://")) speak_tls(port, cluster_->tls_folder("b") / "ca.crt");
   Process twin({Cluster::binary(), "serve", "--config", (cluster_->folder() / "twin.yaml").string(),
                 "--dc", "b", "--data", (cluster_->folder() / "twin").string(), "--first"},
                cluster_->folder() / "twin.log");

@@ -160,9 +160,12 @@ TEST_F(RejoinTest, AClonedFolderIsRefusedWhileTheOriginalRuns) {
   const std::string clients = "127.0.0.1:" + std::to_string(cluster_->port("a"));
   const int other = free_port();
   text.replace(text.find(clients), clients.size(), "127.0.0.1:" + std::to_string(other));
-  const auto mine = text.find("ws://127.0.0.1:");
+  const bool tls = has(text, "wss://");
+  if (tls) speak_tls(other, cluster_->tls_folder("a") / "ca.crt");
+  const std::string scheme = tls ? "wss" : "ws";
+  const auto mine = text.find(scheme + "://127.0.0.1:");
   const auto end = text.find('"', mine);
-  text.replace(mine, end - mine, "ws://127.0.0.1:" + std::to_string(free_port()));
+  text.replace(mine, end - mine, scheme + "://127.0.0.1:" + std::to_string(free_port()));
   std::ofstream(cluster_->folder() / "clone.yaml") << text;
   const auto log = cluster_->folder() / "clone.log";
   Process process(

@@ -9,6 +9,8 @@
 namespace entente::testing {
 namespace {
 
+constexpr int64_t kYear = 365 * 24 * 3600;
+
 template <class Write>
 std::string pem_of(Write write) {
   BIO* const out = BIO_new(BIO_s_mem());
@@ -55,7 +57,7 @@ struct TestCa::Keys {
 };
 
 TestCa::TestCa(const std::string& name) : keys_(std::make_unique<Keys>()) {
-  X509* const ca = keys_->certificate = blank(name, keys_->key, -7200, 365 * 24 * 3600);
+  X509* const ca = keys_->certificate = blank(name, keys_->key, -kYear, kYear);
   X509_set_issuer_name(ca, X509_get_subject_name(ca));
   extend(ca, ca, NID_basic_constraints, "critical,CA:TRUE");
   extend(ca, ca, NID_subject_key_identifier, "hash");
