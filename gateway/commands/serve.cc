@@ -65,7 +65,10 @@ class Signals {
 
   void watch(Gateway& gateway) {
     watcher_ = std::jthread([this, &gateway](std::stop_token done) {
-      if (!received(done)) return;
+      reloads_tokens_ = [&gateway] { gateway.reload_tokens(); };
+      const bool came = received(done);
+      reloads_tokens_ = {};
+      if (!came) return;
       pthread_sigmask(SIG_UNBLOCK, &ends_, nullptr);  // a second one does what it does by default
       gateway.stop();
     });
@@ -79,8 +82,12 @@ class Signals {
 
  private:
   void take(int number) {
-    if (number == SIGHUP) return reload_();
-    came_ = true;
+    if (number != SIGHUP) {
+      came_ = true;
+      return;
+    }
+    reload_();
+    if (reloads_tokens_) reloads_tokens_();
   }
 
   bool received(const std::stop_token& done) {
@@ -93,6 +100,7 @@ class Signals {
   }
 
   const std::function<void()> reload_;
+  std::function<void()> reloads_tokens_;  // of the gateway that runs
   sigset_t ends_, set_;
   bool came_ = false;
   std::jthread watcher_;

@@ -315,6 +315,12 @@ void Gateway::not_replaced(std::string reason) {
   if (impl_->clients) impl_->clients->not_replaced(std::move(reason));
 }
 
+void Gateway::reload_tokens() {
+  if (const auto done = impl_->clients->reload_tokens(); !done) {
+    spdlog::error("token_files_not_taken reason=\"{}\"", done.error().text);
+  }
+}
+
 Origin Gateway::incarnation() const { return impl_->store->opened().self; }
 
 void Gateway::stop() {

@@ -51,6 +51,9 @@ class Gateway {
   bool stopping() const;
   // Why nobody gives the copy that wait() asked for: status says so.
   void not_replaced(std::string reason);
+  // Reads the files of token keys and of revoked tokens again, now; what is bad is logged.
+  // REQUIRES: it was started, and not stopped.
+  void reload_tokens();
   // REQUIRES: it was started, and not stopped.
   Origin incarnation() const;
 

@@ -10,6 +10,7 @@
 
 #include "adapters/memory/memory_database.h"
 #include "adapters/sqlite/sqlite_database.h"
+#include "gateway/async/wall_clock.h"
 #include "gateway/peers/peers.h"
 #include "gateway/store/store.h"
 #include "tests/support/expect.h"
@@ -59,7 +60,7 @@ class Site {
     options.rules = config_.rules;
     options.schema_leader = config_.schema_leader == dc_;
     options.schema_leader_name = config_.schema_leader;
-    options.wall_ms = 1'700'000'000'000;
+    options.wall_ms = wall_ms();  // or its first change is older than any log keeps
     auto database = open(options);
     if (!database) return tl::unexpected(database.error());
     store_ = std::make_unique<Store>(std::move(*database), config_.limits, [](Error) {});

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -31,6 +33,7 @@ class Tokens : public ::testing::Test {
                   "CREATE TABLE other (id INTEGER PRIMARY KEY, v TEXT);",
                   "tables: {items: {policy: siblings, granularity: row}}\n",
                   {},
+                  false,
                   kSecurity}) {
     // Tokens are for a cluster, whatever else its file says.
     std::ofstream(path("cluster.yaml"))
@@ -186,7 +189,7 @@ TEST_F(Tokens, GatewayDoesNotStartWithoutItsKeys) {
   EXPECT_TRUE(has(cluster_.output("a"), "token.pub")) << cluster_.output("a");
 }
 
-// Ten seconds, and no restart.
+// On SIGHUP, or within ten seconds, and no restart.
 TEST_F(Tokens, FilesAreLookedAtWhileTheGatewayRuns) {
   const auto ada = token("ada", {"--role", "read"}), bob = token("bob", {"--role", "read"});
   ASSERT_EQ(run({"token", "show", path("ada")}), 0);
@@ -198,7 +201,9 @@ TEST_F(Tokens, FilesAreLookedAtWhileTheGatewayRuns) {
   ASSERT_TRUE(cluster_.wait_ready("a"));
   ASSERT_EQ(ask("a", "GET", "/v1/status", "", ada).status, 200);
   std::ofstream(path("revoked")) << jti << "\n";
-  EXPECT_TRUE(comes_true([&] { return ask("a", "GET", "/v1/status", "", ada).status == 401; }));
+  cluster_.process("a").signal(SIGHUP);
+  EXPECT_TRUE(comes_true([&] { return ask("a", "GET", "/v1/status", "", ada).status == 401; },
+                         std::chrono::seconds(2)));
   EXPECT_EQ(ask("a", "GET", "/v1/status", "", bob).status, 200);
   std::ofstream(path("ca/token.pub")) << "no key";
   EXPECT_TRUE(comes_true([&] { return has(cluster_.output("a"), "token_files_not_taken"); }));
