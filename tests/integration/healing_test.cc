@@ -77,7 +77,8 @@ TEST(Star, GoesOverTheBackupThenDirectlyAndBackToTheHub) {
   const auto direct = star.exchange({"x", "y", "z"});
   ASSERT_TRUE(direct) << star.cluster().output("x");
   report("healed_without_hubs_ms", static_cast<double>(direct->count()), "ms");
-  EXPECT_TRUE(star.link("x", "y").up && star.link("x", "y").spare);
+  // What is exchanged may come by z first.
+  EXPECT_TRUE(comes_true([&] { return star.link("x", "y").up && star.link("x", "y").spare; }));
 
   ASSERT_TRUE(star.revive({"hub"}));
   ASSERT_TRUE(star.exchange({"hub", "x", "y", "z"}));
