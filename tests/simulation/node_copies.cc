@@ -255,9 +255,10 @@ bool Node::remembers_more(const Node& other) const {
 }
 
 // What two histories of one name do to somebody who hears the wrong one first is not gone into: who
-// is astray meets those who know better.
+// is astray meets those who know better. Once all is healed nobody writes: who has written nothing
+// meanwhile tells nothing wrong, and who knows better may be farther away.
 bool Node::may_meet(const std::string& peer) const {
-  if (!astray_) return true;
+  if (!astray_ || (world_.active.empty() && astray_records_.empty())) return true;
   const DatabaseState state = database_->state();
   const Node& other = node(peer);
   if (!other.alive()) return false;
